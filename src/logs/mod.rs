@@ -1,0 +1,1 @@
+//! What services write: lines, rings, and the way to the container's output.

@@ -1,0 +1,7 @@
+//! argv → role → exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::SUCCESS
+}

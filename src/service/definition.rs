@@ -1,0 +1,304 @@
+//! A service as its directory defines it: what runs, in what surroundings, and by which policy.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::values::{Exit, Name, Signal};
+
+/// Everything that is known about a service before it runs. Read once, never changed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Service {
+    /// Its name: the directory's.
+    pub name: Name,
+    /// The service directory; empty for CMD.
+    pub dir: PathBuf,
+    /// What defined it, for screens: `…/service.toml`, `…/run`, or `CMD`.
+    pub file: PathBuf,
+    /// Runs for ever, or once.
+    pub kind: Kind,
+    /// What is executed.
+    pub program: Program,
+    /// s6's `finish`, run after every death.
+    pub finish: Option<Finish>,
+    /// Started when these are ready; stopped before them.
+    pub needs: Vec<Name>,
+    /// Started once these are ready or have failed; stopped before them. Absent ones are ignored.
+    pub after: Vec<Name>,
+    /// When it ends, the container ends with its exit code.
+    pub main: bool,
+    /// Whether the boot starts it.
+    pub enabled: bool,
+    /// The surroundings of its process.
+    pub context: Context,
+    /// How readiness is told; without it, a service is ready once exec'd.
+    pub ready: Option<Ready>,
+    /// What follows a death.
+    pub restart: Restart,
+    /// How it is asked to end.
+    pub stop: Stop,
+    /// How it is asked to read its configuration again.
+    pub reload: Option<Reload>,
+    /// Where its output goes.
+    pub output: Output,
+}
+
+/// Whether a service is meant to go on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// It runs until it is stopped.
+    Longrun,
+    /// It runs once, and is finished when it exits 0.
+    Oneshot,
+}
+
+/// What is executed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Program {
+    /// Exec form: the program is looked up in the PATH of the service's own environment.
+    Command(Vec<String>),
+    /// The `run` file of the service directory, called as s6 calls it: `./run NAME`, there.
+    Run(PathBuf),
+}
+
+/// s6's `finish` file and its time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finish {
+    /// The file.
+    pub path: PathBuf,
+    /// It is killed after this; `None` is s6's 0, for ever.
+    pub timeout: Option<Duration>,
+}
+
+/// The surroundings of a process. Texts with `${…}` are expanded at each start.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Context {
+    /// A name or `uid[:gid]`.
+    pub user: Option<String>,
+    /// Where it starts.
+    pub workdir: Option<String>,
+    /// umask(2).
+    pub umask: Option<u32>,
+    /// Variables beside (and above) the container's own, in the file's order.
+    pub env: Vec<(String, String)>,
+    /// setrlimit(2), soft and hard alike.
+    pub limits: Vec<(Resource, Limit)>,
+    /// setpriority(2), −20 to 19.
+    pub nice: Option<i32>,
+    /// PR_SET_NO_NEW_PRIVS of prctl(2).
+    pub no_new_privileges: bool,
+    /// Capability numbers kept when dropping to `user` (capabilities(7)); `None` leaves them alone.
+    pub capabilities: Option<Vec<u8>>,
+}
+
+/// A resource of setrlimit(2), by the name that systemd and Compose use without `LIMIT_`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Resource {
+    /// RLIMIT_AS, bytes.
+    As,
+    /// RLIMIT_CORE, bytes.
+    Core,
+    /// RLIMIT_CPU, seconds.
+    Cpu,
+    /// RLIMIT_DATA, bytes.
+    Data,
+    /// RLIMIT_FSIZE, bytes.
+    Fsize,
+    /// RLIMIT_MEMLOCK, bytes.
+    Memlock,
+    /// RLIMIT_NOFILE, descriptors.
+    Nofile,
+    /// RLIMIT_NPROC, processes of the user.
+    Nproc,
+    /// RLIMIT_RTPRIO.
+    Rtprio,
+    /// RLIMIT_STACK, bytes.
+    Stack,
+}
+
+/// A limit's value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Limit {
+    /// At most this much.
+    At(u64),
+    /// `"unlimited"`.
+    Unlimited,
+}
+
+/// How readiness is told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ready {
+    /// The one probe.
+    pub probe: Probe,
+    /// From one attempt's end to the next attempt.
+    pub interval: Duration,
+    /// Not ready by then is a failed start; `None` waits for ever (s6).
+    pub within: Option<Duration>,
+}
+
+/// One way to ask a service whether it is well.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Probe {
+    /// A TCP connection to `IP:PORT` (or `localhost:PORT`) is accepted. Expanded at each start.
+    Tcp(String),
+    /// `GET` of `http://IP:PORT/PATH` is answered with 200–399. Expanded at each start.
+    Http(String),
+    /// A command exits 0; it runs as the service does.
+    Exec(Vec<String>),
+    /// The service writes a newline to this descriptor (s6's notification-fd).
+    Fd(i32),
+}
+
+/// What follows a death.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Restart {
+    /// After which deaths a restart follows.
+    pub when: When,
+    /// Before the first restart; the next waits `RETRY_FIRST`, then twice as long each time.
+    pub delay: Duration,
+    /// The longest wait.
+    pub max_delay: Duration,
+    /// A wait is made longer or shorter by up to this many thousandths of itself.
+    pub jitter_permille: u32,
+    /// Up this long: the waits start over.
+    pub reset_after: Duration,
+    /// More restarts than this, and it has failed.
+    pub limit: Option<RestartLimit>,
+    /// What a reached limit does.
+    pub on_limit: OnLimit,
+}
+
+/// After which deaths a restart follows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum When {
+    /// After every one.
+    Always,
+    /// Unless it exited 0.
+    OnFailure,
+    /// After none.
+    Never,
+}
+
+/// At most `times` restarts in any window of this length.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RestartLimit {
+    /// 1–1000.
+    pub times: u32,
+    /// The window's length.
+    pub within: Duration,
+}
+
+/// What a reached limit does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OnLimit {
+    /// The service has failed; the container goes on.
+    Stop,
+    /// The container ends, with that service's last code (1 if it was 0).
+    Exit,
+}
+
+/// How a service is asked to end.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stop {
+    /// What asks it.
+    pub by: StopBy,
+    /// To the whole process group, not only the main process.
+    pub group: bool,
+    /// Then SIGKILL to the group; `None` is s6's 0, never (the container's own deadline stands).
+    pub timeout: Option<Duration>,
+}
+
+/// What asks a service to end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StopBy {
+    /// A signal, then SIGCONT.
+    Signal(Signal),
+    /// The end of its input: a logger reads what is left, then ends by itself.
+    EndOfInput,
+}
+
+/// How a service is asked to read its configuration again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Reload {
+    /// A signal to its main process.
+    Signal(Signal),
+    /// A command, run as the service runs.
+    Command(Vec<String>),
+}
+
+/// Where a service's output goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Output {
+    /// To the container's output, in this format; `None` is `PIDONE_LOG_FORMAT`.
+    Container(Option<Format>),
+    /// stdout to the input of this logger (s6's `log/`); stderr to the container's output.
+    Logger(Name),
+}
+
+/// How output is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// `NAME | line`, and `NAME ! line` for stderr.
+    Prefix,
+    /// As it is.
+    Raw,
+    /// One JSON object a line.
+    Json,
+    /// Read and kept for `pidone logs`, not written.
+    None,
+    /// PID 1's own descriptors are handed over: no copy, no ring.
+    Inherit,
+}
+
+/// The wait before the second restart in a row (DESIGN: `0s`, then 250 ms, doubling).
+pub const RETRY_FIRST: Duration = Duration::from_millis(250);
+
+/// The code by which s6's `finish` says "do not restart me".
+pub const FINISH_PERMANENT: Exit = Exit::Code(125);
+
+impl Default for Restart {
+    fn default() -> Self {
+        Self {
+            when: When::Always,
+            delay: Duration::ZERO,
+            max_delay: Duration::from_secs(30),
+            jitter_permille: 100,
+            reset_after: Duration::from_secs(10),
+            limit: None,
+            on_limit: OnLimit::Stop,
+        }
+    }
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self {
+            by: StopBy::Signal(Signal::TERM),
+            group: false,
+            timeout: Some(Duration::from_secs(5)),
+        }
+    }
+}
+
+impl Service {
+    /// A service of this name that runs this command, everything else by default.
+    pub fn new(name: Name, command: Vec<String>) -> Self {
+        Self {
+            name,
+            dir: PathBuf::new(),
+            file: PathBuf::new(),
+            kind: Kind::Longrun,
+            program: Program::Command(command),
+            finish: None,
+            needs: Vec::new(),
+            after: Vec::new(),
+            main: false,
+            enabled: true,
+            context: Context::default(),
+            ready: None,
+            restart: Restart::default(),
+            stop: Stop::default(),
+            reload: None,
+            output: Output::Container(None),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What a service is: its definition, and how it is read from a directory. Pure: values to values.
+
+pub mod definition;

@@ -1,0 +1,1 @@
+//! Other roles of the binary: one personality a file.

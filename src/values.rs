@@ -1,0 +1,461 @@
+//! The words of the domain as values: names, signals, exits, pids, moments. Nothing here does
+//! anything; everything here knows how it is written and read.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The longest service name, in bytes. Long enough for `team.application@instance`, short enough
+/// for a column of a screen.
+const NAME_BYTES_MAX: usize = 64;
+
+/// A service's name: 1–64 of `A-Za-z0-9._@-`, not starting with a dot. A logger (s6's `log/`)
+/// is named after its producer: `web/log`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(Box<str>);
+
+impl Name {
+    /// The name of the logger of this service, as s6 calls it.
+    pub fn logger(&self) -> Self {
+        Self(format!("{}/log", self.0).into())
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Name {
+    type Err = String;
+
+    /// Refuses what cannot be a directory's name, a column of a screen or a word of a script.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "._@-".contains(c);
+        match text {
+            "" => Err("a service name cannot be empty".into()),
+            _ if text.len() > NAME_BYTES_MAX => Err(format!(
+                "a service name has at most {NAME_BYTES_MAX} characters"
+            )),
+            _ if text.starts_with('.') => Err("a service name cannot start with a dot".into()),
+            _ => match text.chars().find(|c| !fits(*c)) {
+                Some(c) => Err(format!("a service name cannot contain {c:?}")),
+                None => Ok(Self(text.into())),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.0)
+    }
+}
+
+/// A process id. Always positive: 0 and negative numbers mean groups to `kill(2)`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Pid(i32);
+
+impl Pid {
+    /// A pid from the kernel's number; `None` for what would mean a group or everybody.
+    pub fn new(raw: i32) -> Option<Self> {
+        (raw > 0).then_some(Self(raw))
+    }
+
+    /// The kernel's number.
+    pub fn raw(self) -> i32 {
+        self.0
+    }
+}
+
+impl fmt::Display for Pid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// A signal by its kernel number, 1–64.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Signal(u8);
+
+/// signal(7): the standard signals of Linux on x86-64 and AArch64, which agree.
+const SIGNALS: [(&str, u8); 31] = [
+    ("HUP", 1),
+    ("INT", 2),
+    ("QUIT", 3),
+    ("ILL", 4),
+    ("TRAP", 5),
+    ("ABRT", 6),
+    ("BUS", 7),
+    ("FPE", 8),
+    ("KILL", 9),
+    ("USR1", 10),
+    ("SEGV", 11),
+    ("USR2", 12),
+    ("PIPE", 13),
+    ("ALRM", 14),
+    ("TERM", 15),
+    ("STKFLT", 16),
+    ("CHLD", 17),
+    ("CONT", 18),
+    ("STOP", 19),
+    ("TSTP", 20),
+    ("TTIN", 21),
+    ("TTOU", 22),
+    ("URG", 23),
+    ("XCPU", 24),
+    ("XFSZ", 25),
+    ("VTALRM", 26),
+    ("PROF", 27),
+    ("WINCH", 28),
+    ("IO", 29),
+    ("PWR", 30),
+    ("SYS", 31),
+];
+
+/// What glibc, Docker and systemd call `SIGRTMIN`. musl keeps one signal more for itself and says
+/// 35; users write the number that everybody else means.
+const RTMIN: u8 = 34;
+const RTMAX: u8 = 64;
+
+impl Signal {
+    pub const HUP: Self = Self(1);
+    pub const INT: Self = Self(2);
+    pub const QUIT: Self = Self(3);
+    pub const KILL: Self = Self(9);
+    pub const USR1: Self = Self(10);
+    pub const USR2: Self = Self(12);
+    pub const TERM: Self = Self(15);
+    pub const CHLD: Self = Self(17);
+    pub const CONT: Self = Self(18);
+    pub const STOP: Self = Self(19);
+    pub const WINCH: Self = Self(28);
+    pub const PWR: Self = Self(30);
+    /// `SIGRTMIN+3`, by which systemd images (and `STOPSIGNAL SIGRTMIN+3`) are asked to halt.
+    pub const HALT: Self = Self(RTMIN + 3);
+
+    /// A signal by its number; `None` outside 1–64.
+    pub fn new(raw: i32) -> Option<Self> {
+        u8::try_from(raw)
+            .ok()
+            .filter(|n| (1..=RTMAX).contains(n))
+            .map(Self)
+    }
+
+    /// The kernel's number.
+    pub fn raw(self) -> i32 {
+        i32::from(self.0)
+    }
+
+    /// Every name that `parse` accepts for a standard signal, for suggestions.
+    pub fn names() -> impl Iterator<Item = String> {
+        SIGNALS.iter().map(|(name, _)| format!("SIG{name}"))
+    }
+}
+
+impl FromStr for Signal {
+    type Err = String;
+
+    /// `SIGTERM`, `TERM`, `term`, `15`, `SIGRTMIN+3`, `RTMAX-1`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let unknown = || format!("unknown signal `{text}`");
+        if let Ok(number) = text.parse::<i32>() {
+            return Self::new(number).ok_or_else(unknown);
+        }
+        let upper = text.to_ascii_uppercase();
+        let word = upper.strip_prefix("SIG").unwrap_or(&upper);
+        if let Some((_, number)) = SIGNALS.iter().find(|(name, _)| *name == word) {
+            return Ok(Self(*number));
+        }
+        let offset = |text: &str| {
+            if text.is_empty() {
+                Some(0)
+            } else {
+                text[1..].parse().ok()
+            }
+        };
+        let number = if let Some(rest) = word.strip_prefix("RTMIN") {
+            (rest.is_empty() || rest.starts_with('+'))
+                .then(|| offset(rest))
+                .flatten()
+                .and_then(|n: u8| RTMIN.checked_add(n))
+        } else if let Some(rest) = word.strip_prefix("RTMAX") {
+            (rest.is_empty() || rest.starts_with('-'))
+                .then(|| offset(rest))
+                .flatten()
+                .and_then(|n: u8| RTMAX.checked_sub(n))
+        } else {
+            None
+        };
+        number
+            .filter(|n| (RTMIN..=RTMAX).contains(n))
+            .map(Self)
+            .ok_or_else(unknown)
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match SIGNALS.iter().find(|(_, number)| *number == self.0) {
+            Some((name, _)) => write!(f, "SIG{name}"),
+            None if self.0 == RTMIN => f.write_str("SIGRTMIN"),
+            None if self.0 > RTMIN => write!(f, "SIGRTMIN+{}", self.0 - RTMIN),
+            None => write!(f, "signal {}", self.0),
+        }
+    }
+}
+
+/// How a process ended, as wait(2) tells it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Exit {
+    /// It called `exit` with this code.
+    Code(u8),
+    /// This signal ended it.
+    Signal(Signal),
+    /// This signal ended it and the kernel dumped core.
+    Core(Signal),
+}
+
+impl Exit {
+    /// The code a shell would show: the code itself, or 128 + the signal's number.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) | Self::Core(signal) => 128 + signal.0,
+        }
+    }
+
+    /// Whether the process ended well: code 0.
+    pub fn is_success(self) -> bool {
+        self == Self::Code(0)
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(signal) => write!(f, "{signal}"),
+            Self::Core(signal) => write!(f, "{signal} (core dumped)"),
+        }
+    }
+}
+
+/// A point of monotonic time: how long after an origin that never changes while we run.
+/// Differences never go below zero, because a clock that seems to run backwards must not turn
+/// into a wait of centuries.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Moment(Duration);
+
+impl Moment {
+    /// The moment this long after the origin.
+    pub const fn at(since_origin: Duration) -> Self {
+        Self(since_origin)
+    }
+
+    /// How long after the origin this is.
+    pub fn since_origin(self) -> Duration {
+        self.0
+    }
+
+    /// How long after `earlier` this is; zero if it is before.
+    pub fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// This moment moved back, not past the origin.
+    #[must_use]
+    pub fn before(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(by))
+    }
+}
+
+impl std::ops::Add<Duration> for Moment {
+    type Output = Self;
+
+    fn add(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(by))
+    }
+}
+
+/// The longest duration a definition may name: a year. Longer is a slip of the pen, and sums of
+/// durations cannot overflow.
+const SPAN_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// Reads `250ms`, `10s`, `2m`, `1h`, `1d`, `1.5s`, `1m30s`. A bare number is refused, because nobody
+/// agrees whether it means seconds (systemd) or milliseconds (s6); bare `0` is fine.
+pub fn parse_span(text: &str) -> Result<Duration, String> {
+    let bad = || format!("`{text}` is not a duration");
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let mut rest = text.trim();
+    let mut total = 0.0;
+    if rest.is_empty() {
+        return Err(bad());
+    }
+    while !rest.is_empty() {
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .ok_or_else(bad)?;
+        let (number, tail) = rest.split_at(digits);
+        let letters = tail
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(letters);
+        let seconds = match unit {
+            "ms" => 0.001,
+            "s" => 1.0,
+            "m" | "min" => 60.0,
+            "h" => 3600.0,
+            "d" => 86400.0,
+            _ => return Err(bad()),
+        };
+        total += number.parse::<f64>().map_err(|_| bad())? * seconds;
+        rest = tail;
+    }
+    if total > SPAN_MAX.as_secs_f64() {
+        return Err(format!("`{text}` is longer than a year"));
+    }
+    // Durations are written in milliseconds at the finest; rounding hides the binary fractions.
+    Ok(Duration::from_secs_f64((total * 1000.0).round() / 1000.0))
+}
+
+/// Writes a duration as screens show it: `0.4s`, `9s`, `2m`, `2h 04m`, `3d 02h`.
+pub fn show_span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0 if span.as_millis() < 100 => format!("{}ms", span.as_millis()),
+        0..10 => {
+            let tenths = span.as_millis() / 100;
+            let (whole, tenth) = (tenths / 10, tenths % 10);
+            if tenth == 0 {
+                format!("{whole}s")
+            } else {
+                format!("{whole}.{tenth}s")
+            }
+        }
+        10..60 => format!("{seconds}s"),
+        60..3600 if seconds % 60 != 0 && seconds < 600 => {
+            format!("{}m {:02}s", seconds / 60, seconds % 60)
+        }
+        60..3600 => format!("{}m", seconds / 60),
+        3600..86400 => format!("{}h {:02}m", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{}d {:02}h", seconds / 86400, seconds / 3600 % 24),
+    }
+}
+
+/// Reads `512`, `64KiB`, `10MiB`, `1GiB` (and `64k`, `10M`, `1G`, which mean the same), in bytes.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let bad = || format!("`{text}` is not a size");
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit {
+        "" | "B" => 1,
+        "KiB" | "k" | "K" => 1 << 10,
+        "MiB" | "M" => 1 << 20,
+        "GiB" | "G" => 1 << 30,
+        _ => return Err(bad()),
+    };
+    number
+        .parse::<u64>()
+        .ok()
+        .and_then(|n| n.checked_mul(factor))
+        .ok_or_else(bad)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_words_of_the_file_system() {
+        for good in ["web", "web-1", "a@b.c_d", &"x".repeat(64)] {
+            assert_eq!(
+                good.parse::<Name>().map(|n| n.to_string()),
+                Ok(good.to_string())
+            );
+        }
+        for bad in ["", ".git", "a/b", "a b", "ü", "a\n", &"x".repeat(65)] {
+            assert!(bad.parse::<Name>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn signals_read_what_they_show() {
+        for raw in 1..=64 {
+            let signal = Signal::new(raw).expect("1–64 are signals");
+            if raw != 32 && raw != 33 {
+                assert_eq!(signal.to_string().parse(), Ok(signal));
+            }
+            assert_eq!(raw.to_string().parse(), Ok(signal));
+        }
+        assert_eq!("SIGRTMIN+3".parse(), Ok(Signal::HALT));
+        assert_eq!("rtmax-27".parse(), Ok(Signal::HALT));
+        for bad in [
+            "", "SIG", "0", "65", "-1", "SIGQUITT", "RTMIN-1", "RTMIN+31", "RTMAX+1", "RTMIN+é",
+        ] {
+            assert!(bad.parse::<Signal>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn durations_read_and_show() {
+        let ms = Duration::from_millis;
+        for (text, span) in [
+            ("250ms", ms(250)),
+            ("10s", ms(10_000)),
+            ("1.5s", ms(1_500)),
+            ("2m", ms(120_000)),
+            ("1m30s", ms(90_000)),
+            ("0", ms(0)),
+        ] {
+            assert_eq!(parse_span(text), Ok(span), "{text}");
+        }
+        for bad in [
+            "", "10", "s", "10 s", "-1s", "1e9s", "1..5s", "9999999d", "10sec", "é",
+        ] {
+            assert!(parse_span(bad).is_err(), "{bad:?}");
+        }
+        for (span, text) in [
+            (ms(0), "0ms"),
+            (ms(420), "0.4s"),
+            (ms(9_000), "9s"),
+            (ms(42_900), "42s"),
+            (ms(90_000), "1m 30s"),
+            (ms(720_000), "12m"),
+            (ms(7_440_000), "2h 04m"),
+            (ms(266_400_000), "3d 02h"),
+        ] {
+            assert_eq!(show_span(span), text);
+        }
+    }
+
+    #[test]
+    fn moments_never_go_below_zero() {
+        let (early, late) = (
+            Moment::at(Duration::ZERO),
+            Moment::at(Duration::from_secs(5)),
+        );
+        assert_eq!(early.since(late), Duration::ZERO);
+        assert_eq!(early.before(Duration::from_secs(1)), early);
+        assert!(late + Duration::MAX > late);
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(parse_size("10MiB"), Ok(10 << 20));
+        assert_eq!(parse_size("64k"), Ok(64 << 10));
+        for bad in ["", "MiB", "-1", "1.5G", "99999999999G", "1 k"] {
+            assert!(parse_size(bad).is_err(), "{bad:?}");
+        }
+    }
+}
