@@ -342,7 +342,7 @@ pub fn show_span(span: Duration) -> String {
             }
         }
         10..60 => format!("{seconds}s"),
-        60..3600 if seconds % 60 != 0 && seconds < 600 => {
+        60..600 if !seconds.is_multiple_of(60) => {
             format!("{}m {:02}s", seconds / 60, seconds % 60)
         }
         60..3600 => format!("{}m", seconds / 60),
