@@ -21,8 +21,8 @@ pub struct Fleet {
     timers: BTreeSet<(Moment, Ix)>,
     /// Who must be looked at again in this turn.
     pub(super) look: VecDeque<Ix>,
-    /// What the services that changed in this turn were before it.
-    before: BTreeMap<Ix, State>,
+    /// What the services that changed in this turn were before it, and since when.
+    before: BTreeMap<Ix, (State, Moment)>,
     pub(super) limits: Limits,
     /// CMD's number, and when it has waited long enough.
     cmd: Option<(Ix, Moment)>,
@@ -168,6 +168,7 @@ impl Fleet {
         let retried = unit.retry.failures > slot.unit.retry.failures;
         slot.unit = unit;
         if from != to {
+            let entered = slot.entered;
             if from.word() != to.word() {
                 slot.entered = now;
             }
@@ -185,7 +186,7 @@ impl Fleet {
             if let Some(at) = to.deadline() {
                 self.timers.insert((at, ix));
             }
-            self.before.entry(ix).or_insert(from);
+            self.before.entry(ix).or_insert((from, entered));
             self.look_around(ix);
         }
         let kills = actions
@@ -338,7 +339,7 @@ impl Fleet {
                 break;
             }
         }
-        for (ix, from) in std::mem::take(&mut self.before) {
+        for (ix, (from, since)) in std::mem::take(&mut self.before) {
             if let Some(to) = self.slots.get(ix).map(|slot| slot.unit.state)
                 && from.word() != to.word()
             {
@@ -346,6 +347,7 @@ impl Fleet {
                     ix,
                     from,
                     to,
+                    since,
                     at: now,
                 }));
             }
