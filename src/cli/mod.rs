@@ -1,1 +1,3 @@
 //! What a person types and sees: one screen a file.
+
+pub mod check;
