@@ -1,4 +1,5 @@
 //! The kernel: every system call that is not a socket or a pipe of its owner, and all `unsafe`.
 
 pub mod clock;
+pub mod peer;
 pub mod poll;
