@@ -5,6 +5,7 @@ mod child;
 pub mod clock;
 pub mod files;
 pub mod pid1;
+pub mod peer;
 pub mod poll;
 pub mod reaper;
 pub mod signals;
