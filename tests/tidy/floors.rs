@@ -21,11 +21,11 @@ const IMPURE: [&str; 10] = [
 ];
 
 /// Module paths with their floors, most specific first.
-pub struct Floors(Vec<(String, usize)>);
+pub(crate) struct Floors(Vec<(String, usize)>);
 
 impl Floors {
     /// Reads the table in the documentation of `lib.rs`.
-    pub fn of_table(lib: &str) -> Self {
+    pub(crate) fn of_table(lib: &str) -> Self {
         let mut floors = Vec::new();
         for line in lib.lines().filter_map(|l| l.strip_prefix("//! |")) {
             let mut cells = line.split('|').map(str::trim);
@@ -68,14 +68,14 @@ fn under(module: &str, path: &str) -> bool {
 }
 
 /// `src/logs/lines.rs` → `logs::lines`; `src/logs/mod.rs` → `logs`; `None` outside `src/`.
-pub fn module_of(path: &str) -> Option<String> {
+pub(crate) fn module_of(path: &str) -> Option<String> {
     let inner = path.strip_prefix("src/")?.strip_suffix(".rs")?;
     let inner = inner.strip_suffix("/mod").unwrap_or(inner);
     Some(inner.replace('/', "::"))
 }
 
 /// Imports point down; on one floor, only within one folder.
-pub fn point_down(sources: &[Source]) -> Vec<String> {
+pub(crate) fn point_down(sources: &[Source]) -> Vec<String> {
     let Some(lib) = sources.iter().find(|s| s.path == "src/lib.rs") else {
         return vec!["src/lib.rs: there is none".into()];
     };
@@ -111,7 +111,7 @@ pub fn point_down(sources: &[Source]) -> Vec<String> {
 }
 
 /// Pure modules name nothing of the world.
-pub fn stay_pure(sources: &[Source]) -> Vec<String> {
+pub(crate) fn stay_pure(sources: &[Source]) -> Vec<String> {
     let mut faults = Vec::new();
     for source in sources {
         let module = module_of(&source.path).unwrap_or_default();

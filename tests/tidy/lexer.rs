@@ -3,11 +3,11 @@
 //! can name the line it complains about.
 
 /// One source file, in three views of equal length.
-pub struct Source {
+pub(crate) struct Source {
     /// Its path from the top of the repository, with `/`.
     pub path: String,
     /// As it is on disk.
-    pub text: String,
+    pub(crate) text: String,
     /// Comments, strings and character literals blanked.
     pub code: String,
     /// `code` without the items under `#[cfg(test)]`.
@@ -16,7 +16,7 @@ pub struct Source {
 
 impl Source {
     /// A file of this path and content.
-    pub fn new(path: &str, text: &str) -> Self {
+    pub(crate) fn new(path: &str, text: &str) -> Self {
         let code = blank_prose(text);
         let shipped = blank_tests(&code);
         Self {
@@ -28,25 +28,25 @@ impl Source {
     }
 
     /// The line, from 1, on which this byte stands.
-    pub fn line_of(&self, byte: usize) -> usize {
+    pub(crate) fn line_of(&self, byte: usize) -> usize {
         1 + self.text[..byte].matches('\n').count()
     }
 
     /// `path:line` of this byte.
-    pub fn place(&self, byte: usize) -> String {
+    pub(crate) fn place(&self, byte: usize) -> String {
         format!("{}:{}", self.path, self.line_of(byte))
     }
 }
 
 /// Where an identifier-like word stands in `code`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Word<'a> {
-    pub at: usize,
-    pub text: &'a str,
+pub(crate) struct Word<'a> {
+    pub(crate) at: usize,
+    pub(crate) text: &'a str,
 }
 
 /// Every identifier, keyword and number of blanked code.
-pub fn words(code: &str) -> Vec<Word<'_>> {
+pub(crate) fn words(code: &str) -> Vec<Word<'_>> {
     let mut found = Vec::new();
     let mut start = None;
     for (at, c) in code.char_indices().chain([(code.len(), ' ')]) {
@@ -66,7 +66,7 @@ pub fn words(code: &str) -> Vec<Word<'_>> {
 }
 
 /// The byte of the brace, bracket or parenthesis that closes the one at `open`.
-pub fn closing(code: &str, open: usize) -> Option<usize> {
+pub(crate) fn closing(code: &str, open: usize) -> Option<usize> {
     let mut depth = 0_i32;
     for (at, byte) in code.bytes().enumerate().skip(open) {
         match byte {
@@ -84,7 +84,7 @@ pub fn closing(code: &str, open: usize) -> Option<usize> {
 }
 
 /// The first of `wanted` at or after `from` that is inside no bracket opened since.
-pub fn next_outside(code: &str, from: usize, wanted: &[u8]) -> Option<usize> {
+pub(crate) fn next_outside(code: &str, from: usize, wanted: &[u8]) -> Option<usize> {
     let mut depth = 0_i32;
     for (at, byte) in code.bytes().enumerate().skip(from) {
         if depth == 0 && wanted.contains(&byte) {

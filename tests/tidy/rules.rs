@@ -14,10 +14,10 @@ const COLUMNS_MAX: usize = 100;
 
 /// A known exception: where, and exactly how long it is today. It may only shrink, and it goes
 /// when it is short enough.
-pub type Ratchet<'a> = &'a [(&'a str, usize)];
+pub(crate) type Ratchet<'a> = &'a [(&'a str, usize)];
 
 /// Files are short; the ones in `known` are exactly as long as it says.
-pub fn short_files(sources: &[Source], known: Ratchet<'_>) -> Vec<String> {
+pub(crate) fn short_files(sources: &[Source], known: Ratchet<'_>) -> Vec<String> {
     let found = sources
         .iter()
         .map(|s| (s.path.clone(), s.text.lines().count()))
@@ -26,7 +26,7 @@ pub fn short_files(sources: &[Source], known: Ratchet<'_>) -> Vec<String> {
 }
 
 /// Functions are short; `known` names the exceptions as `path: name`.
-pub fn short_functions(sources: &[Source], known: Ratchet<'_>) -> Vec<String> {
+pub(crate) fn short_functions(sources: &[Source], known: Ratchet<'_>) -> Vec<String> {
     let mut found = Vec::new();
     for source in sources {
         for (name, start, end) in functions(&source.code) {
@@ -86,7 +86,7 @@ fn is(code: &str, at: usize, byte: u8) -> bool {
 }
 
 /// `unsafe` only where the kernel is.
-pub fn unsafe_in_os(sources: &[Source]) -> Vec<String> {
+pub(crate) fn unsafe_in_os(sources: &[Source]) -> Vec<String> {
     in_src(sources)
         .filter(|s| !s.path.starts_with("src/os/"))
         .flat_map(|s| {
@@ -100,7 +100,7 @@ pub fn unsafe_in_os(sources: &[Source]) -> Vec<String> {
 }
 
 /// Code that ships has no place where it gives up.
-pub fn never_gives_up(sources: &[Source]) -> Vec<String> {
+pub(crate) fn never_gives_up(sources: &[Source]) -> Vec<String> {
     const METHODS: [&str; 4] = ["unwrap", "expect", "unwrap_err", "expect_err"];
     const MACROS: [&str; 4] = ["todo", "unimplemented", "panic", "dbg"];
     let mut faults = Vec::new();
@@ -120,7 +120,7 @@ pub fn never_gives_up(sources: &[Source]) -> Vec<String> {
 }
 
 /// The signal to everybody stands in one place, which knows that it is PID 1.
-pub fn one_kill_of_all(sources: &[Source]) -> Vec<String> {
+pub(crate) fn one_kill_of_all(sources: &[Source]) -> Vec<String> {
     let mut places = Vec::new();
     let mut faults = Vec::new();
     for source in in_src(sources) {
@@ -156,7 +156,7 @@ pub fn one_kill_of_all(sources: &[Source]) -> Vec<String> {
 }
 
 /// In the machine, a `match` on a state or an event names every variant: no arm takes the rest.
-pub fn no_rest_arms(sources: &[Source]) -> Vec<String> {
+pub(crate) fn no_rest_arms(sources: &[Source]) -> Vec<String> {
     let mut faults = Vec::new();
     for source in sources
         .iter()
@@ -217,8 +217,7 @@ fn arms(code: &str, start: usize, end: usize) -> Vec<(usize, String)> {
             let close = closing(code, body).unwrap_or(end);
             // A comma may follow a block; an operator may too (`{ … }.x()`), up to a comma.
             match code[close + 1..end].trim_start().chars().next() {
-                Some('.' | '?') => next_outside(code, close + 1, b",").unwrap_or(end) + 1,
-                Some(',') => next_outside(code, close + 1, b",").unwrap_or(end) + 1,
+                Some('.' | '?' | ',') => next_outside(code, close + 1, b",").unwrap_or(end) + 1,
                 _ => close + 1,
             }
         } else {
@@ -279,7 +278,7 @@ fn takes_the_rest(pattern: &str) -> bool {
 }
 
 /// The first line says what lives in a file.
-pub fn says_what_lives_here(sources: &[Source]) -> Vec<String> {
+pub(crate) fn says_what_lives_here(sources: &[Source]) -> Vec<String> {
     sources
         .iter()
         .filter(|s| s.path.ends_with(".rs") && !s.text.starts_with("//! "))
@@ -288,7 +287,7 @@ pub fn says_what_lives_here(sources: &[Source]) -> Vec<String> {
 }
 
 /// No line ends in blanks, none is too wide, none has a carriage return.
-pub fn clean_lines(sources: &[Source]) -> Vec<String> {
+pub(crate) fn clean_lines(sources: &[Source]) -> Vec<String> {
     let mut faults = Vec::new();
     for source in sources {
         let code = source.path.ends_with(".rs") || source.path.ends_with(".sh");
@@ -310,7 +309,7 @@ pub fn clean_lines(sources: &[Source]) -> Vec<String> {
 }
 
 /// The repository speaks of the product only: no path of a machine, no host of a registry.
-pub fn speaks_of_the_product(sources: &[Source]) -> Vec<String> {
+pub(crate) fn speaks_of_the_product(sources: &[Source]) -> Vec<String> {
     // Written in two halves, so that this file may be read too.
     let banned = [
         ["/wo", "rk/"],
