@@ -42,6 +42,14 @@ pub fn resolve(text: &str) -> Result<User, String> {
     )
 }
 
+/// The number of a group, by its name or number.
+///
+/// # Errors
+/// The sentence to show: no such group.
+pub fn group(text: &str) -> Result<u32, String> {
+    find_group(text, &read(Path::new("/etc/group")))
+}
+
 /// [`resolve`], in these texts of passwd(5) and group(5).
 ///
 /// # Errors
