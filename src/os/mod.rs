@@ -3,10 +3,13 @@
 pub mod attempt;
 mod child;
 pub mod clock;
+pub mod kill;
+pub mod oom;
 pub mod pid1;
 pub mod poll;
 pub mod reaper;
 pub mod signals;
 pub mod spawner;
 pub mod step;
+pub mod terminal;
 pub mod users;
