@@ -1,5 +1,12 @@
 //! The spawner with real children, which tell from inside what they found.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, missing_docs)]
+#![allow(
+    missing_docs,
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::similar_names,
+    clippy::unwrap_used,
+    clippy::expect_used
+)]
 
 use std::ffi::OsString;
 use std::fs;
@@ -286,12 +293,13 @@ fn a_user_is_taken_whole() {
     assert_eq!(field(&status, "NoNewPrivs"), "0");
 }
 
+const NET_BIND_SERVICE: &str = "0000000000000400";
+
 #[test]
 fn only_the_wanted_capabilities_are_kept() {
     if !is_root("only_the_wanted_capabilities_are_kept") {
         return;
     }
-    const BIND: &str = "0000000000000400";
     for user in [Some(app()), None] {
         let status = status(|plan| {
             plan.user.clone_from(&user);
@@ -299,7 +307,7 @@ fn only_the_wanted_capabilities_are_kept() {
             plan.no_new_privileges = true;
         });
         for name in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
-            assert_eq!(field(&status, name), BIND, "{name}");
+            assert_eq!(field(&status, name), NET_BIND_SERVICE, "{name}");
         }
         assert_eq!(field(&status, "NoNewPrivs"), "1");
     }
