@@ -10,5 +10,6 @@ pub mod story;
 
 mod lane;
 mod outlet;
+mod recent;
 
 pub mod router;

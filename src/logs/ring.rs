@@ -63,6 +63,11 @@ impl<S: DerefMut<Target = [u8]>> Ring<S> {
         }
     }
 
+    /// What it was given.
+    pub fn storage(&self) -> &S {
+        &self.storage
+    }
+
     /// The number of the next line: how many there ever were.
     pub fn next(&self) -> u64 {
         self.next
