@@ -17,3 +17,8 @@ pub mod spawner;
 pub mod step;
 pub mod terminal;
 pub mod users;
+pub mod memory;
+pub mod output;
+pub mod poll;
+pub mod queue;
+mod waiter;
