@@ -10,14 +10,14 @@ mod report;
 mod starts;
 mod why;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::control::server::Server;
-use crate::logs::router::Router;
+use crate::logs::router::{Router, Work};
 use crate::machine::fleet::Fleet;
 use crate::machine::shutdown::Reason;
 use crate::machine::slot::{Input, Ix, Limits, Order};
@@ -78,6 +78,8 @@ pub struct Supervisor {
     narrator: Narrator,
     history: History,
     orders: VecDeque<Order>,
+    /// The number of the next line of each service (`None`: of pidone) for those who follow.
+    followed: BTreeMap<Option<Ix>, u64>,
     reap: bool,
     orphans: u64,
     code: Option<u8>,
@@ -126,7 +128,7 @@ enum Wake {
     Starts(Vec<u64>),
     Answer(Answer),
     Asked(asked::Asked),
-    Output,
+    Output(Work),
     Tick,
 }
 
@@ -163,6 +165,7 @@ impl Supervisor {
             narrator: Narrator::new(now),
             history: History::default(),
             orders: VecDeque::new(),
+            followed: BTreeMap::new(),
             reap: false,
             orphans: 0,
             code: None,
@@ -176,13 +179,14 @@ impl Supervisor {
         self.orders.extend(orders);
         let code = loop {
             self.perform_all();
+            self.tell_all();
             if let Some(code) = self.code {
                 break code;
             }
             let wake = self.wait().await;
             self.translate(wake);
         };
-        self.router.flush(FLUSH_TIMEOUT).await;
+        self.router.flush(FLUSH_TIMEOUT, clock::wall()).await;
         code
     }
 
@@ -210,7 +214,7 @@ impl Supervisor {
             tokens = self.starts.wait() => Wake::Starts(tokens),
             Some(answer) = self.answers.1.recv() => Wake::Answer(answer),
             (client, peer, request) = request => Wake::Asked(asked::Asked { client, peer, request }),
-            () = self.router.turn() => Wake::Output,
+            work = self.router.wait() => Wake::Output(work),
             () = due => Wake::Tick,
         }
     }
@@ -234,7 +238,7 @@ impl Supervisor {
                 }
             }
             Wake::Asked(asked) => self.answer(asked),
-            Wake::Output => {}
+            Wake::Output(work) => self.router.turn(work, clock::wall()),
             Wake::Tick => {
                 for (pid, ix) in self.helpers.overdue(clock::now()) {
                     perform::to_group(pid, Signal::KILL);
@@ -302,7 +306,7 @@ impl Supervisor {
             }
             self.started(ix, event, fault);
         }
-        self.router.drain(ix);
+        self.router.drain(ix, clock::wall());
         let oom = exit == Exit::Signal(Signal::KILL) && self.oom.has_killed();
         if Some(ix) == self.cmd {
             // Without a terminal there is nothing to take back.
