@@ -141,8 +141,15 @@ impl Client {
     /// A refusal, or no answer.
     pub fn ask(&mut self, request: &Request) -> Result<Reply, Failure> {
         self.send(request)?;
-        self.next(Some(clock::now() + PATIENCE))?
-            .ok_or_else(|| Failure::Broken("pidone closed the connection".to_owned()))
+        match self.next(Some(clock::now() + PATIENCE)) {
+            Ok(Some(reply)) => Ok(reply),
+            Ok(None) => Err(closed()),
+            Err(Failure::Late) => Err(Failure::Broken(format!(
+                "pidone has not answered within {}s",
+                PATIENCE.as_secs()
+            ))),
+            Err(other) => Err(other),
+        }
     }
 
     /// Asks how things are.
@@ -234,6 +241,11 @@ impl Client {
             }
         }
     }
+}
+
+/// pidone has hung up.
+pub fn closed() -> Failure {
+    Failure::Broken("pidone closed the connection".to_owned())
 }
 
 /// An answer that does not belong to the question.
