@@ -128,7 +128,9 @@ impl Server {
 
     /// Whether anybody follows any lines at all.
     pub fn has_line_followers(&self) -> bool {
-        self.clients.iter().any(|client| client.follows.borrow().lines.is_some())
+        self.clients
+            .iter()
+            .any(|client| client.follows.borrow().lines.is_some())
     }
 
     /// Whether anybody follows the lines of this service: nobody else's need be made.

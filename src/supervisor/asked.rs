@@ -181,9 +181,15 @@ impl Supervisor {
         let last = last.map(|last| last as usize);
         let mut lines: Vec<Line> = if names.is_empty() {
             let own = self.remembered(None, last);
-            (0..self.fleet.slots().len()).flat_map(|ix| self.lines(ix, last)).chain(own).collect()
+            (0..self.fleet.slots().len())
+                .flat_map(|ix| self.lines(ix, last))
+                .chain(own)
+                .collect()
         } else {
-            self.numbers(names)?.into_iter().flat_map(|ix| self.lines(ix, last)).collect()
+            self.numbers(names)?
+                .into_iter()
+                .flat_map(|ix| self.lines(ix, last))
+                .collect()
         };
         // The sort is stable: within a service, lines of one millisecond keep their order.
         lines.sort_by(|a, b| a.ts.cmp(&b.ts));
@@ -198,7 +204,10 @@ impl Supervisor {
     fn remembered(&self, of: Option<Ix>, last: Option<usize>) -> Vec<Line> {
         let count = last.map_or(u64::MAX, |last| last as u64);
         let name = of.map_or(OWN_NAME, |ix| self.name(ix));
-        self.router.last_lines(of, count).map(|line| wire_line(name, &line)).collect()
+        self.router
+            .last_lines(of, count)
+            .map(|line| wire_line(name, &line))
+            .collect()
     }
 
     fn follow_lines(&mut self, client: ClientId, names: Vec<String>) {
@@ -216,14 +225,18 @@ impl Supervisor {
     /// follows the logs.
     pub(super) fn tell_all(&mut self) {
         self.router.tell_story(clock::wall());
-        let Some(server) = self.server.as_ref().filter(|_| !self.followed.is_empty()) else { return };
+        let Some(server) = self.server.as_ref().filter(|_| !self.followed.is_empty()) else {
+            return;
+        };
         if !server.has_line_followers() {
             self.followed.clear();
             return;
         }
         for (of, from) in &mut self.followed {
             let (_, next) = self.router.numbers(*of);
-            let name = of.and_then(|ix| self.fleet.slot(ix)).map(|slot| slot.service.name.as_str());
+            let name = of
+                .and_then(|ix| self.fleet.slot(ix))
+                .map(|slot| slot.service.name.as_str());
             let name = name.unwrap_or(OWN_NAME);
             if next > *from && server.wants_lines(name) {
                 for line in self.router.lines(*of, *from) {

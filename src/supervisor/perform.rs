@@ -1,5 +1,6 @@
 //! What the fleet orders, done: one arm an order.
 
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use tokio::task::spawn_local;
@@ -79,11 +80,22 @@ impl Supervisor {
             Some(Probe::Fd(number)) => Some(*number),
             Some(Probe::Tcp(_) | Probe::Http(_) | Probe::Exec(_)) | None => None,
         };
-        let pipe = number.map(|_| notification::pipe()).transpose().map_err(|e| e.to_string())?;
+        let pipe = number
+            .map(|_| notification::pipe())
+            .transpose()
+            .map_err(|e| e.to_string())?;
         let owner = around.user.as_ref().map(|user| (user.uid, user.gid));
         let wiring = self.wiring(ix);
         let mut hold = None;
-        let mut streams = wire(&mut self.router, &self.launcher, &service, wiring, owner, &mut hold)?;
+        let mut streams = wire(
+            &mut self.router,
+            &self.launcher,
+            &service,
+            wiring,
+            owner,
+            &mut hold,
+        )
+        .map_err(no_pipes)?;
         streams.notify = pipe.as_ref().map(|(_, theirs)| theirs.as_fd()).zip(number);
         let Spawned { pid, attempt } = self.launcher.main(&service, &around, streams)?;
         self.router.started(ix, pid);
@@ -106,15 +118,30 @@ impl Supervisor {
         let owner = around.user.as_ref().map(|user| (user.uid, user.gid));
         let wiring = self.wiring(ix);
         let mut hold = None;
-        let streams = wire(&mut self.router, &self.launcher, &service, wiring, owner, &mut hold)?;
+        let streams = wire(
+            &mut self.router,
+            &self.launcher,
+            &service,
+            wiring,
+            owner,
+            &mut hold,
+        )
+        .map_err(no_pipes)?;
         Ok(self.launcher.finish(&service, &around, exit, streams)?.pid)
     }
 
     /// How a service's descriptors are to be connected.
     fn wiring(&self, ix: Ix) -> Wiring {
         let service = self.fleet.slot(ix).map(|slot| &slot.service);
-        let logger = service.and_then(launch::logger).and_then(|name| self.find(name.as_str()));
-        Wiring { ix, logger, format: self.format_of(ix), keeps_stdin: Some(ix) == self.cmd }
+        let logger = service
+            .and_then(launch::logger)
+            .and_then(|name| self.find(name.as_str()));
+        Wiring {
+            ix,
+            logger,
+            format: self.format_of(ix),
+            keeps_stdin: Some(ix) == self.cmd,
+        }
     }
 
     fn format_of(&self, ix: Ix) -> Format {
@@ -221,10 +248,20 @@ impl Supervisor {
                 let service = slot.service.clone();
                 let wiring = self.wiring(ix);
                 let mut hold = None;
-                let streams =
-                    wire(&mut self.router, &self.launcher, &service, wiring, None, &mut hold)?;
+                let streams = wire(
+                    &mut self.router,
+                    &self.launcher,
+                    &service,
+                    wiring,
+                    None,
+                    &mut hold,
+                )
+                .map_err(no_pipes)?;
                 let spawned = self.launcher.beside(&service, &command, streams)?;
-                let helper = Helper { ix, kind: Kind::Reload };
+                let helper = Helper {
+                    ix,
+                    kind: Kind::Reload,
+                };
                 self.helpers.add(spawned.pid, helper, clock::now());
                 Ok(())
             }
@@ -297,25 +334,41 @@ fn wire<'fd>(
     wiring: Wiring,
     owner: Option<(u32, u32)>,
     hold: &'fd mut Option<OwnedFd>,
-) -> Result<Streams<'fd>, String> {
-    let Wiring { ix, logger, format, keeps_stdin } = wiring;
-    let mut streams = || {
-        let null = (!keeps_stdin).then(|| launcher.null.as_fd());
-        let mut streams = Streams { stdin: null, ..Streams::default() };
-        if service.stop.by == StopBy::EndOfInput {
-            let (input, _) = router.logger_pipe(ix, owner)?;
-            streams.stdin = Some(hold.insert(input.try_clone_to_owned()?).as_fd());
-        } else if let Some(to) = logger {
-            let (_, output) = router.logger_pipe(to, owner)?;
-            streams.stdout = Some(hold.insert(output.try_clone_to_owned()?).as_fd());
-            streams.stderr = Some(router.stderr_pipe(ix, &service.name, format, owner)?);
-            return Ok(streams);
-        }
-        if format != Format::Inherit {
-            let (stdout, stderr) = router.pipes(ix, &service.name, format, owner)?;
-            (streams.stdout, streams.stderr) = (Some(stdout), Some(stderr));
-        }
-        Ok(streams)
+) -> io::Result<Streams<'fd>> {
+    let Wiring {
+        ix,
+        logger,
+        format,
+        keeps_stdin,
+    } = wiring;
+    let stdin = (!keeps_stdin).then(|| launcher.null.as_fd());
+    let mut streams = Streams {
+        stdin,
+        ..Streams::default()
     };
-    streams().map_err(|error: std::io::Error| format!("cannot make its pipes: {error}"))
+    if let Some(to) = logger {
+        let output = router.logger_pipe(to, owner)?.1.try_clone_to_owned()?;
+        let held: &'fd OwnedFd = hold.insert(output);
+        streams.stdout = Some(held.as_fd());
+        streams.stderr = Some(router.stderr_pipe(ix, &service.name, format, owner)?);
+        return Ok(streams);
+    }
+    if service.stop.by == StopBy::EndOfInput {
+        let input = router.logger_pipe(ix, owner)?.0.try_clone_to_owned()?;
+        let held: &'fd OwnedFd = hold.insert(input);
+        streams.stdin = Some(held.as_fd());
+    }
+    if format != Format::Inherit {
+        let (stdout, stderr) = router.pipes(ix, &service.name, format, owner)?;
+        (streams.stdout, streams.stderr) = (Some(stdout), Some(stderr));
+    }
+    Ok(streams)
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "so that it can be mapped over"
+)]
+fn no_pipes(error: io::Error) -> String {
+    format!("cannot make its pipes: {error}")
 }
