@@ -23,6 +23,8 @@ pub(super) struct Places {
     pub(super) after: Vec<(Name, Place)>,
     /// `main`.
     pub(super) main: Option<Place>,
+    /// `log.format`.
+    pub(super) format: Option<Place>,
     /// `stop.timeout`, if the file sets it.
     pub(super) stop_timeout: Option<Place>,
 }
@@ -121,10 +123,13 @@ fn logger(found: &Directory, producer: &mut Draft, faults: &mut Vec<Diagnostic>)
     service.stop.by = StopBy::EndOfInput;
     // A logger that waits for a producer that never starts would keep the container alive.
     service.enabled &= producer.service.enabled;
-    if let Output::Container(Some(_)) = producer.service.output {
+    if let Some(place) = producer.places.format.take() {
         let fault = Diagnostic::warning("`log.format` has no effect on what goes to `log/run`")
             .hint("take one of them away");
-        faults.push(fault.in_file(&producer.service.file));
+        faults.push(Diagnostic {
+            place: Some(place),
+            ..fault
+        });
     }
     producer.service.after.push(service.name.clone());
     producer.service.output = Output::Logger(service.name.clone());
@@ -226,6 +231,7 @@ fn definition(
             .get("main")
             .filter(|_| main)
             .map(|item| faults.place(item.span)),
+        format: format.as_ref().map(|(_, item)| faults.place(item.span.clone())),
         stop_timeout: stop_timeout.map(|item| faults.place(item.span)),
         needs,
         after,

@@ -14,7 +14,7 @@ use crate::service::definition::Format;
 use crate::service::environment::Environment;
 use crate::service::fields::Field;
 use crate::service::policy::FORMATS;
-use crate::service::table::{Faults, Table, span_fault};
+use crate::service::table::{Faults, Table, span_hint};
 use crate::values::{parse_size, parse_span};
 
 /// Where services are looked for unless a setting says otherwise.
@@ -146,9 +146,8 @@ pub fn read(environment: &Environment, file: Option<(&Path, &str)>) -> (Settings
         let Some(value) = environment.get(&name) else {
             continue;
         };
-        if let Err(fault) = settings.set(setting, value) {
-            let message = format!("{name}: {}", fault.message);
-            found.push(Diagnostic { message, ..fault });
+        if let Err(fault) = settings.set(setting, &name, value) {
+            found.push(fault);
         }
     }
     found.extend(slips(environment));
@@ -165,7 +164,7 @@ fn slips(environment: &Environment) -> Vec<Diagnostic> {
             let near = nearest(name, known.iter().map(String::as_str))?;
             let close = near.len().abs_diff(name.len()) <= 2;
             close.then(|| {
-                Diagnostic::warning(format!("unknown setting {name}"))
+                Diagnostic::warning(format!("unknown setting `{name}`"))
                     .hint(format!("did you mean `{near}`?"))
             })
         })
@@ -202,22 +201,22 @@ impl Settings {
                     None => continue,
                 },
             };
-            if let Err(fault) = self.set(setting, OsStr::new(&value)) {
+            if let Err(fault) = self.set(setting, setting.name, OsStr::new(&value)) {
                 faults.at(item.span, fault);
             }
         }
         faults.sorted()
     }
 
-    /// Sets one setting from its text.
-    fn set(&mut self, setting: &Field, value: &OsStr) -> Result<(), Diagnostic> {
+    /// Sets one setting from its text; `called` is what the user wrote.
+    fn set(&mut self, setting: &Field, called: &str, value: &OsStr) -> Result<(), Diagnostic> {
         let text = value.to_string_lossy();
-        let other = || Diagnostic::error(format!("must be {}, not `{text}`", setting.takes));
+        let wrong = |not: &str| {
+            Diagnostic::error(format!("`{called}` must be {}, not {not}", setting.takes))
+        };
+        let other = || wrong(&format!("`{text}`"));
         if text.is_empty() {
-            return Err(Diagnostic::error(format!(
-                "is empty; it must be {}",
-                setting.takes
-            )));
+            return Err(wrong("empty"));
         }
         match setting.name {
             "services" => {
@@ -239,14 +238,14 @@ impl Settings {
                 self.log_format = *format;
             }
             "log-memory" => {
-                self.log_memory = parse_size(&text).map_err(|why| {
-                    Diagnostic::error(why).hint("sizes are written `64KiB`, `10MiB`, `1GiB`")
+                self.log_memory = parse_size(&text).map_err(|_| {
+                    other().hint("sizes are written `64KiB`, `10MiB`, `1GiB`")
                 })?;
             }
             "stop-timeout" => {
-                self.stop_timeout = parse_span(&text).map_err(|why| span_fault(&text, why))?;
+                self.stop_timeout = parse_span(&text).map_err(|_| span_hint(other(), &text))?;
             }
-            _ => self.cmd_wait = parse_span(&text).map_err(|why| span_fault(&text, why))?,
+            _ => self.cmd_wait = parse_span(&text).map_err(|_| span_hint(other(), &text))?,
         }
         Ok(())
     }

@@ -274,7 +274,7 @@ impl<'a> Item<'a> {
             }
             _ => self.text(faults)?,
         };
-        parse_span(text).map_or_else(|why| self.bad(faults, span_fault(text, why)), Some)
+        parse_span(text).map_or_else(|why| self.bad(faults, span_hint(Diagnostic::error(why), text)), Some)
     }
 
     /// A duration that is not zero.
@@ -381,10 +381,10 @@ impl<'a> Item<'a> {
     }
 }
 
-/// What to say of a text that is no duration.
-pub(super) fn span_fault(text: &str, why: String) -> Diagnostic {
+/// A fault about a text that is no duration, with the next step.
+pub(super) fn span_hint(fault: Diagnostic, text: &str) -> Diagnostic {
     let bare = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    Diagnostic::error(why).hint(if bare {
+    fault.hint(if bare {
         format!("write it with its unit: `{text}s` or `{text}ms`")
     } else {
         "durations are written `250ms`, `10s`, `2m`, `1h`".into()
