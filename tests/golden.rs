@@ -91,7 +91,15 @@ impl Story {
 /// The word and the rest of a header line.
 fn header(line: &str) -> Option<(&str, &str)> {
     let (word, rest) = line.strip_prefix("# ")?.split_once(": ")?;
-    let words = ["environment", "roots", "file", "directory", "fifo", "sparse", "link"];
+    let words = [
+        "environment",
+        "roots",
+        "file",
+        "directory",
+        "fifo",
+        "sparse",
+        "link",
+    ];
     words.contains(&word).then_some((word, rest))
 }
 
@@ -124,8 +132,13 @@ fn unescaped(content: &str) -> Vec<u8> {
 
 /// Runs every story of a kind; `tell` gives the exit code and the screen.
 fn stories(kind: &str, tell: impl Fn(&Story) -> (u8, String)) {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(kind);
-    let mut files: Vec<PathBuf> = fs::read_dir(&dir).unwrap().map(|e| e.unwrap().path()).collect();
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(kind);
+    let mut files: Vec<PathBuf> = fs::read_dir(&dir)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
     files.sort();
     assert!(!files.is_empty());
     let mut wrong = String::new();

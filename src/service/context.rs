@@ -117,7 +117,7 @@ fn filled<'a>(item: &Item<'a>, faults: &mut Faults<'_>) -> Option<&'a str> {
 
 /// A text that is expanded at each start and can be taken apart.
 pub(super) fn template<'a>(item: &Item<'a>, faults: &mut Faults<'_>) -> Option<&'a str> {
-    let text = item.text(faults)?;
+    let text = item.quoted(faults)?;
     match expand::pieces(text) {
         Ok(_) => Some(text),
         Err(bad) => {
@@ -163,15 +163,7 @@ fn env(item: &Item<'_>, container: &Environment, faults: &mut Faults<'_>) -> Vec
             continue;
         }
         let item = item.inner(format!("`env.{name}`"), "a string", value);
-        if let DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) = item.value {
-            let shown = match item.value {
-                DeValue::Boolean(flag) => flag.to_string(),
-                DeValue::Float(number) => number.as_str().to_owned(),
-                DeValue::Integer(number) => number.as_str().to_owned(),
-                _ => String::new(),
-            };
-            item.wrong_but::<()>(faults, Some(format!("write it in quotes: \"{shown}\"")));
-        } else if let Some(text) = template(&item, faults) {
+        if let Some(text) = template(&item, faults) {
             found.push((name.to_string(), text.to_owned()));
             places.push(item);
         }
@@ -240,7 +232,7 @@ fn limits(item: &Item<'_>, faults: &mut Faults<'_>) -> Vec<(Resource, Limit)> {
         let Some((_, resource, bytes)) = RESOURCES.iter().find(|(known, ..)| known == name) else {
             let all: Vec<&str> = RESOURCES.iter().map(|(name, ..)| *name).collect();
             let fault = Diagnostic::error(format!("unknown limit `{name}`"))
-                .hint(format!("there are {}", all.join(", ")));
+                .hint(format!("the limits are {}", all.join(", ")));
             faults.at(key.span(), fault.suggest(name, all));
             continue;
         };

@@ -14,6 +14,8 @@ pub mod address;
 
 mod table;
 
+mod form;
+
 mod context;
 
 mod policy;

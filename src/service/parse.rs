@@ -11,7 +11,7 @@ use crate::service::environment::{self, Environment};
 use crate::service::fields;
 use crate::service::source::{Directory, File, Script};
 use crate::service::table::{Faults, Table};
-use crate::service::{policy, scripts};
+use crate::service::{form, policy, scripts};
 use crate::values::Name;
 
 /// Where a definition says what concerns other services, for faults that only the set shows.
@@ -163,28 +163,22 @@ fn parsed(
     world: &World<'_>,
     faults: &mut Vec<Diagnostic>,
 ) -> Draft {
-    let (document, errors) = DeTable::parse_recoverable(text);
-    let mut form = Faults::new(path, text);
-    for error in &errors {
-        let span = error.span().unwrap_or(text.len()..text.len());
-        form.at(span, Diagnostic::error(error.message()));
-    }
-    let form = form.sorted();
+    let (document, form) = form::read(text, path);
     let mut said = Faults::new(path, text);
-    let draft = definition(document.get_ref(), base, world, &mut said);
-    let said = said.sorted();
+    let mut draft = definition(document.get_ref(), base, world, &mut said);
     // What stands before the first fault of form was read as it was meant; what follows was guessed.
-    let line = |fault: &Diagnostic| {
-        let spot = fault.place.as_ref().and_then(|place| place.spot.as_ref());
-        spot.map(|spot| spot.line)
-    };
-    let first = form.first().and_then(line);
-    let sure = |fault: &Diagnostic| match (first, line(fault)) {
+    let line = |place: Option<&Place>| Some(place?.spot.as_ref()?.line);
+    let first = form.first().and_then(|fault| line(fault.place.as_ref()));
+    let sure = |place: Option<&Place>| match (first, line(place)) {
         (None, _) => true,
         (Some(first), Some(line)) => line < first,
         (Some(_), None) => false,
     };
-    faults.extend(said.into_iter().filter(sure));
+    let places = &mut draft.places;
+    places.needs.retain(|(_, place)| sure(Some(place)));
+    places.after.retain(|(_, place)| sure(Some(place)));
+    let said = said.sorted().into_iter();
+    faults.extend(said.filter(|fault| sure(fault.place.as_ref())));
     faults.extend(form);
     draft
 }
@@ -231,7 +225,9 @@ fn definition(
             .get("main")
             .filter(|_| main)
             .map(|item| faults.place(item.span)),
-        format: format.as_ref().map(|(_, item)| faults.place(item.span.clone())),
+        format: format
+            .as_ref()
+            .map(|(_, item)| faults.place(item.span.clone())),
         stop_timeout: stop_timeout.map(|item| faults.place(item.span)),
         needs,
         after,
@@ -302,8 +298,7 @@ fn names(
         };
         match text.parse::<Name>() {
             Err(why) => {
-                let fault = format!("`{text}` is not a service's name: {why}");
-                item.bad::<()>(faults, Diagnostic::error(fault));
+                item.bad::<()>(faults, Diagnostic::error(why));
             }
             Ok(name) if name == *own => {
                 let verb = if field == "needs" {
@@ -332,6 +327,10 @@ fn enabled(top: &Table<'_>, base: bool, container: &Environment, faults: &mut Fa
     if let DeValue::Boolean(flag) = item.value {
         return *flag;
     }
+    let DeValue::String(_) = item.value else {
+        item.wrong::<()>(faults);
+        return true;
+    };
     let Some(text) = template(&item, faults) else {
         return true;
     };

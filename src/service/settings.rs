@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use toml::de::{DeTable, DeValue};
+use toml::de::DeValue;
 use tracing::level_filters::LevelFilter;
 
 use crate::diag::{Diagnostic, nearest};
 use crate::service::definition::Format;
 use crate::service::environment::Environment;
 use crate::service::fields::Field;
+use crate::service::form;
 use crate::service::policy::FORMATS;
 use crate::service::table::{Faults, Table, span_hint};
 use crate::values::{parse_size, parse_span};
@@ -173,15 +174,11 @@ fn slips(environment: &Environment) -> Vec<Diagnostic> {
 
 impl Settings {
     fn read_file(&mut self, path: &Path, text: &str) -> Vec<Diagnostic> {
-        let mut faults = Faults::new(path, text);
-        let (document, errors) = DeTable::parse_recoverable(text);
-        if !errors.is_empty() {
-            for error in errors {
-                let span = error.span().unwrap_or(text.len()..text.len());
-                faults.at(span, Diagnostic::error(error.message()));
-            }
-            return faults.sorted();
+        let (document, form) = form::read(text, path);
+        if !form.is_empty() {
+            return form;
         }
+        let mut faults = Faults::new(path, text);
         let table = Table::open(SETTINGS, "", document.get_ref(), &mut faults);
         for setting in SETTINGS {
             let Some(item) = table.get(setting.name) else {
@@ -189,18 +186,15 @@ impl Settings {
             };
             let value = match item.value {
                 // Only the list of directories is one; it reads better as an array.
-                DeValue::Array(_) if setting.name == "services" => item
-                    .array("a directory", &mut faults)
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|item| item.text(&mut faults))
-                    .collect::<Vec<&str>>()
-                    .join(":"),
-                _ => match item.text(&mut faults) {
-                    Some(text) => text.to_owned(),
-                    None => continue,
-                },
+                DeValue::Array(_) if setting.name == "services" => {
+                    let items = item.array("a directory", &mut faults).unwrap_or_default();
+                    let dirs = items.iter().map(|item| item.text(&mut faults));
+                    dirs.collect::<Option<Vec<&str>>>()
+                        .map(|dirs| dirs.join(":"))
+                }
+                _ => item.text(&mut faults).map(str::to_owned),
             };
+            let Some(value) = value else { continue };
             if let Err(fault) = self.set(setting, setting.name, OsStr::new(&value)) {
                 faults.at(item.span, fault);
             }
@@ -238,9 +232,8 @@ impl Settings {
                 self.log_format = *format;
             }
             "log-memory" => {
-                self.log_memory = parse_size(&text).map_err(|_| {
-                    other().hint("sizes are written `64KiB`, `10MiB`, `1GiB`")
-                })?;
+                self.log_memory = parse_size(&text)
+                    .map_err(|_| other().hint("sizes are written `64KiB`, `10MiB`, `1GiB`"))?;
             }
             "stop-timeout" => {
                 self.stop_timeout = parse_span(&text).map_err(|_| span_hint(other(), &text))?;
@@ -260,14 +253,6 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.into(), value.into()))
             .collect()
-    }
-
-    fn shown(faults: &[Diagnostic]) -> String {
-        faults
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join("\n")
     }
 
     #[test]
@@ -299,29 +284,30 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_told() {
-        let environment = environment(&[
-            ("PIDONE_LOG", "loud"),
-            ("PIDONE_LOG_FORMAT", "jsn"),
-            ("PIDONE_LOG_MEMORY", "much"),
-            ("PIDONE_STOP_TIMEOUT", "28"),
-            ("PIDONE_CMD_WAIT", ""),
-            ("PIDONE_SERVCES", "/x"),
-            ("PIDONE_CONTROL_FD", "5"),
-        ]);
-        let file = "service = []\nlog = 3\ncmd-wait = \"x\"\nservices = [1]\n";
-        let (_, faults) = read(&environment, Some((Path::new("pidone.toml"), file)));
+    fn every_fault_of_the_file_is_told() {
+        let file =
+            "service = []\nlog = 3\ncmd-wait = \"x\"\nservices = [1, \"/a\"]\nsocket = \"\"\n";
+        let path = Path::new("pidone.toml");
+        let (_, faults) = read(&Environment::default(), Some((path, file)));
+        let shown: Vec<String> = faults.iter().map(ToString::to_string).collect();
         assert_eq!(
-            shown(&faults),
+            shown.join("\n"),
             "error: unknown key `service`\n --> pidone.toml:1:1\n  |\n1 | service = []\n  | ^^^^^^^\n\
              hint: did you mean `services`?\n\n\
              error: `log` must be error, warn, info, debug, trace or off, not a whole number\n \
              --> pidone.toml:2:7\n  |\n2 | log = 3\n  |       ^\n\n\
-             error: `x` is not a duration\n --> pidone.toml:3:12\n  |\n3 | cmd-wait = \"x\"\n  \
-             |            ^^^\nhint: durations are written `250ms`, `10s`, `2m`, `1h`\n\n\
+             error: `cmd-wait` must be a duration, not `x`\n --> pidone.toml:3:12\n  |\n\
+             3 | cmd-wait = \"x\"\n  |            ^^^\n\
+             hint: durations are written `250ms`, `10s`, `2m`, `1h`\n\n\
              error: an item of `services` must be a directory, not a whole number\n \
-             --> pidone.toml:4:13\n  |\n4 | services = [1]\n  |             ^\n\n\
-             error: is empty; it must be directories, separated by colons\n"
+             --> pidone.toml:4:13\n  |\n4 | services = [1, \"/a\"]\n  |             ^\n\n\
+             error: `socket` must be a path, not empty\n --> pidone.toml:5:10\n  |\n\
+             5 | socket = \"\"\n  |          ^^\n"
         );
+        let (_, faults) = read(
+            &Environment::default(),
+            Some((path, "log = \nservices = [\n")),
+        );
+        assert_eq!(faults.len(), 2, "{faults:?}");
     }
 }

@@ -127,14 +127,14 @@ impl<'a> Table<'a> {
             .iter()
             .filter(|field| field.name == key)
             .map(|field| match field.section {
-                "" => "the top of the file, before any `[…]`".to_owned(),
-                section => format!("`[{section}]`"),
+                "" => "at the top of the file".to_owned(),
+                section => format!("in `[{section}]`"),
             })
             .collect();
         if elsewhere.is_empty() {
             fault
         } else {
-            fault.hint(format!("`{key}` belongs in {}", elsewhere.join(" or ")))
+            fault.hint(format!("`{key}` belongs {}", elsewhere.join(" or ")))
         }
     }
 
@@ -232,6 +232,26 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// A number or boolean, as it would stand between quotes.
+    pub(super) fn plain(&self) -> Option<String> {
+        match self.value {
+            DeValue::Integer(number) => Some(number.as_str().to_owned()),
+            DeValue::Float(number) => Some(number.as_str().to_owned()),
+            DeValue::Boolean(flag) => Some(flag.to_string()),
+            DeValue::String(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                None
+            }
+        }
+    }
+
+    /// A string, with the hint that a number or boolean lacks its quotes.
+    pub(super) fn quoted(&self, faults: &mut Faults<'_>) -> Option<&'a str> {
+        match self.plain() {
+            Some(plain) => self.wrong_but(faults, Some(format!("write it in quotes: \"{plain}\""))),
+            None => self.text(faults),
+        }
+    }
+
     /// `true` or `false`.
     pub(super) fn flag(&self, faults: &mut Faults<'_>) -> Option<bool> {
         match self.value {
@@ -257,7 +277,10 @@ impl<'a> Item<'a> {
         let inside = parsed.filter(|number| range.contains(number));
         inside.or_else(|| {
             let (subject, from, to) = (&self.subject, range.start(), range.end());
-            let fault = Diagnostic::error(format!("{subject} must be from {from} to {to}"));
+            let fault = Diagnostic::error(match *to {
+                i64::MAX => format!("{subject} must be {from} or more"),
+                _ => format!("{subject} must be from {from} to {to}"),
+            });
             self.bad(faults, fault)
         })
     }
@@ -265,16 +288,16 @@ impl<'a> Item<'a> {
     /// A duration.
     pub(super) fn span(&self, faults: &mut Faults<'_>) -> Option<Duration> {
         let text = match self.value {
-            DeValue::Integer(number) => {
-                let hint = format!(
-                    "write it with its unit: \"{0}s\" or \"{0}ms\"",
-                    number.as_str()
-                );
-                return self.wrong_but(faults, Some(hint));
+            DeValue::Integer(_) | DeValue::Float(_) => {
+                let unit = |number| format!("write it with its unit: \"{number}s\"");
+                return self.wrong_but(faults, self.plain().map(unit));
             }
             _ => self.text(faults)?,
         };
-        parse_span(text).map_or_else(|why| self.bad(faults, span_hint(Diagnostic::error(why), text)), Some)
+        parse_span(text).map_or_else(
+            |why| self.bad(faults, span_hint(Diagnostic::error(why), text)),
+            Some,
+        )
     }
 
     /// A duration that is not zero.
@@ -385,7 +408,7 @@ impl<'a> Item<'a> {
 pub(super) fn span_hint(fault: Diagnostic, text: &str) -> Diagnostic {
     let bare = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     fault.hint(if bare {
-        format!("write it with its unit: `{text}s` or `{text}ms`")
+        format!("write it with its unit: `{text}s`, or `{text}ms`")
     } else {
         "durations are written `250ms`, `10s`, `2m`, `1h`".into()
     })
