@@ -1,5 +1,7 @@
 //! From what was found to services: exact values, and whatever bytes without a panic.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -246,7 +248,7 @@ fn a_logger_is_a_service_of_its_own() {
     assert_eq!(logger.output, Output::Container(None));
     assert_eq!(logger.stop.by, StopBy::EndOfInput);
     assert_eq!(web.output, Output::Logger(logger.name.clone()));
-    assert_eq!(web.after, [logger.name.clone()]);
+    assert_eq!(web.after, std::slice::from_ref(&logger.name));
 }
 
 #[test]

@@ -17,6 +17,12 @@
 //! `run` and `finish` are executable unless `mode` says otherwise; `crlf` gives a file Windows line
 //! ends, `escaped` turns `\xNN` into bytes (so do paths).
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a story that cannot be told fails"
+)]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};

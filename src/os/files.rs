@@ -302,7 +302,7 @@ mod tests {
         let scratch = Scratch::new("closed");
         let closed = scratch.0.join("web");
         fs::create_dir(&closed).unwrap();
-        fs::set_permissions(&closed, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
         // Root reads everything; this thread alone becomes nobody to the file system for a while.
         let nobody = nix::unistd::Uid::from_raw(65534);
         let before = nix::unistd::setfsuid(nobody);

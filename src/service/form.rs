@@ -6,10 +6,26 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::diag::Diagnostic;
-use crate::service::table::Faults;
+use crate::service::faults::Faults;
 
 /// Parts of messages after which the parser has lost its way: what it says next follows from them.
 const LOST: [&str; 3] = ["missing comma", "unclosed", "unexpected `=`"];
+
+/// Messages of the parser that say less to people than they could.
+const WORDS: [(&str, &str); 3] = [
+    (
+        "string values must be quoted",
+        "this is neither a number, nor true or false, nor in quotes",
+    ),
+    (
+        "invalid basic string, expected `\"`",
+        "a string is not closed on its line",
+    ),
+    (
+        "invalid literal string, expected",
+        "a string is not closed on its line",
+    ),
+];
 
 /// Reads a TOML text. With faults, the document is what could be guessed.
 pub(super) fn read<'a>(text: &'a str, path: &Path) -> (Spanned<DeTable<'a>>, Vec<Diagnostic>) {
@@ -35,8 +51,9 @@ pub(super) fn read<'a>(text: &'a str, path: &Path) -> (Spanned<DeTable<'a>>, Vec
             continue;
         }
         let lost = LOST.iter().any(|lost| message.starts_with(lost));
-        let message = message.trim_end_matches(", expected nothing");
-        let fault = Diagnostic::error(message);
+        let ours = WORDS.iter().find(|(theirs, _)| message.starts_with(theirs));
+        let plain = message.trim_end_matches(", expected nothing");
+        let fault = Diagnostic::error(ours.map_or(plain, |(_, ours)| ours));
         if lost && unclosed {
             faults.at(
                 span,

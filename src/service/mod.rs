@@ -12,6 +12,8 @@ pub mod environment;
 
 pub mod address;
 
+mod faults;
+
 mod table;
 
 mod form;

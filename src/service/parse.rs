@@ -8,9 +8,10 @@ use crate::diag::{Diagnostic, Place, Severity, Spot};
 use crate::service::context::{self, template};
 use crate::service::definition::{Kind, Output, Program, Service, StopBy, When};
 use crate::service::environment::{self, Environment};
+use crate::service::faults::Faults;
 use crate::service::fields;
 use crate::service::source::{Directory, File, Script};
-use crate::service::table::{Faults, Table};
+use crate::service::table::Table;
 use crate::service::{form, policy, scripts};
 use crate::values::Name;
 

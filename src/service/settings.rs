@@ -12,10 +12,11 @@ use tracing::level_filters::LevelFilter;
 use crate::diag::{Diagnostic, nearest};
 use crate::service::definition::Format;
 use crate::service::environment::Environment;
+use crate::service::faults::Faults;
 use crate::service::fields::Field;
 use crate::service::form;
 use crate::service::policy::FORMATS;
-use crate::service::table::{Faults, Table, span_hint};
+use crate::service::table::{Table, span_hint};
 use crate::values::{parse_size, parse_span};
 
 /// Where services are looked for unless a setting says otherwise.

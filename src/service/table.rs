@@ -1,71 +1,15 @@
 //! Reading TOML values as what a field takes, with the fault at its place when they are not.
 
 use std::ops::{Range, RangeInclusive};
-use std::path::Path;
 use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::diag::{Diagnostic, Place, Spot};
+use crate::diag::Diagnostic;
+use crate::service::faults::Faults;
 use crate::service::fields::{self, Field};
 use crate::values::{Signal, parse_size, parse_span};
-
-/// The faults of one file.
-pub(super) struct Faults<'a> {
-    path: &'a Path,
-    source: &'a str,
-    found: Vec<Diagnostic>,
-}
-
-impl<'a> Faults<'a> {
-    pub(super) fn new(path: &'a Path, source: &'a str) -> Self {
-        Self {
-            path,
-            source,
-            found: Vec::new(),
-        }
-    }
-
-    /// Notes a fault at these bytes of the file.
-    pub(super) fn at(&mut self, span: Range<usize>, fault: Diagnostic) {
-        let spot = Spot::of(self.source, span);
-        self.found.push(fault.at(self.path, spot));
-    }
-
-    /// Notes a fault of the file as a whole.
-    pub(super) fn whole(&mut self, fault: Diagnostic) {
-        self.found.push(fault.in_file(self.path));
-    }
-
-    /// These bytes of the file as a place, for faults that are found later.
-    pub(super) fn place(&self, span: Range<usize>) -> Place {
-        Place {
-            path: self.path.to_owned(),
-            spot: Some(Spot::of(self.source, span)),
-        }
-    }
-
-    /// The part `at` of the string `text` whose value spans `span`; the whole of it, if escapes
-    /// make the two differ.
-    pub(super) fn within(&self, span: Range<usize>, text: &str, at: &Range<usize>) -> Range<usize> {
-        let start = span.start + 1;
-        match self.source.get(start..start + text.len()) {
-            Some(raw) if raw == text => start + at.start..start + at.end,
-            _ => span,
-        }
-    }
-
-    /// All of them, in the order of the file.
-    pub(super) fn sorted(mut self) -> Vec<Diagnostic> {
-        let key = |fault: &Diagnostic| {
-            let spot = fault.place.as_ref().and_then(|place| place.spot.as_ref());
-            spot.map(|spot| (spot.line, spot.column))
-        };
-        self.found.sort_by_key(key);
-        self.found
-    }
-}
 
 /// A table of a file: its fields, and which of them are known.
 #[derive(Clone, Copy)]
@@ -186,8 +130,7 @@ fn kind(value: &DeValue<'_>) -> &'static str {
 
 impl<'a> Item<'a> {
     /// An item of an array or table within this one.
-    pub(super) fn inner(
-        &self,
+    pub(super) fn new(
         subject: String,
         takes: &'static str,
         value: &'a Spanned<DeValue<'a>>,
@@ -289,7 +232,8 @@ impl<'a> Item<'a> {
     pub(super) fn span(&self, faults: &mut Faults<'_>) -> Option<Duration> {
         let text = match self.value {
             DeValue::Integer(_) | DeValue::Float(_) => {
-                let unit = |number| format!("write it with its unit: \"{number}s\"");
+                let unit =
+                    |number| format!("write it with its unit: \"{number}s\", or \"{number}ms\"");
                 return self.wrong_but(faults, self.plain().map(unit));
             }
             _ => self.text(faults)?,
@@ -352,7 +296,7 @@ impl<'a> Item<'a> {
             return self.wrong_but(faults, hint);
         };
         let subject = format!("an item of {}", self.subject);
-        let inner = |item| self.inner(subject.clone(), takes, item);
+        let inner = |item| Self::new(subject.clone(), takes, item);
         Some(items.iter().map(inner).collect())
     }
 
