@@ -284,7 +284,7 @@ fn whatever_the_bytes_there_is_an_answer() {
         "[", "]", "{", "}", "\"", "'", "=", "${", "$", "\n", "[stop]", "é", "\u{0}", "0x", "-",
     ];
     let mut faulty = 0;
-    for _ in 0..4_000 {
+    for _ in 0..2_000 {
         let mut bytes = FULL.as_bytes().to_vec();
         for _ in 0..=random.below(4) {
             let at = random.below(bytes.len().max(1)).min(bytes.len());
@@ -326,7 +326,31 @@ fn whatever_the_bytes_there_is_an_answer() {
         }
         faulty += usize::from(loaded.has_errors());
     }
-    assert!(faulty > 3_000, "{faulty}");
+    assert!(faulty > 1_500, "{faulty}");
+}
+
+#[test]
+fn a_file_full_of_faults_has_a_bound() {
+    let words = |word: &str| format!("command = 'a'\nneeds = [{}]", word.repeat(8_000));
+    let named: String = (0..8_000).map(|n| format!("'s{n}',")).collect();
+    for text in [
+        words("'a b',"),
+        words("'x',"),
+        words("1,"),
+        format!("command = 'a'\nneeds = [{named}]"),
+        (0..6_000).fold(String::new(), |text, n| text + &format!("k{n} = 1\n")),
+        format!(
+            "env = {{ {} }}",
+            (0..5_000).fold(String::new(), |t, n| t + &format!("k{n}='$',"))
+        ),
+    ] {
+        let loaded = loaded(&[directory("web", &text)]);
+        assert!(
+            (1..=102).contains(&loaded.diagnostics.len()),
+            "{}",
+            loaded.diagnostics.len()
+        );
+    }
 }
 
 #[test]

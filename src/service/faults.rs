@@ -5,11 +5,16 @@ use std::path::Path;
 
 use crate::diag::{Diagnostic, Place, Spot};
 
+/// So many faults of one file are told; each carries its line, and a line may be a whole file.
+const FAULTS_MAX: usize = 100;
+
 /// The faults of one file.
 pub(super) struct Faults<'a> {
     path: &'a Path,
     source: &'a str,
     found: Vec<Diagnostic>,
+    /// How many more there were than are told.
+    more: usize,
 }
 
 impl<'a> Faults<'a> {
@@ -18,11 +23,16 @@ impl<'a> Faults<'a> {
             path,
             source,
             found: Vec::new(),
+            more: 0,
         }
     }
 
     /// Notes a fault at these bytes of the file.
     pub(super) fn at(&mut self, span: Range<usize>, fault: Diagnostic) {
+        if self.found.len() >= FAULTS_MAX {
+            self.more += 1;
+            return;
+        }
         let spot = Spot::of(self.source, span);
         self.found.push(fault.at(self.path, spot));
     }
@@ -57,6 +67,10 @@ impl<'a> Faults<'a> {
             spot.map(|spot| (spot.line, spot.column))
         };
         self.found.sort_by_key(key);
+        if self.more > 0 {
+            let fault = Diagnostic::error(format!("{} more faults in this file", self.more));
+            self.found.push(fault.in_file(self.path));
+        }
         self.found
     }
 }

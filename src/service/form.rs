@@ -12,7 +12,7 @@ use crate::service::faults::Faults;
 const LOST: [&str; 3] = ["missing comma", "unclosed", "unexpected `=`"];
 
 /// Messages of the parser that say less to people than they could.
-const WORDS: [(&str, &str); 3] = [
+const WORDS: [(&str, &str); 4] = [
     (
         "string values must be quoted",
         "this is neither a number, nor true or false, nor in quotes",
@@ -20,6 +20,10 @@ const WORDS: [(&str, &str); 3] = [
     (
         "invalid basic string, expected `\"`",
         "a string is not closed on its line",
+    ),
+    (
+        "invalid basic string, expected non",
+        "a string cannot hold a control character",
     ),
     (
         "invalid literal string, expected",

@@ -1,6 +1,7 @@
 //! What only the whole set shows: needs of nothing, circles, two mains, stops that take too long.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::diag::{Diagnostic, Place};
@@ -8,6 +9,9 @@ use crate::service::definition::{Kind, Service, StopBy};
 use crate::service::parse::Draft;
 use crate::service::set::Loaded;
 use crate::values::{Name, show_span};
+
+/// So many needs of nothing are told, and so many mains beyond the first.
+const FAULTS_MAX: usize = 100;
 
 /// So many circles are told; whoever has more has one mistake in many places.
 const CIRCLES_MAX: usize = 20;
@@ -32,31 +36,38 @@ fn at(fault: Diagnostic, place: Option<Place>) -> Diagnostic {
 /// Needs of what is not there, or not started.
 fn needs(by_name: &BTreeMap<&Name, &Draft>) -> Vec<Diagnostic> {
     let mut faults = Vec::new();
+    let mut more = 0;
     for (name, draft) in by_name {
-        for (needed, place) in &draft.places.needs {
-            let message = match by_name.get(needed) {
+        for (needed, span) in &draft.places.needs {
+            let other = by_name.get(needed);
+            let enabled = other.is_some_and(|other| other.service.enabled);
+            if enabled || (other.is_some() && !draft.service.enabled) {
+                continue;
+            }
+            if faults.len() >= FAULTS_MAX {
+                more += 1;
+                continue;
+            }
+            let fault = match other {
                 None => {
                     let names = by_name.keys().map(|name| name.as_str());
-                    let fault = format!("`{name}` needs `{needed}`, which is not defined");
-                    let fault = Diagnostic::error(fault)
+                    let others = names.filter(|known| *known != name.as_str());
+                    Diagnostic::error(format!("`{name}` needs `{needed}`, which is not defined"))
                         .hint("`after` orders two starts, and ignores what is not there")
-                        .suggest(
-                            needed.as_str(),
-                            names.filter(|known| *known != name.as_str()),
-                        );
-                    at(fault, Some(place.clone()))
+                        .suggest(needed.as_str(), others)
                 }
-                Some(other) if draft.service.enabled && !other.service.enabled => {
-                    let fault = format!("`{name}` needs `{needed}`, which is not enabled");
-                    let hint = format!(
-                        "enable `{needed}`, or say `after`, which ignores what is not started"
-                    );
-                    at(Diagnostic::error(fault).hint(hint), Some(place.clone()))
+                Some(_) => {
+                    Diagnostic::error(format!("`{name}` needs `{needed}`, which is not enabled"))
+                        .hint(format!(
+                            "enable `{needed}`, or say `after`, which ignores what is not started"
+                        ))
                 }
-                Some(_) => continue,
             };
-            faults.push(message);
+            faults.push(at(fault, Some(draft.places.place(span))));
         }
+    }
+    if more > 0 {
+        faults.push(Diagnostic::error(format!("{more} more needs of that kind")));
     }
     faults
 }
@@ -72,6 +83,7 @@ fn mains(drafts: &[Draft]) -> Vec<Diagnostic> {
     };
     let line = first_place.spot.as_ref().map_or(1, |spot| spot.line);
     mains
+        .take(FAULTS_MAX)
         .map(|(name, place)| {
             let fault = Diagnostic::error(format!("`{first}` and `{name}` are both `main`"));
             let hint = format!(
@@ -172,17 +184,16 @@ fn circle_fault(circle: &[&Name], by_name: &BTreeMap<&Name, &Draft>) -> Diagnost
     let places = circle.iter().enumerate().filter_map(|(at, name)| {
         let next = circle.get((at + 1) % circle.len())?;
         let places = &by_name.get(name)?.places;
-        let of = |list: &[(Name, Place)]| {
-            list.iter()
-                .find(|(name, _)| name == *next)
-                .map(|(_, place)| place.clone())
+        let of = |list: &[(Name, Range<usize>)]| {
+            let found = list.iter().find(|(name, _)| name == *next);
+            found.map(|(_, span)| span.clone())
         };
         Some(
             of(&places.needs)
                 .map_or_else(|| (false, of(&places.after)), |place| (true, Some(place))),
         )
     });
-    let places: Vec<(bool, Option<Place>)> = places.collect();
+    let places: Vec<(bool, Option<Range<usize>>)> = places.collect();
     let only_needs = places.iter().all(|(needs, _)| *needs);
     let told = circle.iter().take(NAMES_MAX);
     let ticked: Vec<String> = told.map(|name| format!("`{name}`")).collect();
@@ -202,10 +213,12 @@ fn circle_fault(circle: &[&Name], by_name: &BTreeMap<&Name, &Draft>) -> Diagnost
         } else {
             "none of them could be the first to start; take one of these out"
         });
-    at(
-        fault,
-        places.into_iter().next().and_then(|(_, place)| place),
-    )
+    let span = places.into_iter().next().and_then(|(_, span)| span);
+    let draft = circle.first().and_then(|name| by_name.get(name));
+    let place = draft
+        .zip(span)
+        .map(|(draft, span)| draft.places.place(&span));
+    at(fault, place)
 }
 
 /// A warning if the services' own timeouts, one after the other as the stop goes, add up to more
@@ -281,16 +294,12 @@ mod tests {
     /// `count` services, each needing the next; the last needs the first if `round`.
     fn ring(count: usize, round: bool) -> Vec<Draft> {
         let name = |at: usize| format!("s{:05}", at % count).parse::<Name>().unwrap();
-        let place = Place {
-            path: "x".into(),
-            spot: None,
-        };
         let draft = |at: usize| {
             let mut service = Service::new(name(at), vec!["true".into()]);
             let mut places = Places::default();
             if round || at + 1 < count {
                 service.needs.push(name(at + 1));
-                places.needs.push((name(at + 1), place.clone()));
+                places.needs.push((name(at + 1), 0..0));
             }
             Draft { service, places }
         };

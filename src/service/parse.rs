@@ -1,6 +1,8 @@
 //! One service directory → services (itself, and its logger), with every fault at its place.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
@@ -18,16 +20,30 @@ use crate::values::Name;
 /// Where a definition says what concerns other services, for faults that only the set shows.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Places {
-    /// Each name in `needs`.
-    pub(super) needs: Vec<(Name, Place)>,
+    /// The file and its text; both empty if nothing points into them.
+    pub(super) path: PathBuf,
+    pub(super) source: String,
+    /// Each name in `needs`, with its bytes in the text.
+    pub(super) needs: Vec<(Name, Range<usize>)>,
     /// Each name in `after`.
-    pub(super) after: Vec<(Name, Place)>,
+    pub(super) after: Vec<(Name, Range<usize>)>,
     /// `main`.
     pub(super) main: Option<Place>,
     /// `log.format`.
     pub(super) format: Option<Place>,
     /// `stop.timeout`, if the file sets it.
     pub(super) stop_timeout: Option<Place>,
+}
+
+impl Places {
+    /// These bytes of the file as a place. It is made only for a fault, because it carries its line,
+    /// and a line may hold thousands of names.
+    pub(super) fn place(&self, span: &Range<usize>) -> Place {
+        Place {
+            path: self.path.clone(),
+            spot: Some(Spot::of(&self.source, span.clone())),
+        }
+    }
 }
 
 /// What a directory defines.
@@ -168,18 +184,28 @@ fn parsed(
     let mut said = Faults::new(path, text);
     let mut draft = definition(document.get_ref(), base, world, &mut said);
     // What stands before the first fault of form was read as it was meant; what follows was guessed.
-    let line = |place: Option<&Place>| Some(place?.spot.as_ref()?.line);
-    let first = form.first().and_then(|fault| line(fault.place.as_ref()));
-    let sure = |place: Option<&Place>| match (first, line(place)) {
+    let line = |fault: &Diagnostic| Some(fault.place.as_ref()?.spot.as_ref()?.line);
+    let first = form.first().and_then(line);
+    let sure = |line: Option<usize>| match (first, line) {
         (None, _) => true,
         (Some(first), Some(line)) => line < first,
         (Some(_), None) => false,
     };
     let places = &mut draft.places;
-    places.needs.retain(|(_, place)| sure(Some(place)));
-    places.after.retain(|(_, place)| sure(Some(place)));
+    if first.is_some() {
+        let line_of = |at: usize| {
+            text.get(..at)
+                .map(|before| before.matches('\n').count() + 1)
+        };
+        places.needs.retain(|(_, span)| sure(line_of(span.start)));
+        places.after.retain(|(_, span)| sure(line_of(span.start)));
+    }
+    if !(places.needs.is_empty() && places.after.is_empty()) {
+        path.clone_into(&mut places.path);
+        text.clone_into(&mut places.source);
+    }
     let said = said.sorted().into_iter();
-    faults.extend(said.filter(|fault| sure(fault.place.as_ref())));
+    faults.extend(said.filter(|fault| sure(line(fault))));
     faults.extend(form);
     draft
 }
@@ -232,6 +258,7 @@ fn definition(
         stop_timeout: stop_timeout.map(|item| faults.place(item.span)),
         needs,
         after,
+        ..Places::default()
     };
     let service = Service {
         kind,
@@ -285,14 +312,15 @@ fn names(
     top: &Table<'_>,
     own: &Name,
     faults: &mut Faults<'_>,
-) -> Vec<(Name, Place)> {
+) -> Vec<(Name, Range<usize>)> {
     let Some(items) = top
         .get(field)
         .and_then(|item| item.array("a service's name", faults))
     else {
         return Vec::new();
     };
-    let mut found: Vec<(Name, Place)> = Vec::new();
+    let mut found: Vec<(Name, Range<usize>)> = Vec::new();
+    let mut seen = BTreeSet::new();
     for item in items {
         let Some(text) = item.text(faults) else {
             continue;
@@ -310,11 +338,11 @@ fn names(
                 let fault = format!("`{name}` {verb} itself");
                 item.bad::<()>(faults, Diagnostic::error(fault).hint("take it out"));
             }
-            Ok(name) if found.iter().any(|(known, _)| *known == name) => {
+            Ok(name) if !seen.insert(name.clone()) => {
                 let fault = format!("`{field}` names `{name}` twice");
                 item.bad::<()>(faults, Diagnostic::warning(fault).hint("once is enough"));
             }
-            Ok(name) => found.push((name, faults.place(item.span))),
+            Ok(name) => found.push((name, item.span)),
         }
     }
     found
