@@ -261,8 +261,7 @@ mod tests {
         std::os::unix::fs::symlink("notification-fd", web.join("notification-fd")).unwrap();
         fs::write(root.join("README"), "").unwrap();
         fs::create_dir(root.join(".git")).unwrap();
-        let roots = [root.clone(), root.join("none"), "/etc/services.d/".into()];
-        let found = services(&roots[..2]);
+        let found = services(&[root.clone(), root.join("none")]);
         let unreadable = |why: &str| source::File::Unreadable(why.into());
         let [web] = found.directories.as_slice() else {
             panic!("{found:?}");
@@ -296,6 +295,45 @@ mod tests {
                 format!("cannot read `{shown}/none`: no such file or directory"),
             ]
         );
+    }
+
+    #[test]
+    fn a_closed_directory_is_a_fault() {
+        let scratch = Scratch::new("closed");
+        let closed = scratch.0.join("web");
+        fs::create_dir(&closed).unwrap();
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
+        // Root reads everything; this thread alone becomes nobody to the file system for a while.
+        let nobody = nix::unistd::Uid::from_raw(65534);
+        let before = nix::unistd::setfsuid(nobody);
+        let found = services(std::slice::from_ref(&scratch.0));
+        nix::unistd::setfsuid(before);
+        assert_eq!(found.directories, []);
+        let shown: Vec<String> = found.diagnostics.iter().map(ToString::to_string).collect();
+        let path = closed.display();
+        assert_eq!(
+            shown,
+            [format!(
+                "error: cannot read `{path}`: permission denied\n --> {path}\n\
+                 hint: it must be readable by the user that runs pidone\n"
+            )]
+        );
+    }
+
+    #[test]
+    fn there_is_an_end_to_services() {
+        let scratch = Scratch::new("many");
+        for number in 0..=SERVICES_MAX {
+            fs::create_dir(scratch.0.join(format!("s{number}"))).unwrap();
+        }
+        let found = services(std::slice::from_ref(&scratch.0));
+        assert_eq!(found.directories.len(), SERVICES_MAX);
+        let messages: Vec<&str> = found
+            .diagnostics
+            .iter()
+            .map(|d| d.message.as_str())
+            .collect();
+        assert_eq!(messages, ["more than 10000 services"]);
     }
 
     #[test]

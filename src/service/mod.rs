@@ -12,7 +12,11 @@ pub mod environment;
 
 pub mod address;
 
+mod faults;
+
 mod table;
+
+mod form;
 
 mod context;
 
