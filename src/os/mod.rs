@@ -6,6 +6,7 @@ pub mod clock;
 pub mod kill;
 pub mod oom;
 pub mod pid1;
+pub mod plan;
 pub mod poll;
 pub mod reaper;
 pub mod signals;
