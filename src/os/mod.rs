@@ -11,6 +11,7 @@ pub mod oom;
 pub mod output;
 pub mod peer;
 pub mod pid1;
+pub mod plan;
 pub mod poll;
 pub mod probes;
 pub mod queue;
