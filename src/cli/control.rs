@@ -44,19 +44,16 @@ pub fn start(args: ChangeArgs) -> Result<Answer, Trouble> {
 }
 
 /// `pidone stop`.
-#[expect(clippy::missing_errors_doc, reason = "as `start`")]
 pub fn stop(args: ChangeArgs) -> Result<Answer, Trouble> {
     change(args, Goal::Stop, |names| Request::Stop { names })
 }
 
 /// `pidone restart`.
-#[expect(clippy::missing_errors_doc, reason = "as `start`")]
 pub fn restart(args: ChangeArgs) -> Result<Answer, Trouble> {
     change(args, Goal::Restart, |names| Request::Restart { names })
 }
 
 /// `pidone reload`.
-#[expect(clippy::missing_errors_doc, reason = "as `start`")]
 pub fn reload(args: ChangeArgs) -> Result<Answer, Trouble> {
     change(args, Goal::Reload, |names| Request::Reload { names })
 }
@@ -67,7 +64,7 @@ fn change(
     goal: Goal,
     request: impl FnOnce(Vec<String>) -> Request,
 ) -> Result<Answer, Trouble> {
-    let places = places(std::env::var_os("PIDONE_SOCKET"));
+    let places = places();
     if args.no_wait {
         ask(&mut Client::connect(&places)?, &request(args.names))?;
         return Ok(Answer::Yes);
@@ -91,12 +88,8 @@ fn change(
 /// # Errors
 /// There is no such signal; PID 1 refuses, or cannot be asked.
 pub fn signal(args: SignalArgs) -> Result<Answer, Trouble> {
-    let signal: Signal = args.signal.parse().map_err(|unknown: String| {
-        let names: Vec<String> = Signal::names().collect();
-        let names = names.iter().map(String::as_str);
-        Trouble::Usage(Diagnostic::error(unknown).suggest(&args.signal, names))
-    })?;
-    let mut client = Client::connect(&places(std::env::var_os("PIDONE_SOCKET")))?;
+    let signal = parse_signal(&args.signal).map_err(Trouble::Usage)?;
+    let mut client = Client::connect(&places())?;
     let request = Request::Signal {
         signal: signal.to_string(),
         names: args.names,
@@ -109,6 +102,14 @@ pub fn signal(args: SignalArgs) -> Result<Answer, Trouble> {
         print::show(&format!("{name}: {signal} sent{pid}\n"))?;
     }
     Ok(Answer::Yes)
+}
+
+fn parse_signal(text: &str) -> Result<Signal, Box<Diagnostic>> {
+    text.parse().map_err(|unknown: String| {
+        let names: Vec<String> = Signal::names().collect();
+        let names = names.iter().map(String::as_str);
+        Diagnostic::error(unknown).suggest(text, names).into()
+    })
 }
 
 /// Asks for a change.

@@ -26,7 +26,7 @@ pub struct Args {
 /// # Errors
 /// PID 1 cannot be asked.
 pub fn run(args: &Args) -> Result<Answer, Trouble> {
-    let mut client = Client::connect(&places(std::env::var_os("PIDONE_SOCKET")))?;
+    let mut client = Client::connect(&places())?;
     let status = client.status(vec![], false)?;
     let names = status
         .services

@@ -11,7 +11,7 @@ use crate::diag::printable;
 /// # Errors
 /// PID 1 cannot be asked.
 pub fn run() -> Result<Answer, Trouble> {
-    let mut client = Client::connect(&places(std::env::var_os("PIDONE_SOCKET")))?;
+    let mut client = Client::connect(&places())?;
     let (answer, line) = health(&client.status(vec![], false)?);
     print::show(&line)?;
     Ok(answer)

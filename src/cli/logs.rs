@@ -31,7 +31,7 @@ pub struct Args {
 /// # Errors
 /// PID 1 cannot be asked, or there is no such service.
 pub fn run(args: &Args) -> Result<Answer, Trouble> {
-    let mut client = Client::connect(&places(std::env::var_os("PIDONE_SOCKET")))?;
+    let mut client = Client::connect(&places())?;
     let names = names(&mut client, &args.names)?;
     let screen = Screen {
         name_columns: names.iter().map(|name| name.chars().count()).max(),

@@ -74,7 +74,7 @@ enum Verb {
     },
     /// End the container, services in reverse order
     Shutdown(shutdown::Args),
-    /// Start the services and supervise them (what ENTRYPOINT ["/init"] does)
+    /// Start the services and supervise them (as the entry point /init does)
     #[command(override_usage = "pidone init [--services DIR]... [-- CMD ARG...]")]
     Init {
         /// Options, and a command that becomes the main service
@@ -107,7 +107,7 @@ pub enum Trouble {
     /// PID 1 refused, or could not be asked: exit 1 or 2.
     Asking(Failure),
     /// It was called in a way that makes no sense: exit 2.
-    Usage(Diagnostic),
+    Usage(Box<Diagnostic>),
     /// Its screen could not be written.
     Output(io::Error),
 }
@@ -189,7 +189,7 @@ fn explain(error: &clap::Error, args: &[OsString]) -> ExitCode {
                 .skip(1)
                 .map(|word| word.to_string_lossy().into_owned())
                 .collect();
-            exit_code(Err(Trouble::Usage(unknown_verb(&words))))
+            exit_code(Err(Trouble::Usage(unknown_verb(&words).into())))
         }
         _misuse => {
             // clap's own text says which argument, and shows the usage.

@@ -11,16 +11,11 @@ const LABEL_COLUMNS: usize = 8;
 
 /// The page of one service.
 pub fn page(service: &ServiceStatus) -> String {
-    let mut page = format!(
-        "{}: {} for {}",
-        printable(&service.name),
-        service.state,
-        span(service.for_ms)
-    );
-    if let Some(pid) = service.pid {
-        page.push_str(&format!(", pid {pid}"));
-    }
-    page.push('\n');
+    let pid = service
+        .pid
+        .map_or(String::new(), |pid| format!(", pid {pid}"));
+    let (name, span) = (printable(&service.name), span(service.for_ms));
+    let mut page = format!("{name}: {} for {span}{pid}\n", service.state);
     let default = Detail::default();
     let detail = service.detail.as_ref().unwrap_or(&default);
     let text = |text: &str| Some(printable(text)).filter(|text| !text.is_empty());

@@ -18,7 +18,7 @@ pub struct Args {
 /// # Errors
 /// PID 1 refuses, or cannot be asked.
 pub fn run(args: &Args) -> Result<Answer, Trouble> {
-    let mut client = Client::connect(&places(std::env::var_os("PIDONE_SOCKET")))?;
+    let mut client = Client::connect(&places())?;
     ask(&mut client, &Request::Shutdown { code: args.code })?;
     Ok(Answer::Yes)
 }

@@ -9,7 +9,7 @@ use crate::cli::print;
 use crate::cli::{Answer, Trouble};
 use crate::control::client::{Client, places};
 use crate::control::protocol::{Detail, Message, ServiceStatus, State, Status};
-use crate::diag::{Diagnostic, printable};
+use crate::diag::{Diagnostic, nearest, printable};
 use crate::values::show_span;
 
 /// What `pidone status` takes.
@@ -32,7 +32,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<Answer, Trouble> {
     let is_page = !args.names.is_empty();
     let is_detailed = is_page || !args.fields.is_empty();
-    let mut client = Client::connect(&places(std::env::var_os("PIDONE_SOCKET")))?;
+    let mut client = Client::connect(&places())?;
     let status = client.status(args.names, is_detailed)?;
     let screen = if args.json {
         json(&status)
@@ -148,18 +148,16 @@ pub fn tally(status: &Status) -> String {
 ///
 /// # Errors
 /// There is no such field.
-pub fn fields(status: &Status, names: &[String]) -> Result<String, Diagnostic> {
+pub fn fields(status: &Status, names: &[String]) -> Result<String, Box<Diagnostic>> {
     let known = field_names();
     for name in names {
         if !known.contains(name) {
             let error = Diagnostic::error(format!("there is no field `{name}`"));
-            let list = format!("the fields are {}", known.join(", "));
-            return Err(
-                match crate::diag::nearest(name, known.iter().map(String::as_str)) {
-                    Some(near) => error.hint(format!("did you mean `{near}`?")),
-                    None => error.hint(list),
-                },
-            );
+            let error = match nearest(name, known.iter().map(String::as_str)) {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None => error.hint(format!("the fields are {}", known.join(", "))),
+            };
+            return Err(error.into());
         }
     }
     let mut screen = String::new();

@@ -41,7 +41,7 @@ pub fn run(args: &Args) -> Result<Answer, Trouble> {
     } else {
         Goal::BeDown
     };
-    let stream = Stream::open(&places(std::env::var_os("PIDONE_SOCKET")))?;
+    let stream = Stream::open(&places())?;
     check_names(&args.names, &stream.status)?;
     let mut answer = Answer::Yes;
     let mut watches = Vec::new();
