@@ -132,8 +132,7 @@ what_pidone_says() {
   check "status of ha shows serf ready" status_shows ha serf ready
   check "status of s1 shows webapp ready" status_shows s1 webapp ready
   check "status has its header and its tally" status_is_a_table s1
-  check "the application is not root" lab_exec s1 sh -c '
-    test "$(stat -c %U /proc/"$(pidone status -o pid webapp | tail -n 1 | tr -d " ")")" = www-data'
+  check "the application is not root" test "$(lab_exec s1 stat -c %U "/proc/$(service_pid s1 webapp)")" = www-data
   lab_exec s1 sh -c 'echo written to the first descriptor > /proc/1/fd/1' || true
   within 2000 "what is written to /proc/1/fd/1 is in the log" log_has s1 'written to the first descriptor'
 }
@@ -151,7 +150,7 @@ reload_under_requests() {
 application_killed() {
   local before
   before=$(service_pid s2 webapp)
-  lab_exec s2 kill -KILL "$before" || true
+  lab_exec s2 sh -c "kill -KILL $before" || true
   within 5000 "a killed application is started again" application_is_new "$before"
   within 5000 "and comes back into rotation" rotation_is 2
 }
@@ -254,7 +253,7 @@ ends_at_once() {
 # A bounded stream of requests, a connection each, and one that is kept; answered means 200.
 requests_in_background() {
   local url
-  url=http://$(lab_address ha)/?json
+  url="http://$(lab_address ha)/?json"
   answers=$(mktemp /tmp/pidone-test.XXXXXX)
   (
     for _ in $(seq "$1"); do
