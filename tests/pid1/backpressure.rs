@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use nix::libc;
+
 use crate::support::{Container, Recipe, SOON, can_contain, container, poll};
 
 /// How long the reader stands still.
@@ -111,7 +113,7 @@ fn a_stop_while_nobody_reads_still_ends() {
     it.until("neighbour", "ready");
     it.out.hold(true);
     it.until("writer", "ready");
-    it.signal(nix::libc::SIGTERM);
+    it.signal(libc::SIGTERM);
     let ended = it.wait(SOON);
     assert!(ended.after < Duration::from_millis(9900), "{ended:?}");
 }

@@ -215,7 +215,7 @@ fn a_logger_gets_it_all() {
     it.err.until("to-stderr");
     it.until("web/log", "ready");
     it.stop();
-    let want: String = (1..=20_000).map(|n| format!("{n}\n")).collect();
+    let want = (1..=20_000).fold(String::new(), |text, n| text + &n.to_string() + "\n");
     assert!(
         fs::read_to_string(it.path("logged")).unwrap() == want,
         "lines are missing"

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use nix::libc;
+
 use crate::support::{Container, Recipe, SOON, can_contain, container, poll};
 
 /// A web server of one file: it listens at once and answers 503 until `/mnt/ok` is there.
@@ -103,7 +105,7 @@ fn not_in_time_is_a_failed_start() {
     assert!(told, "nobody says what waited for what: {}", it.err.text());
     assert_ne!(it.service("beside")["state"], "ready");
     it.until("other", "ready");
-    it.signal(nix::libc::SIGTERM);
+    it.signal(libc::SIGTERM);
     it.wait(SOON);
 }
 

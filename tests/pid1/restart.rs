@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use nix::libc;
+
 use crate::support::{SOON, can_contain, container, poll, process, read};
 
 /// The moments, in milliseconds, at which a service wrote that it started.
@@ -53,7 +55,7 @@ fn a_killed_service_is_there_again() {
         .into_iter()
         .find(|p| p.name == "sleep")
         .unwrap();
-    process::send(sleeper.pid, nix::libc::SIGKILL).unwrap();
+    process::send(sleeper.pid, libc::SIGKILL).unwrap();
     let back = poll(SOON, || it.service("web")["restarts"] == 1);
     assert!(back, "{}", it.err.text());
     let web = it.until("web", "ready");
@@ -81,7 +83,7 @@ fn a_limit_ends_it() {
     );
     assert_eq!(it.pidone(&["health"]).code, 1);
     it.until("web", "ready");
-    it.signal(nix::libc::SIGTERM);
+    it.signal(libc::SIGTERM);
     it.wait(SOON);
 }
 
@@ -104,7 +106,7 @@ fn policies() {
     for name in ["never", "well"] {
         assert_eq!(it.service(name)["restarts"], 0, "{name}: {}", it.status());
     }
-    it.signal(nix::libc::SIGTERM);
+    it.signal(libc::SIGTERM);
     it.wait(SOON);
 }
 
@@ -168,7 +170,7 @@ fn finish_can_say_never_again() {
         .start();
     it.until("web", "failed");
     assert_eq!(read(&it.path("runs")), "run\n");
-    it.signal(nix::libc::SIGTERM);
+    it.signal(libc::SIGTERM);
     it.wait(SOON);
 }
 
@@ -187,7 +189,7 @@ fn finish_that_hangs_is_killed() {
         .start();
     let again = poll(SOON, || read(&it.path("runs")).lines().count() >= 3);
     assert!(again, "{}", it.err.text());
-    it.signal(nix::libc::SIGTERM);
+    it.signal(libc::SIGTERM);
     let ended = it.wait(SOON);
     assert!(ended.after < Duration::from_secs(3), "{ended:?}");
 }

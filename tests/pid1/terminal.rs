@@ -85,10 +85,8 @@ fn the_size_of_the_terminal_reaches_it() {
     };
     let fd = std::os::fd::AsRawFd::as_raw_fd(it.out.terminal());
     // SAFETY: the descriptor is open for as long as `it` lives, and the kernel reads one Winsize.
-    assert_eq!(
-        unsafe { libc::ioctl(fd, libc::TIOCSWINSZ, &raw const size) },
-        0
-    );
+    let done = unsafe { libc::ioctl(fd, libc::TIOCSWINSZ, &raw const size) };
+    assert_eq!(done, 0);
     it.out.type_in("stty size\n");
     it.out.until("50 133");
     it.out.type_in("exit 0\n");
