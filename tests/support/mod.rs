@@ -10,6 +10,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::struct_excessive_bools,
     clippy::disallowed_methods,
     clippy::disallowed_types,
     reason = "each test file uses its part; a test may stop where it stands, and starts processes"
@@ -40,6 +41,11 @@ pub const SOON: Duration = Duration::from_secs(20);
 
 /// The binary under test.
 pub const PIDONE: &str = env!("CARGO_BIN_EXE_pidone");
+
+/// A container to be described.
+pub fn container() -> Recipe {
+    Recipe::default()
+}
 
 /// Says aloud that a test proves nothing here; where everything is required, that is a failure.
 pub fn skip(why: &str) {
@@ -127,11 +133,6 @@ pub struct Container {
 }
 
 impl Container {
-    /// A container to be described.
-    pub fn new() -> Recipe {
-        Recipe::default()
-    }
-
     /// Sends this signal to PID 1, as an engine does.
     pub fn signal(&mut self, number: i32) {
         self.since = Instant::now();

@@ -73,7 +73,7 @@ pub struct Recipe {
     tmp_unwritable: bool,
     stdin_closed: bool,
     below: bool,
-    term_blocked: bool,
+    through: String,
     stdout: Stdout,
     cmd: Vec<String>,
     program: Option<Vec<String>>,
@@ -151,9 +151,9 @@ impl Recipe {
         self
     }
 
-    /// TERM is blocked from before the exec, so that one sent at the very first moment stays.
-    pub fn term_blocked(mut self) -> Self {
-        self.term_blocked = true;
+    /// Words of a command that execs pidone, such as `env --ignore-signal=PIPE` or `prlimit`.
+    pub fn through(mut self, words: &str) -> Self {
+        self.through = words.into();
         self
     }
 
@@ -314,9 +314,7 @@ impl Recipe {
                 words.push("--inh-caps=-all --bounding-set=-all".into());
             }
         }
-        if self.term_blocked {
-            words.push("env --block-signal=TERM".into());
-        }
+        words.push(self.through.clone());
         let call = format!(
             "{} \"$@\"{}",
             words.join(" "),
