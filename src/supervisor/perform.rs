@@ -348,15 +348,15 @@ fn wire<'fd>(
     };
     if let Some(to) = logger {
         let output = router.logger_pipe(to, owner)?.1.try_clone_to_owned()?;
-        let held: &'fd OwnedFd = hold.insert(output);
-        streams.stdout = Some(held.as_fd());
+        let output: &'fd OwnedFd = hold.insert(output);
+        streams.stdout = Some(output.as_fd());
         streams.stderr = Some(router.stderr_pipe(ix, &service.name, format, owner)?);
         return Ok(streams);
     }
     if service.stop.by == StopBy::EndOfInput {
         let input = router.logger_pipe(ix, owner)?.0.try_clone_to_owned()?;
-        let held: &'fd OwnedFd = hold.insert(input);
-        streams.stdin = Some(held.as_fd());
+        let input: &'fd OwnedFd = hold.insert(input);
+        streams.stdin = Some(input.as_fd());
     }
     if format != Format::Inherit {
         let (stdout, stderr) = router.pipes(ix, &service.name, format, owner)?;
