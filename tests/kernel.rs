@@ -4,6 +4,7 @@
     missing_docs,
     clippy::disallowed_methods,
     clippy::indexing_slicing,
+    clippy::similar_names,
     clippy::unwrap_used,
     clippy::expect_used
 )]

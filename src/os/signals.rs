@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use nix::sys::time::TimeSpec;
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 use tokio::io::Interest;
@@ -30,6 +31,9 @@ const HEARD: [Signal; 10] = [
 
 /// The size of the kernel's signal set, in bytes; it refuses any other (rt_sigprocmask(2)).
 const KERNEL_SET_BYTES: libc::c_long = 8;
+
+/// Nobody waits longer in one call; longer times could overflow the kernel's seconds.
+const WAIT_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// A set of signals, laid out as the kernel's own: bit `n - 1` is signal `n`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -144,11 +148,7 @@ fn is_changed(signal: Signal) -> bool {
 /// Waits for one of `set`, which must be blocked, and takes it; `None` after `timeout`, or if the
 /// wait was interrupted (a stop and its continuation do that), which is the same to a loop.
 pub fn wait_any(set: SignalSet, timeout: Duration) -> Option<Signal> {
-    let seconds = libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX);
-    let timeout = libc::timespec {
-        tv_sec: seconds,
-        tv_nsec: libc::c_long::from(timeout.subsec_nanos()),
-    };
+    let timeout = TimeSpec::from_duration(timeout.min(WAIT_MAX));
     // SAFETY: the set has the size that is told, no siginfo is asked for, the timeout is alive.
     let signal = unsafe {
         libc::syscall(
