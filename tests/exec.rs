@@ -233,6 +233,22 @@ fn inherited_ignores_and_masks_do_not_reach_the_command() {
 }
 
 #[test]
+fn a_parent_that_ignores_its_children_is_not_taken_after() {
+    let mut order = Command::new("env");
+    order.args([
+        "--ignore-signal=CHLD",
+        PIDONE,
+        "exec",
+        "--",
+        "sh",
+        "-c",
+        "exit 5",
+    ]);
+    let child = order.stdin(Stdio::null()).spawn().unwrap();
+    assert_eq!(end(child), Some(5));
+}
+
+#[test]
 fn the_command_is_in_front_of_the_terminal() {
     let pty = openpty(None, None).unwrap();
     let slave: OwnedFd = pty.slave;

@@ -145,6 +145,22 @@ fn is_changed(signal: Signal) -> bool {
     done == 0 && action.handler != KernelAction::DEFAULT.handler
 }
 
+/// Makes SIGCHLD default again, for who waits by [`wait_any`]: a parent that ignored it would
+/// have made the kernel bury our children untold (wait(2)).
+pub fn hear_of_children() {
+    let default = KernelAction::DEFAULT;
+    // SAFETY: the new action is a live struct of the kernel's layout; the old one is not asked for.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigaction,
+            libc::c_long::from(Signal::CHLD.raw()),
+            &raw const default,
+            std::ptr::null_mut::<KernelAction>(),
+            KERNEL_SET_BYTES,
+        );
+    }
+}
+
 /// Waits for one of `set`, which must be blocked, and takes it; `None` after `timeout`, or if the
 /// wait was interrupted (a stop and its continuation do that), which is the same to a loop.
 pub fn wait_any(set: SignalSet, timeout: Duration) -> Option<Signal> {
