@@ -13,19 +13,26 @@ use crate::values::{Moment, parse_span};
 
 /// What `pidone wait` takes.
 #[derive(clap::Args)]
-#[group(id = "goal", required = true, multiple = false, args = ["ready", "down"])]
 pub struct Args {
+    #[command(flatten)]
+    until: Until,
+    /// The services; default: every enabled one
+    names: Vec<String>,
+    /// Wait at most so long, as 10s or 2m; default: for ever
+    #[arg(long, value_name = "TIME", value_parser = parse_span)]
+    timeout: Option<Duration>,
+}
+
+/// Exactly one of them.
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+struct Until {
     /// Until they are ready (or finished)
     #[arg(long)]
     ready: bool,
     /// Until they are down (or finished, or failed)
     #[arg(long)]
     down: bool,
-    /// The services; default: every enabled one
-    names: Vec<String>,
-    /// Wait at most so long, as 10s or 2m; default: for ever
-    #[arg(long, value_name = "TIME", value_parser = parse_span)]
-    timeout: Option<Duration>,
 }
 
 /// Waits.
@@ -36,7 +43,7 @@ pub fn run(args: &Args) -> Result<Answer, Trouble> {
     let limit = args
         .timeout
         .map(|timeout| (clock::now() + timeout, timeout));
-    let goal = if args.ready {
+    let goal = if args.until.ready {
         Goal::BeReady
     } else {
         Goal::BeDown
