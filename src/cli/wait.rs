@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::cli::goal::{Goal, Verdict, Watch};
 use crate::cli::{Answer, Trouble, print};
-use crate::control::client::{Client, Failure, PATIENCE, closed, places, unexpected};
+use crate::control::client::{Client, Failure, closed, places, unexpected};
 use crate::control::protocol::{Refusal, Reply, Request, Status};
 use crate::os::clock;
 use crate::values::{Moment, parse_span};
@@ -112,7 +112,7 @@ impl Stream {
             last: Some(0),
             follow: true,
         })?;
-        match client.next(Some(clock::now() + PATIENCE))? {
+        match client.next_now()? {
             Some(Reply::Status(status)) => Ok(Self {
                 places: places.to_vec(),
                 client,

@@ -140,14 +140,20 @@ impl Client {
     /// A refusal, or no answer.
     pub fn ask(&mut self, request: &Request) -> Result<Reply, Failure> {
         self.send(request)?;
+        self.next_now()?.ok_or_else(closed)
+    }
+
+    /// The next reply, which is due at once; `None` when pidone has closed the connection.
+    ///
+    /// # Errors
+    /// A refusal, or no answer.
+    pub fn next_now(&mut self) -> Result<Option<Reply>, Failure> {
         match self.next(Some(clock::now() + PATIENCE)) {
-            Ok(Some(reply)) => Ok(reply),
-            Ok(None) => Err(closed()),
             Err(Failure::Late) => Err(Failure::Broken(format!(
                 "pidone has not answered within {}s",
                 PATIENCE.as_secs()
             ))),
-            Err(other) => Err(other),
+            other => other,
         }
     }
 

@@ -6,12 +6,13 @@
 //! | `status` | `names` (empty: all), `detail` | `status` |
 //! | `start` `stop` `restart` `reload` | `names` | `ok` when accepted; the result comes as events |
 //! | `signal` | `signal`, `names` | `ok` when sent |
-//! | `logs` | `names` (empty: all), `last`, `follow` | up to `last` lines a service, oldest first, then `end`, or (`follow`) each line as it is written, for ever |
-//! | `events` | `last`, `follow` | up to `last` past events, oldest first; a whole `status`; then `end`, or (`follow`) each event as it happens, for ever |
+//! | `logs` | `names` (empty: all), `last`, `follow` | `line`s, then `end` |
+//! | `events` | `last`, `follow` | past `event`s, one whole `status`, then `end` |
 //! | `shutdown` | `code` | `ok` when accepted |
 //!
-//! Any request may be answered by `error`. A client that follows says nothing more; it ends by
-//! closing its side. One that reads too slowly misses the oldest lines, and `skipped` stands in
+//! Any request may be answered by `error`. Lines and events come oldest first. With `follow` there
+//! is no `end`: what happens next follows, for ever. A client that follows says nothing more; it
+//! ends by closing its side. One that reads too slowly misses the oldest lines, and `skipped` stands in
 //! their place. These types are the wire's own, so that the machine can change without it.
 
 mod event;

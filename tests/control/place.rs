@@ -6,6 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use pidone::control::place::Place;
+use pidone::control::server::Server;
 
 use crate::house::{Dir, plain};
 
@@ -112,4 +113,35 @@ fn somebody_elses_directory_is_refused() {
 fn a_path_that_is_too_long_is_an_error() {
     let place = plain(Path::new("/tmp").join("x".repeat(200)));
     assert!(place.listen(None).is_err());
+}
+
+#[test]
+fn the_next_place_is_taken_and_every_reason_told() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let _inside = runtime.enter();
+    let dir = Dir::new();
+    let nowhere = plain("/proc/pidone/control.sock");
+    let good = plain(dir.0.join("control.sock"));
+    let server = Server::bind(&[nowhere.clone(), good.clone()], None).unwrap();
+    assert_eq!(server.path(), good.path);
+    let refusal = Server::bind(&[nowhere.clone(), good.clone()], None)
+        .err()
+        .unwrap();
+    let expected = format!(
+        "/proc/pidone/control.sock: No such file or directory (os error 2); {}: another pidone \
+         answers there",
+        good.path.display()
+    );
+    assert_eq!(refusal.to_string(), expected);
+    // The file goes with its server, and only its own.
+    drop(server);
+    assert!(!good.path.exists());
+    let server = Server::bind(std::slice::from_ref(&good), None).unwrap();
+    fs::remove_file(&good.path).unwrap();
+    fs::write(&good.path, "somebody else's").unwrap();
+    drop(server);
+    assert!(good.path.exists());
 }
