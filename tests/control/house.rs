@@ -1,7 +1,7 @@
 //! A server in a directory of its own, with the smallest loop that can stand in for PID 1's.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -98,14 +98,15 @@ impl Drop for House {
 }
 
 /// One end of a conversation, as a program without our library would hold it.
-pub(crate) struct Talk(pub(crate) UnixStream);
+pub(crate) struct Talk(pub(crate) UnixStream, BufReader<UnixStream>);
 
 impl Talk {
     pub(crate) fn open(socket: &Path) -> Self {
         let stream = UnixStream::connect(socket).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
-        Self(stream)
+        let reader = BufReader::new(stream.try_clone().unwrap());
+        Self(stream, reader)
     }
 
     pub(crate) fn say(&mut self, line: &str) {
@@ -114,19 +115,14 @@ impl Talk {
 
     /// The next line; empty at the end.
     pub(crate) fn hear(&mut self) -> String {
-        let mut line = Vec::new();
-        let mut byte = [0];
-        loop {
-            match self.0.read(&mut byte) {
-                Ok(0) => break,
-                Ok(_) if byte == *b"\n" => break,
-                Ok(_) => line.extend(byte),
-                // The server closed while something of ours was unread.
-                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => break,
-                Err(error) => panic!("no answer: {error}"),
-            }
+        let mut line = String::new();
+        match self.1.read_line(&mut line) {
+            Ok(_) => {}
+            // The server closed while something of ours was unread.
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+            Err(error) => panic!("no answer: {error}"),
         }
-        String::from_utf8(line).unwrap()
+        line.trim_end_matches('\n').to_owned()
     }
 
     /// Everything up to the end.
