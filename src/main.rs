@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use pidone::cli;
+use pidone::os::signals;
+use pidone::{cli, tools};
 
 /// What this process is to be.
 #[derive(PartialEq, Eq, Debug)]
@@ -36,12 +37,17 @@ fn role(args: &[OsString], pid: u32) -> Role {
 }
 
 fn main() -> ExitCode {
+    // First of all, so that an order to stop that comes during the boot waits and is not lost: the
+    // kernel drops a signal for which PID 1 has no handler yet.
+    signals::block_all();
     let args: Vec<OsString> = std::env::args_os().collect();
     match role(&args, std::process::id()) {
         Role::Init(args) => cli::init::run(args),
-        // tools::exec::run(args) stands here once it is there.
-        Role::Exec(_args) => cli::init::not_built_yet("exec"),
-        Role::Client => cli::run(&args),
+        Role::Exec(args) => ExitCode::from(tools::exec::run(&args)),
+        Role::Client => {
+            signals::unblock_all();
+            cli::run(&args)
+        }
         Role::Help => cli::help(),
     }
 }

@@ -125,17 +125,29 @@ const RTMIN: u8 = 34;
 const RTMAX: u8 = 64;
 
 impl Signal {
+    /// Hang-up: read the configuration again.
     pub const HUP: Self = Self(1);
+    /// The terminal's ^C.
     pub const INT: Self = Self(2);
+    /// The terminal's ^\.
     pub const QUIT: Self = Self(3);
+    /// Cannot be caught.
     pub const KILL: Self = Self(9);
+    /// For the program's own use.
     pub const USR1: Self = Self(10);
+    /// For the program's own use.
     pub const USR2: Self = Self(12);
+    /// Please end.
     pub const TERM: Self = Self(15);
+    /// A child has changed.
     pub const CHLD: Self = Self(17);
+    /// Go on.
     pub const CONT: Self = Self(18);
+    /// Stand still; cannot be caught.
     pub const STOP: Self = Self(19);
+    /// The terminal has another size.
     pub const WINCH: Self = Self(28);
+    /// The power fails.
     pub const PWR: Self = Self(30);
     /// `SIGRTMIN+3`, by which systemd images (and `STOPSIGNAL SIGRTMIN+3`) are asked to halt.
     pub const HALT: Self = Self(RTMIN + 3);

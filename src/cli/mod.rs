@@ -11,6 +11,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::control::client::Failure;
 use crate::diag::{Diagnostic, nearest};
+use crate::os::users;
+
+pub mod check;
 
 pub mod status;
 
@@ -144,9 +147,12 @@ fn run_verb(verb: Verb) -> ExitCode {
         Verb::Wait(args) => wait::run(&args),
         Verb::Health => health::run(),
         Verb::Shutdown(args) => shutdown::run(&args),
-        Verb::Check { dirs: _ } => return init::not_built_yet("check"),
+        Verb::Check { dirs } => {
+            return check::run(&dirs, &|user| users::resolve(user).map(drop));
+        }
         Verb::Init { args } => return init::run(args),
-        Verb::Exec { args: _ } => return init::not_built_yet("exec"),
+        // `main` sees this role before the parser does: here is only its help.
+        Verb::Exec { args: _ } => return help(),
     })
 }
 

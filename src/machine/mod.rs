@@ -1,1 +1,20 @@
-//! One service's life and the fleet of them: pure transitions. Knows no tokio, nix, file, socket or clock.
+//! One service's life and the fleet of them: pure transitions. Knows no tokio, nix, file, socket or
+//! clock.
+
+pub mod unit;
+
+mod retry;
+
+pub mod step;
+
+mod start;
+
+pub mod shutdown;
+
+pub mod slot;
+
+mod wish;
+
+mod ending;
+
+pub mod fleet;

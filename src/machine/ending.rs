@@ -1,0 +1,96 @@
+//! The fleet's last phase: services in reverse order, then strays, then the exit code.
+
+use crate::machine::fleet::Fleet;
+use crate::machine::shutdown::{Reason, Shutdown, Step};
+use crate::machine::slot::{Order, Want};
+use crate::machine::unit::Event;
+use crate::values::{Moment, Signal};
+
+impl Fleet {
+    /// Begins the end. Asked again, INT and QUIT force it: a person is waiting at the terminal.
+    pub(super) fn shutdown(&mut self, reason: Reason, now: Moment, orders: &mut Vec<Order>) {
+        if self.ending.is_some() {
+            if matches!(reason, Reason::Signal(Signal::INT | Signal::QUIT)) {
+                self.cut_off(now, orders);
+            }
+            return;
+        }
+        let alive = self
+            .slots
+            .iter()
+            .filter(|slot| slot.unit.state.is_alive())
+            .count();
+        self.ending = Some(Shutdown::new(reason, alive, self.limits.stop, now));
+        for (ix, slot) in self.slots.iter_mut().enumerate() {
+            slot.want = Want::Down;
+            self.look.push_back(ix);
+        }
+        orders.push(Order::Ending);
+    }
+
+    /// Kills every service that is left.
+    fn cut_off(&mut self, now: Moment, orders: &mut Vec<Order>) {
+        if let Some(ending) = &mut self.ending {
+            ending.cut_off = true;
+        }
+        for ix in 0..self.slots.len() {
+            if self
+                .slots
+                .get(ix)
+                .is_some_and(|slot| slot.unit.state.is_alive())
+            {
+                self.apply(ix, Event::Kill, now, orders);
+            }
+        }
+    }
+
+    pub(super) fn childless(&mut self, orders: &mut Vec<Order>) {
+        if let Some(ending) = self.ending.as_ref().filter(|e| e.step != Step::Services)
+            && !self.over
+        {
+            orders.push(Order::Exit(ending.code()));
+            self.over = true;
+        }
+    }
+
+    /// Whether the container goes over to its next phase: from running to ending, because nothing
+    /// is left to do; from stopping services to the strays, because no service is left.
+    pub(super) fn turn_page(&mut self, now: Moment, orders: &mut Vec<Order>) -> bool {
+        let at_rest = self.slots.iter().all(|slot| slot.unit.state.is_at_rest());
+        match &mut self.ending {
+            None => {
+                let is_empty = at_rest && !self.slots.iter().any(|slot| slot.want == Want::Down);
+                if is_empty {
+                    self.shutdown(Reason::Empty(self.first_failure.unwrap_or(0)), now, orders);
+                }
+                is_empty
+            }
+            Some(ending) if at_rest && ending.step == Step::Services => {
+                ending.step = Step::Strays(ending.strays_until(now));
+                orders.push(Order::Strays(Signal::TERM));
+                false
+            }
+            Some(_) => false,
+        }
+    }
+
+    /// What is due in the last phase.
+    pub(super) fn ending_tick(&mut self, now: Moment, orders: &mut Vec<Order>) {
+        let Some(ending) = self.ending.as_mut().filter(|ending| ending.next() <= now) else {
+            return;
+        };
+        match ending.step {
+            Step::Services if !ending.cut_off => self.cut_off(now, orders),
+            Step::Strays(_) => {
+                ending.step = Step::Killed;
+                ending.killed += 1;
+                orders.push(Order::Strays(Signal::KILL));
+            }
+            Step::Services | Step::Killed if !self.over => {
+                orders.push(Order::Exit(ending.code()));
+                self.over = true;
+            }
+            Step::Services | Step::Killed => {}
+        }
+    }
+}

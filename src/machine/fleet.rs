@@ -1,0 +1,356 @@
+//! All services together: who may start, who must stop first, and when the container ends.
+//! Level-triggered: after every event each service concerned is looked at again, and what its
+//! state and the others' states ask for is done. Nothing is remembered that could be forgotten.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use crate::machine::shutdown::{Reason, Shutdown};
+use crate::machine::slot::{Change, Input, Ix, Limits, Order, Slot, Want};
+use crate::machine::step::step;
+use crate::machine::unit::{Action, Event, Failure, State, Unit};
+use crate::service::definition::{OnLimit, Service};
+use crate::values::{Exit, Moment, Name, Pid};
+
+/// All services of a container.
+#[derive(Clone, Debug)]
+pub struct Fleet {
+    pub(super) slots: Vec<Slot>,
+    /// Whose process a pid is. A pid is here exactly while a state holds it.
+    pids: HashMap<Pid, Ix>,
+    /// Every deadline that a state holds.
+    timers: BTreeSet<(Moment, Ix)>,
+    /// Who must be looked at again in this turn.
+    pub(super) look: VecDeque<Ix>,
+    /// What the services that changed in this turn were before it, and since when.
+    before: BTreeMap<Ix, (State, Moment)>,
+    pub(super) limits: Limits,
+    /// CMD's number, and when it has waited long enough.
+    cmd: Option<(Ix, Moment)>,
+    pub(super) ending: Option<Shutdown>,
+    pub(super) over: bool,
+    pub(super) first_failure: Option<u8>,
+}
+
+impl Fleet {
+    /// These services, all down. `needs` and `after` that name nobody are ignored: what must be
+    /// refused was refused when the definitions were read.
+    pub fn new(services: Vec<Service>, limits: Limits, now: Moment) -> Self {
+        let names: HashMap<Name, Ix> = services
+            .iter()
+            .enumerate()
+            .map(|(ix, s)| (s.name.clone(), ix))
+            .collect();
+        let find = |list: &[Name]| -> Vec<Ix> {
+            list.iter()
+                .filter_map(|name| names.get(name).copied())
+                .collect()
+        };
+        let mut slots: Vec<Slot> = services
+            .into_iter()
+            .map(|service| Slot {
+                needs: find(&service.needs),
+                after: find(&service.after),
+                needed_by: Vec::new(),
+                followed_by: Vec::new(),
+                want: Want::Off,
+                unit: Unit::new(),
+                entered: now,
+                starts: 0,
+                restarts: 0,
+                exit: None,
+                oom: false,
+                service,
+            })
+            .collect();
+        for ix in 0..slots.len() {
+            let (needs, after) = slots
+                .get(ix)
+                .map(|s| (s.needs.clone(), s.after.clone()))
+                .unwrap_or_default();
+            for below in needs {
+                slots
+                    .get_mut(below)
+                    .into_iter()
+                    .for_each(|slot| slot.needed_by.push(ix));
+            }
+            for below in after {
+                slots
+                    .get_mut(below)
+                    .into_iter()
+                    .for_each(|slot| slot.followed_by.push(ix));
+            }
+        }
+        Self {
+            slots,
+            pids: HashMap::new(),
+            timers: BTreeSet::new(),
+            look: VecDeque::new(),
+            before: BTreeMap::new(),
+            limits,
+            cmd: None,
+            ending: None,
+            over: false,
+            first_failure: None,
+        }
+    }
+
+    /// The boot: everything enabled is to be up. `cmd` is CMD's number, if there is one.
+    pub fn boot(&mut self, cmd: Option<Ix>, now: Moment, orders: &mut Vec<Order>) {
+        self.cmd = cmd.map(|ix| (ix, now + self.limits.cmd_wait));
+        for ix in 0..self.slots.len() {
+            if let Some(slot) = self.slots.get_mut(ix).filter(|slot| slot.service.enabled) {
+                slot.want = Want::Up;
+                self.look.push_back(ix);
+            }
+        }
+        self.settle(now, orders);
+    }
+
+    /// Takes in what has happened, and says what is to be done.
+    pub fn take(&mut self, input: Input, now: Moment, orders: &mut Vec<Order>) {
+        match input {
+            Input::Unit(ix, event) => self.apply(ix, event, now, orders),
+            Input::Exited { pid, exit, oom } => self.exited(pid, exit, oom, now, orders),
+            Input::Start(ix) => self.start(ix, now, orders),
+            Input::Stop(ix) => self.stop(ix, now, orders),
+            Input::Restart(ix) => {
+                self.start(ix, now, orders);
+                self.apply(ix, Event::Restart, now, orders);
+            }
+            Input::Shutdown(reason) => self.shutdown(reason, now, orders),
+            Input::Childless => self.childless(orders),
+            Input::Tick => self.tick(now, orders),
+        }
+        self.settle(now, orders);
+    }
+
+    /// The services, by number.
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// One service.
+    pub fn slot(&self, ix: Ix) -> Option<&Slot> {
+        self.slots.get(ix)
+    }
+
+    /// Whose process this is.
+    pub fn owner(&self, pid: Pid) -> Option<Ix> {
+        self.pids.get(&pid).copied()
+    }
+
+    /// The end in progress.
+    pub fn ending(&self) -> Option<&Shutdown> {
+        self.ending.as_ref()
+    }
+
+    /// When `Tick` is due.
+    pub fn deadline(&self) -> Option<Moment> {
+        let timer = self.timers.first().map(|(at, _)| *at);
+        let phase = match &self.ending {
+            Some(ending) => Some(ending.next()),
+            None => self.cmd.map(|(_, at)| at),
+        };
+        if self.over {
+            None
+        } else {
+            [timer, phase].into_iter().flatten().min()
+        }
+    }
+
+    /// One service takes one event; books are kept of its pid, its deadline and its history.
+    pub(super) fn apply(&mut self, ix: Ix, event: Event, now: Moment, orders: &mut Vec<Order>) {
+        let Some(slot) = self.slots.get_mut(ix) else {
+            return;
+        };
+        let (unit, actions) = step(&slot.service, &slot.unit, event, now);
+        let (from, to) = (slot.unit.state, unit.state);
+        let retried = unit.retry.failures > slot.unit.retry.failures;
+        slot.unit = unit;
+        if from != to {
+            let entered = slot.entered;
+            if from.word() != to.word() {
+                slot.entered = now;
+            }
+            slot.starts += u32::from(from == State::Spawning && to.pid().is_some());
+            slot.restarts += u32::from(retried);
+            if let Some(pid) = from.pid() {
+                self.pids.remove(&pid);
+            }
+            if let Some(pid) = to.pid() {
+                self.pids.insert(pid, ix);
+            }
+            if let Some(at) = from.deadline() {
+                self.timers.remove(&(at, ix));
+            }
+            if let Some(at) = to.deadline() {
+                self.timers.insert((at, ix));
+            }
+            self.before.entry(ix).or_insert((from, entered));
+            self.look_around(ix);
+        }
+        let kills = actions
+            .iter()
+            .filter(|action| matches!(action, Action::Kill(_)))
+            .count();
+        orders.extend(actions.into_iter().map(|action| Order::Act(ix, action)));
+        if let Some(ending) = &mut self.ending {
+            ending.killed += kills;
+            // After the cut-off nothing new may live: a `finish`, or a start under way.
+            if ending.cut_off && from.pid() != to.pid() && to.pid().is_some() {
+                self.apply(ix, Event::Kill, now, orders);
+            }
+        }
+        if from != to {
+            self.ended_for_good(ix, to, now, orders);
+        }
+    }
+
+    /// A change of this service may matter to itself and to its neighbours.
+    fn look_around(&mut self, ix: Ix) {
+        self.look.push_back(ix);
+        if let Some(slot) = self.slots.get(ix) {
+            let around = [&slot.needs, &slot.after, &slot.needed_by, &slot.followed_by];
+            self.look.extend(around.into_iter().flatten());
+        }
+    }
+
+    /// Whether a service that will not come back ends the container.
+    fn ended_for_good(&mut self, ix: Ix, to: State, now: Moment, orders: &mut Vec<Order>) {
+        let Some(slot) = self.slots.get(ix) else {
+            return;
+        };
+        let exit = slot.exit.unwrap_or(Exit::Code(1));
+        let failure = match to {
+            State::Failed(failure) => Some(failure),
+            State::Finished => None,
+            State::Down
+            | State::Waiting
+            | State::Spawning
+            | State::Starting(_)
+            | State::Ready { .. }
+            | State::Stopping { .. }
+            | State::SpawningFinish { .. }
+            | State::Finishing { .. }
+            | State::Backoff { .. } => return,
+        };
+        let code = match failure {
+            Some(Failure::Need | Failure::NotReady) => Exit::Code(1),
+            Some(Failure::Died | Failure::Exec | Failure::Limit | Failure::Finish) | None => exit,
+        };
+        if failure.is_some() {
+            self.first_failure.get_or_insert(code.code().max(1));
+        }
+        if slot.service.main {
+            self.shutdown(
+                match failure {
+                    Some(Failure::Need | Failure::NotReady) => Reason::MainFailed(ix),
+                    _ended => Reason::Main(ix, exit),
+                },
+                now,
+                orders,
+            );
+        } else if failure == Some(Failure::Limit) && slot.service.restart.on_limit == OnLimit::Exit
+        {
+            self.shutdown(Reason::Limit(ix, exit), now, orders);
+        }
+    }
+
+    fn exited(&mut self, pid: Pid, exit: Exit, oom: bool, now: Moment, orders: &mut Vec<Order>) {
+        let Some(ix) = self.owner(pid) else { return };
+        if let Some(slot) = self.slots.get_mut(ix)
+            && slot.unit.state.main_pid() == Some(pid)
+        {
+            slot.exit = Some(exit);
+            slot.oom = oom;
+        }
+        self.apply(ix, Event::Exited(exit), now, orders);
+    }
+
+    /// Wants it up, and what it needs; what it needs and has finished need not run again.
+    fn start(&mut self, ix: Ix, now: Moment, orders: &mut Vec<Order>) {
+        if self.ending.is_some() {
+            return;
+        }
+        let mut todo = vec![ix];
+        let mut seen = BTreeSet::new();
+        while let Some(next) = todo.pop() {
+            let Some(slot) = self.slots.get_mut(next).filter(|_| seen.insert(next)) else {
+                continue;
+            };
+            slot.want = Want::Up;
+            todo.extend(&slot.needs);
+            if next == ix || slot.unit.state != State::Finished {
+                self.apply(next, Event::Start, now, orders);
+            }
+            self.look_around(next);
+        }
+    }
+
+    /// Wants it down, and what needs it.
+    fn stop(&mut self, ix: Ix, now: Moment, orders: &mut Vec<Order>) {
+        let mut todo = vec![ix];
+        let mut seen = BTreeSet::new();
+        while let Some(next) = todo.pop() {
+            let Some(slot) = self.slots.get_mut(next).filter(|_| seen.insert(next)) else {
+                continue;
+            };
+            todo.extend(&slot.needed_by);
+            if next == ix || slot.want == Want::Up {
+                slot.want = Want::Down;
+            }
+            if slot.unit.state.is_at_rest() {
+                self.apply(next, Event::Stop { by: None }, now, orders);
+            }
+            self.look_around(next);
+        }
+    }
+
+    fn tick(&mut self, now: Moment, orders: &mut Vec<Order>) {
+        let due: Vec<Ix> = self
+            .timers
+            .iter()
+            .take_while(|(at, _)| *at <= now)
+            .map(|(_, ix)| *ix)
+            .collect();
+        for ix in due {
+            self.apply(ix, Event::Tick, now, orders);
+        }
+        if let Some((ix, _)) = self.cmd.take_if(|(_, at)| *at <= now)
+            && self
+                .slots
+                .get(ix)
+                .is_some_and(|slot| slot.unit.state == State::Waiting)
+        {
+            self.shutdown(Reason::CmdWait(ix), now, orders);
+        }
+        self.ending_tick(now, orders);
+    }
+
+    /// Looks at everybody concerned until nobody has anything to do, then tells what has changed.
+    fn settle(&mut self, now: Moment, orders: &mut Vec<Order>) {
+        loop {
+            while let Some(ix) = self.look.pop_front() {
+                if let Some(event) = self.wish(ix) {
+                    self.apply(ix, event, now, orders);
+                }
+            }
+            if !self.turn_page(now, orders) {
+                break;
+            }
+        }
+        for (ix, (from, since)) in std::mem::take(&mut self.before) {
+            if let Some(to) = self.slots.get(ix).map(|slot| slot.unit.state)
+                && from.word() != to.word()
+            {
+                orders.push(Order::Changed(Change {
+                    ix,
+                    from,
+                    to,
+                    since,
+                    at: now,
+                }));
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What follows a death: the restart policy, its waits and its limit.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use crate::machine::unit::{Cause, Failure, Retry, State};
+use crate::service::definition::{Kind, RETRY_FIRST, Restart, Service, When};
+use crate::values::{Exit, Moment};
+
+/// The state after a death of this cause, and what is remembered of it.
+pub(super) fn after(
+    service: &Service,
+    retry: &Retry,
+    exit: Exit,
+    cause: Cause,
+    now: Moment,
+) -> (State, Retry) {
+    let well = cause == Cause::Died && exit.is_success();
+    if well && service.kind == Kind::Oneshot {
+        return (State::Finished, Retry::default());
+    }
+    let again = match service.restart.when {
+        When::Always => true,
+        When::OnFailure => !well,
+        When::Never => false,
+    };
+    if again {
+        return again_at(service, retry, cause, now);
+    }
+    if well {
+        return (State::Finished, Retry::default());
+    }
+    let failure = match cause {
+        Cause::Died => Failure::Died,
+        Cause::NotReady => Failure::NotReady,
+        Cause::Exec => Failure::Exec,
+    };
+    (State::Failed(failure), retry.clone())
+}
+
+/// A restart, if the limit allows one more: at once, or after a wait.
+fn again_at(service: &Service, retry: &Retry, cause: Cause, now: Moment) -> (State, Retry) {
+    let mut next = retry.clone();
+    next.hopeless |= match cause {
+        Cause::NotReady | Cause::Exec => true,
+        Cause::Died => overdue(service, retry, now),
+    };
+    if let Some(limit) = service.restart.limit {
+        next.restarts.retain(|at| now.since(*at) < limit.within);
+        if next.restarts.len() >= limit.times as usize {
+            return (State::Failed(Failure::Limit), next);
+        }
+        next.restarts.push(now);
+    }
+    let wait = wait(&service.restart, service.name.as_str(), next.failures, now);
+    next.failures = next.failures.saturating_add(1);
+    if wait.is_zero() {
+        (State::Waiting, next)
+    } else {
+        (State::Backoff { until: now + wait }, next)
+    }
+}
+
+/// It has died before it was ready, again and again, for longer than one start may take.
+fn overdue(service: &Service, retry: &Retry, now: Moment) -> bool {
+    let within = service.ready.as_ref().and_then(|ready| ready.within);
+    match (within, retry.trying_since) {
+        (Some(within), Some(since)) => now.since(since) >= within,
+        (None, _) | (_, None) => false,
+    }
+}
+
+/// The wait before restart number `failures` in a row (from 0): `delay`, then 250 ms (or `delay`,
+/// if that is longer), doubling, at most `max-delay`; a little more or less, so that the members
+/// of a fleet that failed together do not come back together.
+fn wait(restart: &Restart, name: &str, failures: u32, now: Moment) -> Duration {
+    if failures == 0 {
+        return restart.delay.min(restart.max_delay);
+    }
+    let doubled = 2_u32.saturating_pow((failures - 1).min(31));
+    let base = RETRY_FIRST
+        .max(restart.delay)
+        .saturating_mul(doubled)
+        .min(restart.max_delay);
+    // Jitter need not be secret, only different: the name and the moment of the death will do,
+    // and a simulation that replays both replays the wait.
+    let mut hasher = DefaultHasher::new();
+    (name, failures, now).hash(&mut hasher);
+    let span = 2 * u64::from(restart.jitter_permille.min(1000)) + 1;
+    let permille = 1000 + hasher.finish() % span - u64::from(restart.jitter_permille.min(1000));
+    base.saturating_mul(u32::try_from(permille).unwrap_or(1000)) / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest() {
+        let restart = Restart {
+            jitter_permille: 0,
+            ..Restart::default()
+        };
+        let now = Moment::at(Duration::from_secs(1));
+        let waits: Vec<u128> = (0..10)
+            .map(|n| wait(&restart, "web", n, now).as_millis())
+            .collect();
+        assert_eq!(
+            waits,
+            [0, 250, 500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]
+        );
+        assert_eq!(wait(&restart, "web", u32::MAX, now), restart.max_delay);
+    }
+
+    #[test]
+    fn jitter_stays_within_its_share() {
+        let restart = Restart::default();
+        for millis in 0..1000 {
+            let now = Moment::at(Duration::from_millis(millis));
+            let wait = wait(&restart, "web", 3, now).as_millis();
+            assert!((900..=1100).contains(&wait), "{wait}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The words between the fleet and the loop: what can happen, what is to be done, and what is known
+//! of each service.
+
+use std::time::Duration;
+
+use crate::machine::shutdown::Reason;
+use crate::machine::unit::{Action, Event, State, Unit};
+use crate::service::definition::Service;
+use crate::values::{Exit, Moment, Pid, Signal};
+
+/// A service's number, from 0.
+pub type Ix = usize;
+
+/// Whether a service is meant to be up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Want {
+    /// Up, or on its way there.
+    Up,
+    /// Down since the boot: not enabled.
+    Off,
+    /// Down because somebody stopped it, or what it needs.
+    Down,
+}
+
+/// What can happen to the fleet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Input {
+    /// Something happens to one service.
+    Unit(Ix, Event),
+    /// A child is gone; `oom`: the kernel killed it for memory.
+    Exited {
+        /// Which.
+        pid: Pid,
+        /// How.
+        exit: Exit,
+        /// By the kernel's OOM killer.
+        oom: bool,
+    },
+    /// A person (or the boot) wants it up, and what it needs.
+    Start(Ix),
+    /// A person wants it down, and what needs it.
+    Stop(Ix),
+    /// A person wants it stopped and started.
+    Restart(Ix),
+    /// The container is to end.
+    Shutdown(Reason),
+    /// `waitpid` says that there is no child.
+    Childless,
+    /// Time has passed.
+    Tick,
+}
+
+/// What the fleet asks to be done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// Something for one service.
+    Act(Ix, Action),
+    /// A service has changed: tell whoever listens.
+    Changed(Change),
+    /// The end of the container has begun.
+    Ending,
+    /// This signal to every process that belongs to no service.
+    Strays(Signal),
+    /// Flush the output and exit with this code.
+    Exit(u8),
+}
+
+/// One change of one service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Change {
+    /// Which service.
+    pub ix: Ix,
+    /// What it was.
+    pub from: State,
+    /// What it is.
+    pub to: State,
+    /// Since when it had been what it was.
+    pub since: Moment,
+    /// When it changed.
+    pub at: Moment,
+}
+
+/// A service and what became of it.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    /// Its definition.
+    pub service: Service,
+    /// Its state and its retries.
+    pub unit: Unit,
+    /// Whether it is meant to be up.
+    pub want: Want,
+    /// Since when it has been in its state, as users see states.
+    pub entered: Moment,
+    /// How often it was started.
+    pub starts: u32,
+    /// How often it was started again after a death.
+    pub restarts: u32,
+    /// How its main process last ended.
+    pub exit: Option<Exit>,
+    /// The kernel killed that process for memory.
+    pub oom: bool,
+    /// What it needs, and what comes before it.
+    pub(super) needs: Vec<Ix>,
+    pub(super) after: Vec<Ix>,
+    /// Who needs it, and who comes after it.
+    pub(super) needed_by: Vec<Ix>,
+    pub(super) followed_by: Vec<Ix>,
+}
+
+/// The limits of a fleet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// How long the end of the container may take (`PIDONE_STOP_TIMEOUT`).
+    pub stop: Duration,
+    /// How long CMD waits for the others (`PIDONE_CMD_WAIT`).
+    pub cmd_wait: Duration,
+}

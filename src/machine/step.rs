@@ -1,0 +1,360 @@
+//! The transition function of one service: `(service, unit, event, now) → (unit, actions)`.
+//! Every state names every event. An event that comes too late (an answer to a question that no
+//! longer matters) changes nothing. `start.rs` beside this has the state between exec and ready.
+
+use std::time::Duration;
+
+use crate::machine::retry;
+use crate::machine::unit::{
+    Action, Cause, Event, Failure, Next, Retry, StartStep, Starting, State, Unit,
+};
+use crate::service::definition::{FINISH_PERMANENT, Service};
+use crate::values::{Exit, Moment, Pid};
+
+/// A child that has not reached its exec by then hangs (a `chdir` on a dead NFS mount, say) and
+/// is killed.
+const EXEC_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What becomes of a service when this happens to it now, and what is to be done.
+pub fn step(service: &Service, unit: &Unit, event: Event, now: Moment) -> (Unit, Vec<Action>) {
+    let turn = Turn {
+        service,
+        retry: &unit.retry,
+        event,
+        now,
+    };
+    match unit.state {
+        State::Down | State::Finished | State::Failed(_) => turn.at_rest(unit.state),
+        State::Waiting => turn.waiting(),
+        State::Spawning => turn.spawning(),
+        State::Starting(starting) => turn.starting(starting),
+        State::Ready { pid, since } => turn.ready(pid, since),
+        State::Stopping { pid, kill_at, next } => turn.stopping(pid, kill_at, next),
+        State::SpawningFinish { exit, next } => turn.spawning_finish(exit, next),
+        State::Finishing {
+            pid,
+            exit,
+            kill_at,
+            next,
+        } => turn.finishing(pid, exit, kill_at, next),
+        State::Backoff { until } => turn.backoff(until),
+    }
+}
+
+/// What a transition looks at, beside the state itself.
+pub(super) struct Turn<'a> {
+    pub(super) service: &'a Service,
+    retry: &'a Retry,
+    pub(super) event: Event,
+    pub(super) now: Moment,
+}
+
+pub(super) type Outcome = (Unit, Vec<Action>);
+
+impl Turn<'_> {
+    fn at_rest(&self, state: State) -> Outcome {
+        match self.event {
+            Event::Start | Event::Restart => (
+                Unit {
+                    state: State::Waiting,
+                    ..Unit::new()
+                },
+                vec![],
+            ),
+            Event::Stop { .. } | Event::Kill => self.settle(match state {
+                // What has finished stays finished: stopping it cannot undo what it did.
+                State::Finished => State::Finished,
+                _other => State::Down,
+            }),
+            Event::Go
+            | Event::NeedFailed
+            | Event::Spawned(_)
+            | Event::SpawnFailed
+            | Event::Execed
+            | Event::ExecFailed
+            | Event::Probed { .. }
+            | Event::Notified
+            | Event::Exited(_)
+            | Event::Tick => self.settle(state),
+        }
+    }
+
+    fn waiting(&self) -> Outcome {
+        match self.event {
+            Event::Go => {
+                let trying_since = self.retry.trying_since.or(Some(self.now));
+                let retry = Retry {
+                    trying_since,
+                    ..self.retry.clone()
+                };
+                (
+                    Unit {
+                        state: State::Spawning,
+                        retry,
+                    },
+                    vec![Action::Spawn],
+                )
+            }
+            Event::NeedFailed => self.settle(State::Failed(Failure::Need)),
+            Event::Stop { .. } | Event::Kill => self.settle(State::Down),
+            Event::Start
+            | Event::Restart
+            | Event::Spawned(_)
+            | Event::SpawnFailed
+            | Event::Execed
+            | Event::ExecFailed
+            | Event::Probed { .. }
+            | Event::Notified
+            | Event::Exited(_)
+            | Event::Tick => self.settle(State::Waiting),
+        }
+    }
+
+    /// The answer comes before anything else can happen; a wish to stop that arises in the same
+    /// turn is repeated by the fleet as soon as there is a process to stop.
+    fn spawning(&self) -> Outcome {
+        match self.event {
+            Event::Spawned(pid) => {
+                let within = self.service.ready.as_ref().and_then(|ready| ready.within);
+                self.settle(State::Starting(Starting {
+                    pid,
+                    step: StartStep::Exec {
+                        by: self.now + EXEC_TIMEOUT,
+                    },
+                    ready_by: within.map(|within| self.now + within),
+                }))
+            }
+            // No process could be made: as a program that cannot be executed.
+            Event::SpawnFailed => self.policy(Exit::Code(126), Cause::Exec),
+            Event::Start
+            | Event::Go
+            | Event::NeedFailed
+            | Event::Stop { .. }
+            | Event::Restart
+            | Event::Kill
+            | Event::Execed
+            | Event::ExecFailed
+            | Event::Probed { .. }
+            | Event::Notified
+            | Event::Exited(_)
+            | Event::Tick => self.settle(State::Spawning),
+        }
+    }
+
+    fn ready(&self, pid: Pid, since: Moment) -> Outcome {
+        match self.event {
+            Event::Exited(exit) => {
+                let up_long = self.now.since(since) >= self.service.restart.reset_after;
+                let failures = if up_long { 0 } else { self.retry.failures };
+                let retry = Retry {
+                    failures,
+                    ..self.retry.clone()
+                };
+                Turn {
+                    retry: &retry,
+                    ..*self
+                }
+                .ended(exit, Next::Policy(Cause::Died))
+            }
+            Event::Stop { by } => self.ask(pid, by, Next::Down),
+            Event::Restart => self.ask(pid, None, Next::Restart),
+            Event::Kill => self.kill(pid, Next::Down),
+            Event::Start
+            | Event::Go
+            | Event::NeedFailed
+            | Event::Spawned(_)
+            | Event::SpawnFailed
+            | Event::Execed
+            | Event::ExecFailed
+            | Event::Probed { .. }
+            | Event::Notified
+            | Event::Tick => self.settle(State::Ready { pid, since }),
+        }
+    }
+
+    fn stopping(&self, pid: Pid, kill_at: Option<Moment>, next: Next) -> Outcome {
+        let then = |next| self.settle(State::Stopping { pid, kill_at, next });
+        match self.event {
+            Event::Exited(exit) => self.ended(exit, next),
+            Event::Kill => self.kill(pid, Next::Down),
+            Event::Tick if kill_at.is_some_and(|at| at <= self.now) => self.kill(pid, next),
+            Event::Stop { by } => {
+                let kill_at = kill_at.map(|at| by.map_or(at, |by| by.min(at)));
+                self.settle(State::Stopping {
+                    pid,
+                    kill_at,
+                    next: Next::Down,
+                })
+            }
+            Event::Start | Event::Restart => then(Next::Restart),
+            Event::Go
+            | Event::NeedFailed
+            | Event::Spawned(_)
+            | Event::SpawnFailed
+            | Event::Execed
+            | Event::ExecFailed
+            | Event::Probed { .. }
+            | Event::Notified
+            | Event::Tick => then(next),
+        }
+    }
+
+    fn spawning_finish(&self, exit: Exit, next: Next) -> Outcome {
+        let then = |next| self.settle(State::SpawningFinish { exit, next });
+        match self.event {
+            Event::Spawned(pid) => {
+                let timeout = self
+                    .service
+                    .finish
+                    .as_ref()
+                    .and_then(|finish| finish.timeout);
+                let kill_at = timeout.map(|timeout| self.now + timeout);
+                self.settle(State::Finishing {
+                    pid,
+                    exit,
+                    kill_at,
+                    next,
+                })
+            }
+            Event::SpawnFailed => self.over(exit, next),
+            Event::Stop { .. } | Event::Kill => then(Next::Down),
+            Event::Start | Event::Restart => then(Next::Restart),
+            Event::Go
+            | Event::NeedFailed
+            | Event::Execed
+            | Event::ExecFailed
+            | Event::Probed { .. }
+            | Event::Notified
+            | Event::Exited(_)
+            | Event::Tick => then(next),
+        }
+    }
+
+    fn finishing(&self, pid: Pid, exit: Exit, kill_at: Option<Moment>, next: Next) -> Outcome {
+        let then = |kill_at, next| State::Finishing {
+            pid,
+            exit,
+            kill_at,
+            next,
+        };
+        match self.event {
+            Event::Exited(FINISH_PERMANENT) if next != Next::Down => {
+                self.settle(State::Failed(Failure::Finish))
+            }
+            Event::Exited(_) => self.over(exit, next),
+            Event::Kill => (
+                self.settle(then(None, Next::Down)).0,
+                vec![Action::Kill(pid)],
+            ),
+            Event::Tick if kill_at.is_some_and(|at| at <= self.now) => {
+                (self.settle(then(None, next)).0, vec![Action::Kill(pid)])
+            }
+            Event::Stop { .. } => self.settle(then(kill_at, Next::Down)),
+            Event::Start | Event::Restart => self.settle(then(kill_at, Next::Restart)),
+            Event::Go
+            | Event::NeedFailed
+            | Event::Spawned(_)
+            | Event::SpawnFailed
+            | Event::Execed
+            | Event::ExecFailed
+            | Event::Probed { .. }
+            | Event::Notified
+            | Event::Tick => self.settle(then(kill_at, next)),
+        }
+    }
+
+    fn backoff(&self, until: Moment) -> Outcome {
+        match self.event {
+            Event::Tick if until <= self.now => self.settle(State::Waiting),
+            Event::Start | Event::Restart => self.settle(State::Waiting),
+            Event::Stop { .. } | Event::Kill => self.settle(State::Down),
+            Event::Go
+            | Event::NeedFailed
+            | Event::Spawned(_)
+            | Event::SpawnFailed
+            | Event::Execed
+            | Event::ExecFailed
+            | Event::Probed { .. }
+            | Event::Notified
+            | Event::Exited(_)
+            | Event::Tick => self.settle(State::Backoff { until }),
+        }
+    }
+
+    /// This state, with what is remembered, and nothing to do.
+    pub(super) fn settle(&self, state: State) -> Outcome {
+        (
+            Unit {
+                state,
+                retry: self.retry.clone(),
+            },
+            vec![],
+        )
+    }
+
+    pub(super) fn is_ready(&self, pid: Pid) -> Outcome {
+        let retry = Retry {
+            trying_since: None,
+            hopeless: false,
+            ..self.retry.clone()
+        };
+        (
+            Unit {
+                state: State::Ready {
+                    pid,
+                    since: self.now,
+                },
+                retry,
+            },
+            vec![],
+        )
+    }
+
+    /// Asks it to end, and will kill it if it does not.
+    pub(super) fn ask(&self, pid: Pid, by: Option<Moment>, next: Next) -> Outcome {
+        let own = self.service.stop.timeout.map(|timeout| self.now + timeout);
+        let (unit, _) = self.leaving(pid, [own, by].into_iter().flatten().min(), next);
+        (unit, vec![Action::Ask(pid)])
+    }
+
+    pub(super) fn kill(&self, pid: Pid, next: Next) -> Outcome {
+        (self.leaving(pid, None, next).0, vec![Action::Kill(pid)])
+    }
+
+    pub(super) fn leaving(&self, pid: Pid, kill_at: Option<Moment>, next: Next) -> Outcome {
+        self.settle(State::Stopping { pid, kill_at, next })
+    }
+
+    /// Its process is gone: `finish` comes first, but not for a program that never ran (s6 does
+    /// not run it then either).
+    pub(super) fn ended(&self, exit: Exit, next: Next) -> Outcome {
+        match (&self.service.finish, next) {
+            (Some(_), Next::Down | Next::Restart | Next::Policy(Cause::Died | Cause::NotReady)) => {
+                (
+                    self.settle(State::SpawningFinish { exit, next }).0,
+                    vec![Action::SpawnFinish(exit)],
+                )
+            }
+            (None, _) | (Some(_), Next::Policy(Cause::Exec)) => self.over(exit, next),
+        }
+    }
+
+    fn over(&self, exit: Exit, next: Next) -> Outcome {
+        match next {
+            Next::Down => (Unit::new(), vec![]),
+            Next::Restart => (
+                Unit {
+                    state: State::Waiting,
+                    ..Unit::new()
+                },
+                vec![],
+            ),
+            Next::Policy(cause) => self.policy(exit, cause),
+        }
+    }
+
+    fn policy(&self, exit: Exit, cause: Cause) -> Outcome {
+        let (state, retry) = retry::after(self.service, self.retry, exit, cause, self.now);
+        (Unit { state, retry }, vec![])
+    }
+}

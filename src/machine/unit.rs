@@ -1,0 +1,332 @@
+//! One service's life as values: its states, what can happen to it, and what it asks to be done.
+
+use crate::values::{Exit, Moment, Pid};
+
+/// Where a service is in its life. A state carries exactly what exists in it: a pid only where a
+/// process lives, a deadline only where something is due. Deadlines are part of the state, so a
+/// timer can be neither forgotten nor stale.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum State {
+    /// No process, and none is due.
+    Down,
+    /// It is to start, once what it needs is ready.
+    Waiting,
+    /// `Action::Spawn` was asked for in this turn, and its answer comes in this turn.
+    Spawning,
+    /// Its process lives and is not ready yet.
+    Starting(Starting),
+    /// Its process lives and is ready.
+    Ready {
+        /// The main process.
+        pid: Pid,
+        /// Since when.
+        since: Moment,
+    },
+    /// Its process was asked to end.
+    Stopping {
+        /// The main process.
+        pid: Pid,
+        /// SIGKILL is due then; `None` when it was sent, or never will be.
+        kill_at: Option<Moment>,
+        /// What follows its end.
+        next: Next,
+    },
+    /// `Action::SpawnFinish` was asked for in this turn, and its answer comes in this turn.
+    SpawningFinish {
+        /// How the service ended.
+        exit: Exit,
+        /// What follows `finish`.
+        next: Next,
+    },
+    /// Its process is gone and `finish` runs.
+    Finishing {
+        /// The process of `finish`.
+        pid: Pid,
+        /// How the service ended.
+        exit: Exit,
+        /// SIGKILL is due then; `None` when it was sent, or never will be.
+        kill_at: Option<Moment>,
+        /// What follows its end.
+        next: Next,
+    },
+    /// It died, and waits before it is started again.
+    Backoff {
+        /// Started again then.
+        until: Moment,
+    },
+    /// It ended well and is not to be started again.
+    Finished,
+    /// It did not, and is not to be started again.
+    Failed(Failure),
+}
+
+/// A process that lives and is not ready yet.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Starting {
+    /// The main process.
+    pub pid: Pid,
+    /// How far it is.
+    pub step: StartStep,
+    /// Not ready by then is a failed start; `None` waits for ever.
+    pub ready_by: Option<Moment>,
+}
+
+/// How far a start is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum StartStep {
+    /// Between clone and exec. A child that hangs there is killed.
+    Exec {
+        /// The exec must have happened by then.
+        by: Moment,
+    },
+    /// Nobody asks: the service tells by itself, or ends (a oneshot).
+    Listen,
+    /// It is asked at this moment.
+    ProbeAt(Moment),
+    /// It has been asked, and the answer is on its way.
+    Probing,
+}
+
+/// What follows the end of a process.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Next {
+    /// Nothing: it was asked to stop.
+    Down,
+    /// A new start at once: it was asked to restart.
+    Restart,
+    /// Whatever the restart policy says about such a death.
+    Policy(Cause),
+}
+
+/// Why a process is gone that nobody asked to go.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Cause {
+    /// It ended by itself.
+    Died,
+    /// It was not ready in time.
+    NotReady,
+    /// It could not be executed, or not in time.
+    Exec,
+}
+
+/// Why a service has failed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Failure {
+    /// It ended badly, and its policy is not to restart.
+    Died,
+    /// It was not ready in time, and its policy is not to restart.
+    NotReady,
+    /// It could not be executed, and its policy is not to restart.
+    Exec,
+    /// It restarted more often than its limit allows.
+    Limit,
+    /// Its `finish` exited 125, s6's word for "do not restart me".
+    Finish,
+    /// Something that it needs has failed. It starts by itself when that recovers.
+    Need,
+}
+
+/// One service as the machine knows it: where it is, and what its past restarts make of the next.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Unit {
+    /// Where it is.
+    pub state: State,
+    /// What its past restarts make of the next.
+    pub retry: Retry,
+}
+
+/// The memory of past restarts.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Retry {
+    /// Restarts in a row, since it was last up for `reset-after`.
+    pub failures: u32,
+    /// When it was restarted, oldest first; at most `limit.times`, and empty without a limit.
+    pub restarts: Vec<Moment>,
+    /// Since when it has been trying to become ready.
+    pub trying_since: Option<Moment>,
+    /// Its start has failed, so what waits for it need not wait longer. Until it is ready.
+    pub hopeless: bool,
+}
+
+/// What can happen to a service.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Event {
+    /// It is to be up.
+    Start,
+    /// What it waits for is there.
+    Go,
+    /// Something that it needs has failed.
+    NeedFailed,
+    /// It is to be down; nothing of it may be left by this moment.
+    Stop {
+        /// SIGKILL is due then at the latest.
+        by: Option<Moment>,
+    },
+    /// It is to be stopped and started again.
+    Restart,
+    /// It is to be killed now.
+    Kill,
+    /// The answer to `Spawn` and `SpawnFinish`: the new process.
+    Spawned(Pid),
+    /// The answer to `Spawn` and `SpawnFinish`: there is none.
+    SpawnFailed,
+    /// The child has become the program.
+    Execed,
+    /// The child could not become the program; its end follows.
+    ExecFailed,
+    /// The answer to `Probe`.
+    Probed {
+        /// It is ready.
+        ready: bool,
+    },
+    /// It told by itself that it is ready.
+    Notified,
+    /// Its process (or that of `finish`) is gone.
+    Exited(Exit),
+    /// Time has passed; whatever is due is done.
+    Tick,
+}
+
+/// What the machine asks to be done.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Action {
+    /// Start its process. The answer comes in this turn.
+    Spawn,
+    /// Run `finish` for a process that ended so. The answer comes in this turn.
+    SpawnFinish(Exit),
+    /// Ask it to end, as `[stop]` says.
+    Ask(Pid),
+    /// SIGKILL to its process group.
+    Kill(Pid),
+    /// Ask it once whether it is ready.
+    Probe,
+}
+
+impl State {
+    /// The word that users see.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Waiting => "waiting",
+            Self::Spawning | Self::Starting(_) => "starting",
+            Self::Ready { .. } => "ready",
+            Self::Stopping { .. } => "stopping",
+            Self::SpawningFinish { .. } | Self::Finishing { .. } => "finishing",
+            Self::Backoff { .. } => "waiting to restart",
+            Self::Finished => "finished",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// The process that lives in this state: the main one, or that of `finish`.
+    pub fn pid(&self) -> Option<Pid> {
+        match self {
+            Self::Starting(Starting { pid, .. })
+            | Self::Ready { pid, .. }
+            | Self::Stopping { pid, .. }
+            | Self::Finishing { pid, .. } => Some(*pid),
+            Self::Down
+            | Self::Waiting
+            | Self::Spawning
+            | Self::SpawningFinish { .. }
+            | Self::Backoff { .. }
+            | Self::Finished
+            | Self::Failed(_) => None,
+        }
+    }
+
+    /// The process of the service itself, not that of `finish`.
+    pub fn main_pid(&self) -> Option<Pid> {
+        match self {
+            Self::Finishing { .. } => None,
+            _other => self.pid(),
+        }
+    }
+
+    /// When time alone changes it.
+    pub fn deadline(&self) -> Option<Moment> {
+        match self {
+            Self::Starting(starting) => {
+                let step = match starting.step {
+                    StartStep::Exec { by } => Some(by),
+                    StartStep::ProbeAt(at) => Some(at),
+                    StartStep::Listen | StartStep::Probing => None,
+                };
+                [step, starting.ready_by].into_iter().flatten().min()
+            }
+            Self::Stopping { kill_at, .. } | Self::Finishing { kill_at, .. } => *kill_at,
+            Self::Backoff { until } => Some(*until),
+            Self::Down
+            | Self::Waiting
+            | Self::Spawning
+            | Self::Ready { .. }
+            | Self::SpawningFinish { .. }
+            | Self::Finished
+            | Self::Failed(_) => None,
+        }
+    }
+
+    /// Nothing lives, and nothing is due.
+    pub fn is_at_rest(&self) -> bool {
+        match self {
+            Self::Down | Self::Finished | Self::Failed(_) => true,
+            Self::Waiting
+            | Self::Spawning
+            | Self::Starting(_)
+            | Self::Ready { .. }
+            | Self::Stopping { .. }
+            | Self::SpawningFinish { .. }
+            | Self::Finishing { .. }
+            | Self::Backoff { .. } => false,
+        }
+    }
+
+    /// A process lives or is being made, so what stands below it must not stop yet.
+    pub fn is_alive(&self) -> bool {
+        match self {
+            Self::Spawning
+            | Self::Starting(_)
+            | Self::Ready { .. }
+            | Self::Stopping { .. }
+            | Self::SpawningFinish { .. }
+            | Self::Finishing { .. } => true,
+            Self::Down
+            | Self::Waiting
+            | Self::Backoff { .. }
+            | Self::Finished
+            | Self::Failed(_) => false,
+        }
+    }
+
+    /// What needs this service may start.
+    pub fn satisfies(&self) -> bool {
+        match self {
+            Self::Ready { .. } | Self::Finished => true,
+            Self::Down
+            | Self::Waiting
+            | Self::Spawning
+            | Self::Starting(_)
+            | Self::Stopping { .. }
+            | Self::SpawningFinish { .. }
+            | Self::Finishing { .. }
+            | Self::Backoff { .. }
+            | Self::Failed(_) => false,
+        }
+    }
+}
+
+impl Unit {
+    /// A service that has never run.
+    pub fn new() -> Self {
+        Self {
+            state: State::Down,
+            retry: Retry::default(),
+        }
+    }
+}
+
+impl Default for Unit {
+    fn default() -> Self {
+        Self::new()
+    }
+}

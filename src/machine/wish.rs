@@ -1,0 +1,121 @@
+//! What a service's state and its neighbours' states ask for: the rules of `needs`, `after` and of
+//! stopping in reverse. Asked again after every change, so that no wish is ever lost.
+
+use crate::machine::fleet::Fleet;
+use crate::machine::shutdown::Shutdown;
+use crate::machine::slot::{Ix, Slot, Want};
+use crate::machine::unit::{Event, Failure, Next, State};
+
+impl Fleet {
+    /// The event that this service is due, if any.
+    pub(super) fn wish(&self, ix: Ix) -> Option<Event> {
+        let slot = self.slots.get(ix)?;
+        match slot.want {
+            Want::Up => self.wish_up(slot),
+            Want::Off | Want::Down => self.wish_down(slot),
+        }
+    }
+
+    fn wish_up(&self, slot: &Slot) -> Option<Event> {
+        match slot.unit.state {
+            State::Down => Some(Event::Start),
+            State::Waiting if self.has_failed_need(slot) => Some(Event::NeedFailed),
+            State::Waiting if self.is_cleared(slot) => Some(Event::Go),
+            State::Failed(Failure::Need) if self.has_its_needs(slot) => Some(Event::Start),
+            State::Waiting
+            | State::Spawning
+            | State::Starting(_)
+            | State::Ready { .. }
+            | State::Stopping { .. }
+            | State::SpawningFinish { .. }
+            | State::Finishing { .. }
+            | State::Backoff { .. }
+            | State::Finished
+            | State::Failed(_) => None,
+        }
+    }
+
+    fn wish_down(&self, slot: &Slot) -> Option<Event> {
+        let by = self.ending.as_ref().map(Shutdown::cutoff);
+        match slot.unit.state {
+            State::Waiting | State::Backoff { .. } => Some(Event::Stop { by }),
+            State::Starting(_)
+            | State::Ready { .. }
+            | State::Stopping {
+                next: Next::Restart | Next::Policy(_),
+                ..
+            }
+            | State::SpawningFinish {
+                next: Next::Restart | Next::Policy(_),
+                ..
+            }
+            | State::Finishing {
+                next: Next::Restart | Next::Policy(_),
+                ..
+            } => self.may_stop(slot).then_some(Event::Stop { by }),
+            State::Down
+            | State::Spawning
+            | State::Stopping {
+                next: Next::Down, ..
+            }
+            | State::SpawningFinish {
+                next: Next::Down, ..
+            }
+            | State::Finishing {
+                next: Next::Down, ..
+            }
+            | State::Finished
+            | State::Failed(_) => None,
+        }
+    }
+
+    /// One of its needs has failed, or keeps failing to start.
+    fn has_failed_need(&self, slot: &Slot) -> bool {
+        self.each(&slot.needs).any(|need| {
+            matches!(need.unit.state, State::Failed(_))
+                || need.unit.retry.hopeless && !need.unit.state.satisfies()
+        })
+    }
+
+    fn has_its_needs(&self, slot: &Slot) -> bool {
+        self.each(&slot.needs)
+            .all(|need| need.unit.state.satisfies())
+    }
+
+    /// Its needs are ready, and what comes before it has become ready, has failed, or is not meant
+    /// to be up.
+    fn is_cleared(&self, slot: &Slot) -> bool {
+        let is_past = |other: &Slot| {
+            let state = &other.unit.state;
+            state.satisfies()
+                || other.unit.retry.hopeless
+                || state.is_at_rest() && (other.want != Want::Up || *state != State::Down)
+        };
+        self.has_its_needs(slot) && self.each(&slot.after).all(is_past)
+    }
+
+    /// Nobody that stands on it and is to go too lives any more.
+    fn may_stop(&self, slot: &Slot) -> bool {
+        self.each(&slot.needed_by)
+            .chain(self.each(&slot.followed_by))
+            .all(|above| above.want == Want::Up || !above.unit.state.is_alive())
+    }
+
+    fn each<'a>(&'a self, list: &'a [Ix]) -> impl Iterator<Item = &'a Slot> {
+        list.iter().filter_map(|ix| self.slots.get(*ix))
+    }
+
+    /// What this service waits for: its needs that are not ready, and what must come before it.
+    pub fn waits_for(&self, ix: Ix) -> Vec<&Slot> {
+        let Some(slot) = self.slots.get(ix) else {
+            return Vec::new();
+        };
+        self.each(&slot.needs)
+            .chain(
+                self.each(&slot.after)
+                    .filter(|other| other.want == Want::Up),
+            )
+            .filter(|other| !other.unit.state.satisfies())
+            .collect()
+    }
+}
