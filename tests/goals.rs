@@ -68,7 +68,7 @@ fn start() {
     );
     says(
         start(Finished, &[(Starting, None), (Finished, Some(0))]),
-        "yes web: finished after 0.3s, exit code 0",
+        "yes web: finished after 0.3s",
     );
     says(
         start(Starting, &[(WaitingToRestart, Some(1))]),

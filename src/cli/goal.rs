@@ -182,13 +182,13 @@ impl Watch {
     }
 
     fn yes(&self, reached: &Reached<'_>) -> Verdict {
-        let how = match reached.state {
-            State::Ready => pid_part(reached.pid),
-            _at_rest => match (reached.why, reached.exit) {
-                (Some(why), _) => format!(", {}", printable(why)),
-                (None, Some(exit)) => format!(", {}", printable(&exit.to_string())),
-                (None, None) => String::new(),
-            },
+        let exit = reached.exit.map(|exit| printable(&exit.to_string()));
+        let how = match (reached.state, self.goal) {
+            (State::Ready, _) => pid_part(reached.pid),
+            (State::Finished, _) => String::new(),
+            // Why it is down, somebody has just said himself.
+            (_at_rest, Goal::Stop) => exit.map_or(String::new(), |exit| format!(", {exit}")),
+            (_at_rest, _waited) => cause(reached).map_or(String::new(), |how| format!(", {how}")),
         };
         let after = self.after_part(reached.at_ms);
         Verdict::Yes(self.line(&format!("{}{after}{how}", reached.state)))
@@ -196,9 +196,7 @@ impl Watch {
 
     fn no(&self, reached: &Reached<'_>) -> Verdict {
         let after = self.after_part(reached.at_ms);
-        let exit = reached.exit.map(|exit| printable(&exit.to_string()));
-        let cause = reached.why.map(printable).or(exit);
-        let cause = cause.map_or(String::new(), |cause| format!(": {cause}"));
+        let cause = cause(reached).map_or(String::new(), |cause| format!(": {cause}"));
         Verdict::No(self.line(&format!("{}{after}{cause}", reached.state)))
     }
 
@@ -213,6 +211,14 @@ impl Watch {
             since => format!(" after {}", span(at_ms.saturating_sub(since))),
         }
     }
+}
+
+/// How the process ended, and what else is said about it.
+fn cause(reached: &Reached<'_>) -> Option<String> {
+    let exit = reached.exit.map(ToString::to_string);
+    let why = reached.why.map(str::to_owned);
+    let parts: Vec<String> = exit.into_iter().chain(why).collect();
+    (!parts.is_empty()).then(|| printable(&parts.join("; ")))
 }
 
 fn is_at_rest(state: State) -> bool {

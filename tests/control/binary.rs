@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use crate::house::House;
 
 /// Runs `pidone` with these words; its stdout, stderr and exit code as one text.
-fn run(socket: &std::path::Path, words: &[&str]) -> String {
+pub(crate) fn run(socket: &std::path::Path, words: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_pidone"))
         .args(words)
         .env("PIDONE_SOCKET", socket)

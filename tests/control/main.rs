@@ -14,3 +14,4 @@ mod house;
 mod place;
 mod rights;
 mod slow;
+mod whole;
