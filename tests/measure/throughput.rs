@@ -1,6 +1,9 @@
 //! What copying output costs PID 1's thread: `cargo bench --bench throughput [MIB]`. A figure to
 //! look at, not a test.
 
+// A measurement that cannot be made may panic.
+#![allow(clippy::expect_used, clippy::indexing_slicing)]
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;

@@ -1,5 +1,8 @@
 //! Stories of output: real pipes, sockets, files and terminals around a router.
 
+// A test may panic, and so may what helps it.
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 mod stage;
 
 use std::fs::File;
