@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::DerefMut;
 use std::time::Duration;
 
-use memchr::{memchr, memchr_iter, memrchr, memrchr_iter};
+use memchr::{memchr, memchr_iter, memrchr_iter};
 
 /// How many lines are remembered at most: enough to see what led to a death.
 pub const LINES_MAX: usize = 256;
@@ -123,24 +123,24 @@ impl<S: DerefMut<Target = [u8]>> Ring<S> {
     /// Remembers whole lines that were read at once.
     pub fn extend(&mut self, wall: Duration, stream: Stream, lines: &[u8]) {
         let room = self.storage.len().saturating_sub(HEADER);
-        // One more from the end is the end of the line before those that are of interest.
-        let by_count = memrchr_iter(b'\n', lines).nth(LINES_MAX);
-        let by_count = by_count.map_or(0, |at| at + 1);
-        let over = lines.len().saturating_sub(room + 1).max(by_count);
-        let start = match lines.get(over.saturating_sub(1)..) {
-            Some(near) if over > 0 => memchr(b'\n', near).map_or(0, |at| over + at),
-            _ => 0,
-        };
         let text = lines.strip_suffix(b"\n").unwrap_or(lines);
-        // The last line is kept however long it is.
-        let last = memrchr(b'\n', text).map_or(0, |at| at + 1);
-        let (passed, text) = text.split_at(start.min(last));
+        // From the end: as many lines as are of interest, the last one however long it is.
+        let (mut start, mut count, mut longest) = (text.len(), 0, 0);
+        let mut end = text.len();
+        for begin in memrchr_iter(b'\n', text).map(|at| at + 1).chain([0]) {
+            if count == LINES_MAX || count > 0 && text.len() - begin > room {
+                break;
+            }
+            (start, count, longest) = (begin, count + 1, longest.max(end - begin));
+            end = begin.saturating_sub(1);
+        }
+        let (passed, text) = text.split_at(start);
         if !passed.is_empty() {
             // What is remembered has no gaps.
             (self.head, self.used, self.lines) = (0, 0, 0);
             self.next += memchr_iter(b'\n', passed).count() as u64;
         }
-        if self.has_long_line(text) {
+        if longest > self.longest() {
             for line in text.split(|byte| *byte == b'\n') {
                 self.push(wall, stream, false, line);
             }
@@ -148,7 +148,7 @@ impl<S: DerefMut<Target = [u8]>> Ring<S> {
         }
         let block = Block {
             len: text.len(),
-            lines: memchr_iter(b'\n', text).count() + 1,
+            lines: count,
             stream,
             partial: false,
             wall,
@@ -170,20 +170,6 @@ impl<S: DerefMut<Target = [u8]>> Ring<S> {
     /// The longest text that is kept of one line.
     fn longest(&self) -> usize {
         (self.storage.len() / 4).saturating_sub(HEADER)
-    }
-
-    fn has_long_line(&self, text: &[u8]) -> bool {
-        let longest = self.longest();
-        if text.len() <= longest {
-            return false;
-        }
-        let mut start = 0;
-        let ends = memchr_iter(b'\n', text).chain([text.len()]);
-        ends.into_iter().any(|end| {
-            let len = end - start;
-            start = end + 1;
-            len > longest
-        })
     }
 
     fn append_block(&mut self, block: Block, text: &[u8]) {
