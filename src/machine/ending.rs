@@ -15,6 +15,7 @@ impl Fleet {
             }
             return;
         }
+        self.tell_changes(now, orders);
         let alive = self
             .slots
             .iter()

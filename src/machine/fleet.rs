@@ -108,6 +108,9 @@ impl Fleet {
 
     /// Takes in what has happened, and says what is to be done.
     pub fn take(&mut self, input: Input, now: Moment, orders: &mut Vec<Order>) {
+        if self.over {
+            return;
+        }
         match input {
             Input::Unit(ix, event) => self.apply(ix, event, now, orders),
             Input::Exited { pid, exit, oom } => self.exited(pid, exit, oom, now, orders),
@@ -326,7 +329,7 @@ impl Fleet {
         self.ending_tick(now, orders);
     }
 
-    /// Looks at everybody concerned until nobody has anything to do, then tells what has changed.
+    /// Looks at everybody concerned until nobody has anything to do.
     fn settle(&mut self, now: Moment, orders: &mut Vec<Order>) {
         loop {
             while let Some(ix) = self.look.pop_front() {
@@ -334,10 +337,15 @@ impl Fleet {
                     self.apply(ix, event, now, orders);
                 }
             }
+            self.tell_changes(now, orders);
             if !self.turn_page(now, orders) {
-                break;
+                return;
             }
         }
+    }
+
+    /// Tells what has changed, before the end begins or goes on because of it.
+    pub(super) fn tell_changes(&mut self, now: Moment, orders: &mut Vec<Order>) {
         for (ix, from) in std::mem::take(&mut self.before) {
             if let Some(to) = self.slots.get(ix).map(|slot| slot.unit.state)
                 && from.word() != to.word()
