@@ -18,9 +18,8 @@ pub(crate) struct Books {
     tells: Vec<bool>,
     /// How each service last ended.
     ends: Vec<Option<Exit>>,
-    /// Which services are failed, and the number of the failure.
-    failed: Vec<Option<(u64, Failure)>>,
-    failures: u64,
+    /// Which services are failed, and since when.
+    failed: Vec<Option<(Moment, Failure)>>,
     /// The first wish to end.
     asked: Option<Reason>,
     /// A second INT, or a QUIT, forces the end.
@@ -54,7 +53,6 @@ impl Books {
             tells: services.iter().map(tells).collect(),
             ends: vec![None; services.len()],
             failed: vec![None; services.len()],
-            failures: 0,
             asked: None,
             forced: false,
             ending: None,
@@ -91,10 +89,7 @@ impl Books {
 
     fn changed(&mut self, change: Change) {
         self.failed[change.ix] = match change.to {
-            State::Failed(failure) => {
-                self.failures += 1;
-                Some((self.failures, failure))
-            }
+            State::Failed(failure) => Some((change.at, failure)),
             _other => None,
         };
     }
@@ -106,9 +101,9 @@ impl Books {
             _other => self.ends[ix].map_or(1, |exit| exit.code().max(1)),
         };
         let all = self.failed.iter().enumerate();
-        let all = all.filter_map(|(ix, failed)| failed.map(|(nth, failure)| (nth, ix, failure)));
+        let all = all.filter_map(|(ix, failed)| failed.map(|(at, failure)| (at, ix, failure)));
         // What failed for want of something else is not where it began.
-        all.min_by_key(|(nth, _, failure)| (*failure == Failure::Need, *nth))
+        all.min_by_key(|(at, _, failure)| (*failure == Failure::Need, *at))
             .map_or(0, |(_, ix, failure)| code(ix, failure))
     }
 }

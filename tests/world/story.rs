@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use pidone::machine::shutdown::Reason;
 use pidone::machine::slot::{Change, Input, Order};
 use pidone::machine::unit::{Action, State};
 use pidone::values::{Moment, Signal};
@@ -69,6 +70,7 @@ pub(crate) fn input(world: &World, input: Input) -> String {
         Input::Start(ix) => format!("> start {}", world.name(ix)),
         Input::Stop(ix) => format!("> stop {}", world.name(ix)),
         Input::Restart(ix) => format!("> restart {}", world.name(ix)),
+        Input::Shutdown(Reason::Signal(signal)) => format!("> {signal}"),
         Input::Shutdown(reason) => format!("> shutdown: {reason:?}"),
         Input::Childless => "> no child is left".into(),
         Input::Tick => "> tick".into(),
