@@ -116,6 +116,8 @@ impl Fleet {
             Input::Exited { pid, exit, oom } => self.exited(pid, exit, oom, now, orders),
             Input::Start(ix) => self.start(ix, now, orders),
             Input::Stop(ix) => self.stop(ix, now, orders),
+            // Once the end has begun nothing comes up again, and nothing goes out of turn.
+            Input::Restart(_) if self.ending.is_some() => {}
             Input::Restart(ix) => {
                 self.start(ix, now, orders);
                 self.apply(ix, Event::Restart, now, orders);
