@@ -170,14 +170,18 @@ impl Fleet {
         };
         let (unit, actions) = step(&slot.service, &slot.unit, event, now);
         let (from, to) = (slot.unit.state, unit.state);
-        let retried = unit.retry.failures > slot.unit.retry.failures;
+        // Only the policy remembers failures; a person's restart starts over.
+        let is_restart = from.is_alive()
+            && matches!(to, State::Waiting | State::Backoff { .. })
+            && unit.retry.failures > 0
+            && slot.want == Want::Up;
         slot.unit = unit;
         if from != to {
             if from.word() != to.word() {
                 slot.entered = now;
             }
             slot.starts += u32::from(from == State::Spawning && to.pid().is_some());
-            slot.restarts += u32::from(retried);
+            slot.restarts += u32::from(is_restart);
             if let Some(pid) = from.pid() {
                 self.pids.remove(&pid);
             }
