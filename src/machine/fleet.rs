@@ -350,11 +350,12 @@ impl Fleet {
         }
     }
 
-    /// Tells what has changed, before the end begins or goes on because of it.
+    /// Tells what has changed, before the end begins or goes on because of it. A death is told even
+    /// if the next start of the same turn leaves the word as it was: starting → starting.
     pub(super) fn tell_changes(&mut self, now: Moment, orders: &mut Vec<Order>) {
         for (ix, from) in std::mem::take(&mut self.before) {
             if let Some(to) = self.slots.get(ix).map(|slot| slot.unit.state)
-                && from.word() != to.word()
+                && (from.word() != to.word() || from.pid().is_some_and(|pid| to.pid() != Some(pid)))
             {
                 orders.push(Order::Changed(Change {
                     ix,
