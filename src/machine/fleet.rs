@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::machine::shutdown::{Reason, Shutdown};
 use crate::machine::slot::{Change, Input, Ix, Limits, Order, Slot, Want};
-use crate::machine::step::step;
+use crate::machine::step::{NO_PROCESS, step};
 use crate::machine::unit::{Action, Event, Failure, State, Unit};
 use crate::service::definition::{OnLimit, Service};
 use crate::values::{Exit, Moment, Name, Pid};
@@ -176,6 +176,9 @@ impl Fleet {
             && unit.retry.failures > 0
             && slot.want == Want::Up;
         slot.unit = unit;
+        if from == State::Spawning && event == Event::SpawnFailed {
+            (slot.exit, slot.oom) = (Some(NO_PROCESS), false);
+        }
         if from != to {
             if from.word() != to.word() {
                 slot.entered = now;
