@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use crate::machine::shutdown::{Reason, Shutdown};
 use crate::machine::slot::{Change, Input, Ix, Limits, Order, Slot, Want};
 use crate::machine::step::{NO_PROCESS, step};
-use crate::machine::unit::{Action, Event, Failure, State, Unit};
-use crate::service::definition::{OnLimit, Service};
+use crate::machine::unit::{Action, Event, State, Unit};
+use crate::service::definition::Service;
 use crate::values::{Exit, Moment, Name, Pid};
 
 /// All services of a container.
@@ -28,7 +28,6 @@ pub struct Fleet {
     cmd: Option<(Ix, Moment)>,
     pub(super) ending: Option<Shutdown>,
     pub(super) over: bool,
-    pub(super) first_failure: Option<u8>,
 }
 
 impl Fleet {
@@ -90,7 +89,6 @@ impl Fleet {
             cmd: None,
             ending: None,
             over: false,
-            first_failure: None,
         }
     }
 
@@ -213,7 +211,7 @@ impl Fleet {
             }
         }
         if from != to {
-            self.ended_for_good(ix, to, now, orders);
+            self.gone_for_good(ix, now, orders);
         }
     }
 
@@ -223,47 +221,6 @@ impl Fleet {
         if let Some(slot) = self.slots.get(ix) {
             let around = [&slot.needs, &slot.after, &slot.needed_by, &slot.followed_by];
             self.look.extend(around.into_iter().flatten());
-        }
-    }
-
-    /// Whether a service that will not come back ends the container.
-    fn ended_for_good(&mut self, ix: Ix, to: State, now: Moment, orders: &mut Vec<Order>) {
-        let Some(slot) = self.slots.get(ix) else {
-            return;
-        };
-        let exit = slot.exit.unwrap_or(Exit::Code(1));
-        let failure = match to {
-            State::Failed(failure) => Some(failure),
-            State::Finished => None,
-            State::Down
-            | State::Waiting
-            | State::Spawning
-            | State::Starting(_)
-            | State::Ready { .. }
-            | State::Stopping { .. }
-            | State::SpawningFinish { .. }
-            | State::Finishing { .. }
-            | State::Backoff { .. } => return,
-        };
-        let code = match failure {
-            Some(Failure::Need | Failure::NotReady) => Exit::Code(1),
-            Some(Failure::Died | Failure::Exec | Failure::Limit | Failure::Finish) | None => exit,
-        };
-        if failure.is_some() {
-            self.first_failure.get_or_insert(code.code().max(1));
-        }
-        if slot.service.main {
-            self.shutdown(
-                match failure {
-                    Some(Failure::Need | Failure::NotReady) => Reason::MainFailed(ix),
-                    _ended => Reason::Main(ix, exit),
-                },
-                now,
-                orders,
-            );
-        } else if failure == Some(Failure::Limit) && slot.service.restart.on_limit == OnLimit::Exit
-        {
-            self.shutdown(Reason::Limit(ix, exit), now, orders);
         }
     }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::machine::shutdown::Reason;
-use crate::machine::unit::{Action, Event, State, Unit};
+use crate::machine::unit::{Action, Event, Failure, State, Unit};
 use crate::service::definition::Service;
 use crate::values::{Exit, Moment, Pid, Signal};
 
@@ -103,6 +103,25 @@ pub struct Slot {
     /// Who needs it, and who comes after it.
     pub(super) needed_by: Vec<Ix>,
     pub(super) followed_by: Vec<Ix>,
+}
+
+impl Slot {
+    /// Why it has failed, if it has.
+    pub fn failure(&self) -> Option<Failure> {
+        match self.unit.state {
+            State::Failed(failure) => Some(failure),
+            State::Down
+            | State::Waiting
+            | State::Spawning
+            | State::Starting(_)
+            | State::Ready { .. }
+            | State::Stopping { .. }
+            | State::SpawningFinish { .. }
+            | State::Finishing { .. }
+            | State::Backoff { .. }
+            | State::Finished => None,
+        }
+    }
 }
 
 /// The limits of a fleet.
