@@ -2,7 +2,7 @@
 
 use crate::machine::fleet::Fleet;
 use crate::machine::shutdown::{Reason, Shutdown, Step};
-use crate::machine::slot::{Ix, Order, Want};
+use crate::machine::slot::{Ix, Order, Slot, Want};
 use crate::machine::unit::{Event, Failure, State};
 use crate::service::definition::OnLimit;
 use crate::values::{Exit, Moment, Signal};
@@ -100,7 +100,9 @@ impl Fleet {
         let at_rest = self.slots.iter().all(|slot| slot.unit.state.is_at_rest());
         match &mut self.ending {
             None => {
-                let is_empty = at_rest && !self.slots.iter().any(|slot| slot.want == Want::Down);
+                let is_by_hand =
+                    |slot: &Slot| slot.want == Want::Down && slot.unit.state != State::Finished;
+                let is_empty = at_rest && !self.slots.iter().any(is_by_hand);
                 if is_empty {
                     self.shutdown(Reason::Empty(self.code_of_empty()), now, orders);
                 }
