@@ -12,7 +12,7 @@ impl Fleet {
     pub(super) fn shutdown(&mut self, reason: Reason, now: Moment, orders: &mut Vec<Order>) {
         if self.ending.is_some() {
             if matches!(reason, Reason::Signal(Signal::INT | Signal::QUIT)) {
-                self.cut_off(now, orders);
+                self.force(now, orders);
             }
             return;
         }
@@ -67,6 +67,23 @@ impl Fleet {
                     slot.exit.map_or(1, |exit| exit.code().max(1))
                 }
             })
+    }
+
+    /// Kills what the end is waiting for.
+    fn force(&mut self, now: Moment, orders: &mut Vec<Order>) {
+        match self.ending.as_ref().map(|ending| ending.step) {
+            Some(Step::Services) => self.cut_off(now, orders),
+            Some(Step::Strays(_)) => self.kill_strays(orders),
+            Some(Step::Killed) | None => {}
+        }
+    }
+
+    fn kill_strays(&mut self, orders: &mut Vec<Order>) {
+        if let Some(ending) = &mut self.ending {
+            ending.step = Step::Killed;
+            ending.killed += 1;
+            orders.push(Order::Strays(Signal::KILL));
+        }
     }
 
     /// Kills every service that is left.
@@ -124,11 +141,7 @@ impl Fleet {
         };
         match ending.step {
             Step::Services if !ending.cut_off => self.cut_off(now, orders),
-            Step::Strays(_) => {
-                ending.step = Step::Killed;
-                ending.killed += 1;
-                orders.push(Order::Strays(Signal::KILL));
-            }
+            Step::Strays(_) => self.kill_strays(orders),
             Step::Services | Step::Killed if !self.over => {
                 orders.push(Order::Exit(ending.code()));
                 self.over = true;
