@@ -58,6 +58,7 @@ impl Fleet {
                 restarts: 0,
                 exit: None,
                 oom: false,
+                killed: false,
                 service,
             })
             .collect();
@@ -198,13 +199,15 @@ impl Fleet {
             self.before.entry(ix).or_insert(from);
             self.look_around(ix);
         }
-        let kills = actions
-            .iter()
-            .filter(|action| matches!(action, Action::Kill(_)))
-            .count();
+        let kills = actions.iter().any(|action| matches!(action, Action::Kill(_)));
         orders.extend(actions.into_iter().map(|action| Order::Act(ix, action)));
         if let Some(ending) = &mut self.ending {
-            ending.killed += kills;
+            if kills
+                && let Some(slot) = self.slots.get_mut(ix)
+                && !std::mem::replace(&mut slot.killed, true)
+            {
+                ending.killed += 1;
+            }
             // After the cut-off nothing new may live: a `finish`, or a start under way.
             if ending.cut_off && from.pid() != to.pid() && to.pid().is_some() {
                 self.apply(ix, Event::Kill, now, orders);
@@ -275,6 +278,8 @@ impl Fleet {
     }
 
     fn tick(&mut self, now: Moment, orders: &mut Vec<Order>) {
+        // First, so that what is killed at the cut-off is not killed again for its own timeout.
+        self.ending_tick(now, orders);
         let due: Vec<Ix> = self
             .timers
             .iter()
@@ -292,7 +297,6 @@ impl Fleet {
         {
             self.shutdown(Reason::CmdWait(ix), now, orders);
         }
-        self.ending_tick(now, orders);
     }
 
     /// Looks at everybody concerned until nobody has anything to do.

@@ -97,6 +97,8 @@ pub struct Slot {
     pub exit: Option<Exit>,
     /// The kernel killed that process for memory.
     pub oom: bool,
+    /// It had to be killed since the end began.
+    pub(super) killed: bool,
     /// What it needs, and what comes before it.
     pub(super) needs: Vec<Ix>,
     pub(super) after: Vec<Ix>,
