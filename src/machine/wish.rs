@@ -69,10 +69,12 @@ impl Fleet {
         }
     }
 
-    /// One of its needs has failed, or keeps failing to start.
+    /// One of its needs has failed, keeps failing to start, or is not enabled, so that waiting for
+    /// it would be for ever.
     fn has_failed_need(&self, slot: &Slot) -> bool {
         self.each(&slot.needs).any(|need| {
             matches!(need.unit.state, State::Failed(_))
+                || need.want == Want::Off && need.unit.state == State::Down
                 || need.unit.retry.hopeless && !need.unit.state.satisfies()
         })
     }
