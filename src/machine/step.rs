@@ -64,6 +64,17 @@ impl Turn<'_> {
                 },
                 vec![],
             ),
+            // No person asked for it: its own restarts are not forgotten. It was not trying.
+            Event::Go if state == State::Failed(Failure::Need) => (
+                Unit {
+                    state: State::Waiting,
+                    retry: Retry {
+                        trying_since: None,
+                        ..self.retry.clone()
+                    },
+                },
+                vec![],
+            ),
             Event::Stop { .. } | Event::Kill => self.settle(match state {
                 // What has finished stays finished: stopping it cannot undo what it did.
                 State::Finished => State::Finished,

@@ -21,7 +21,7 @@ impl Fleet {
             State::Down => Some(Event::Start),
             State::Waiting if self.has_failed_need(slot) => Some(Event::NeedFailed),
             State::Waiting if self.is_cleared(slot) => Some(Event::Go),
-            State::Failed(Failure::Need) if self.has_its_needs(slot) => Some(Event::Start),
+            State::Failed(Failure::Need) if self.has_its_needs(slot) => Some(Event::Go),
             State::Waiting
             | State::Spawning
             | State::Starting(_)
