@@ -24,7 +24,7 @@ pub struct Fleet {
     /// What the services that changed in this turn were before it.
     before: BTreeMap<Ix, State>,
     pub(super) limits: Limits,
-    /// CMD's number, and when it has waited long enough.
+    /// CMD's number, and when it has waited long enough; until it starts.
     cmd: Option<(Ix, Moment)>,
     pub(super) ending: Option<Shutdown>,
     pub(super) over: bool,
@@ -179,6 +179,7 @@ impl Fleet {
             (slot.exit, slot.oom) = (Some(NO_PROCESS), false);
         }
         if from != to {
+            self.cmd.take_if(|(cmd, _)| *cmd == ix && to == State::Spawning);
             if from.word() != to.word() {
                 slot.entered = now;
             }
