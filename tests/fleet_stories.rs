@@ -179,7 +179,7 @@ fn life(text: &str) -> Life {
                 life.stubborn_orphans = true;
             }
             ["finish", "exits", code, "after", time] => {
-                life.finish = Some((span(time), exit(code)))
+                life.finish = Some((span(time), exit(code)));
             }
             ["finish", "hangs"] => life.finish = None,
             ["no", "process", "for", "finish"] => life.finish = Some((Duration::ZERO, NO_FINISH)),

@@ -52,7 +52,7 @@ pub(crate) struct Orphan {
 }
 
 /// What the world has in store.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Happening {
     Execs(Pid),
     FailsToExec(Pid),
@@ -409,7 +409,7 @@ impl World {
             let line = line(self);
             let at = self.now;
             if let Some(story) = &mut self.story {
-                story.add(at, line);
+                story.add(at, &line);
             }
         }
     }

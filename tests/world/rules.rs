@@ -290,8 +290,9 @@ impl World {
                 _other => false,
             };
             let fine = match (slot.want, slot.unit.state) {
-                (_, State::Finished | State::Failed(_)) => true,
-                (Want::Up, State::Ready { .. }) => true,
+                (Want::Up | Want::Down, State::Ready { .. })
+                | (Want::Off | Want::Down, State::Down)
+                | (_, State::Finished | State::Failed(_)) => true,
                 (Want::Up, State::Waiting) => {
                     let (needs, after) = (&self.books.needs[ix], &self.books.after[ix]);
                     needs
@@ -299,11 +300,11 @@ impl World {
                         .chain(after)
                         .any(|below| is_stuck(self.state(*below)))
                 }
-                (Want::Up | Want::Down, State::Starting(_) | State::Ready { .. }) => {
-                    is_stuck(slot.unit.state) || slot.want == Want::Down
-                }
-                (_, state @ (State::Stopping { .. } | State::Finishing { .. })) => is_stuck(state),
-                (Want::Off | Want::Down, State::Down) => true,
+                (Want::Down, State::Starting(_)) => true,
+                (
+                    _,
+                    state @ (State::Starting(_) | State::Stopping { .. } | State::Finishing { .. }),
+                ) => is_stuck(state),
                 _other => false,
             };
             if !fine {

@@ -29,7 +29,7 @@ impl Story {
         }
     }
 
-    pub(crate) fn add(&mut self, at: Moment, line: String) {
+    pub(crate) fn add(&mut self, at: Moment, line: &str) {
         if line.is_empty() {
             return;
         }
