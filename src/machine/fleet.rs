@@ -179,7 +179,8 @@ impl Fleet {
             (slot.exit, slot.oom) = (Some(NO_PROCESS), false);
         }
         if from != to {
-            self.cmd.take_if(|(cmd, _)| *cmd == ix && to == State::Spawning);
+            self.cmd
+                .take_if(|(cmd, _)| *cmd == ix && to == State::Spawning);
             if from.word() != to.word() {
                 slot.entered = now;
             }
@@ -200,7 +201,9 @@ impl Fleet {
             self.before.entry(ix).or_insert(from);
             self.look_around(ix);
         }
-        let kills = actions.iter().any(|action| matches!(action, Action::Kill(_)));
+        let kills = actions
+            .iter()
+            .any(|action| matches!(action, Action::Kill(_)));
         orders.extend(actions.into_iter().map(|action| Order::Act(ix, action)));
         if let Some(ending) = &mut self.ending {
             if kills
