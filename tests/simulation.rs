@@ -148,9 +148,10 @@ fn service(chance: &mut Chance, name: &str) -> Service {
         70
     };
     service.restart = Restart {
-        when: match chance.percent(always) {
-            true => When::Always,
-            false => chance.of(&[When::OnFailure, When::Never]),
+        when: if chance.percent(always) {
+            When::Always
+        } else {
+            chance.of(&[When::OnFailure, When::Never])
         },
         delay: chance.of(&[Duration::ZERO, Duration::ZERO, Duration::from_millis(700)]),
         limit: chance.percent(25).then(|| RestartLimit {
@@ -323,7 +324,7 @@ fn a_thousand_services_boot_and_stop() {
     let services: Vec<_> = (0..1000)
         .map(|ix: u32| {
             let mut service = Service::new(format!("s{ix}").parse().unwrap(), vec!["x".into()]);
-            if ix % 10 > 0 {
+            if !ix.is_multiple_of(10) {
                 service.needs.push(format!("s{}", ix - 1).parse().unwrap());
             }
             (service, vec![Life::default()])

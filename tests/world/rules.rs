@@ -292,6 +292,7 @@ impl World {
             let fine = match (slot.want, slot.unit.state) {
                 (Want::Up | Want::Down, State::Ready { .. })
                 | (Want::Off | Want::Down, State::Down)
+                | (Want::Down, State::Starting(_))
                 | (_, State::Finished | State::Failed(_)) => true,
                 (Want::Up, State::Waiting) => {
                     let (needs, after) = (&self.books.needs[ix], &self.books.after[ix]);
@@ -300,7 +301,6 @@ impl World {
                         .chain(after)
                         .any(|below| is_stuck(self.state(*below)))
                 }
-                (Want::Down, State::Starting(_)) => true,
                 (
                     _,
                     state @ (State::Starting(_) | State::Stopping { .. } | State::Finishing { .. }),
