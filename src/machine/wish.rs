@@ -87,11 +87,26 @@ impl Fleet {
     /// Its needs are ready, and what comes before it has become ready, has failed, or is not meant
     /// to be up.
     fn is_cleared(&self, slot: &Slot) -> bool {
+        // Down, or failed for want of a need that is there again: it is about to start.
+        let is_due = |other: &Slot| match other.unit.state {
+            State::Down => true,
+            State::Failed(Failure::Need) => self.has_its_needs(other),
+            State::Waiting
+            | State::Spawning
+            | State::Starting(_)
+            | State::Ready { .. }
+            | State::Stopping { .. }
+            | State::SpawningFinish { .. }
+            | State::Finishing { .. }
+            | State::Backoff { .. }
+            | State::Finished
+            | State::Failed(_) => false,
+        };
         let is_past = |other: &Slot| {
             let state = &other.unit.state;
             state.satisfies()
                 || other.unit.retry.hopeless
-                || state.is_at_rest() && (other.want != Want::Up || *state != State::Down)
+                || state.is_at_rest() && (other.want != Want::Up || !is_due(other))
         };
         self.has_its_needs(slot) && self.each(&slot.after).all(is_past)
     }
