@@ -13,6 +13,7 @@
 
 mod world;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pidone::machine::shutdown::Reason;
@@ -250,9 +251,9 @@ fn live(seed: u64, story: Option<Story>) -> World {
     let (mut world, cmd) = world(&mut chance);
     world.story = story;
     let span = Duration::from_secs(match chance.below(40) {
-        0 => 3600,
-        1..10 => 300,
-        _usual => 40,
+        0..3 => 3600,
+        3..15 => 600,
+        _usual => 60,
     });
     people(&mut chance, &mut world, span.min(Duration::from_secs(60)));
     world.boot(cmd);
@@ -260,6 +261,7 @@ fn live(seed: u64, story: Option<Story>) -> World {
     world.run(end);
     if world.exit.is_none() && world.broken.is_none() {
         if world.is_still() {
+            world.was_still = true;
             world.rules_of_stillness();
         }
         let asked = world.now;
@@ -288,10 +290,14 @@ fn fleets_by_chance_keep_the_rules() {
     }
     let seeds = number("SEEDS").unwrap_or(SEEDS);
     let (mut turns, mut lived) = (0, Duration::ZERO);
+    let mut ends: BTreeMap<&str, u32> = BTreeMap::new();
     for seed in 0..seeds {
         let world = live(seed, None);
         turns += world.turns;
         lived += world.now.since(begin());
+        for end in ends_of(&world) {
+            *ends.entry(end).or_default() += 1;
+        }
         if let Some(rule) = world.broken {
             let told = live(seed, Some(Story::new(begin(), 40, false)));
             panic!(
@@ -304,6 +310,35 @@ fn fleets_by_chance_keep_the_rules() {
         "{seeds} fleets lived {} hours in {turns} turns",
         lived.as_secs() / 3600
     );
+    println!("{ends:?}");
+}
+
+/// What is worth counting of the end of a world.
+fn ends_of(world: &World) -> Vec<&'static str> {
+    let Some(ending) = world.fleet.ending() else {
+        return Vec::new();
+    };
+    let reason = match ending.reason {
+        Reason::Signal(_) | Reason::Asked(_) => "asked",
+        Reason::Main(..) => "main ended",
+        Reason::MainFailed(_) => "main failed",
+        Reason::CmdWait(_) => "CMD waited in vain",
+        Reason::Limit(..) => "limit",
+        Reason::Empty(_) => "nothing left",
+    };
+    let more = [
+        (ending.killed > 0, "… and something had to be killed"),
+        (ending.cut_off, "… and came to the cut-off, or was forced"),
+        (
+            !world.processes.is_empty(),
+            "… and something did not even die of SIGKILL",
+        ),
+        (world.was_still, "stood still before"),
+    ];
+    let more = more
+        .into_iter()
+        .filter_map(|(is_so, what)| is_so.then_some(what));
+    std::iter::once(reason).chain(more).collect()
 }
 
 #[test]

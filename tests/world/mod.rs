@@ -76,6 +76,8 @@ pub(crate) struct World {
     pub(crate) orphans: BTreeMap<u32, Orphan>,
     pub(crate) story: Option<story::Story>,
     pub(crate) books: rules::Books,
+    /// It came to a point where nothing was due any more.
+    pub(crate) was_still: bool,
     /// How often it took in something.
     pub(crate) turns: u64,
     lives: Vec<Vec<Life>>,
@@ -101,6 +103,7 @@ impl World {
             orphans: BTreeMap::new(),
             story: None,
             books: rules::Books::new(&services),
+            was_still: false,
             turns: 0,
             starts: vec![0; services.len()],
             fleet: Fleet::new(services, limits, now),
