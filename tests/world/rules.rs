@@ -175,14 +175,22 @@ impl World {
                 ..
             }
         );
-        let stands_on = |(above, needs): (Ix, (&Vec<Ix>, &Vec<Ix>))| {
-            (needs.0.contains(&ix) || needs.1.contains(&ix)).then_some(above)
-        };
-        let lists = self.books.needs.iter().zip(&self.books.after);
-        let is_free = lists.enumerate().filter_map(stands_on).all(|above| {
-            self.fleet.slots()[above].want == Want::Up
-                || !self.processes.values().any(|process| process.ix == above)
-        });
+        // Through whoever stands between and is gone: a oneshot, say.
+        let (mut is_free, mut todo, mut seen) =
+            (true, vec![ix], vec![false; self.books.needs.len()]);
+        while let Some(below) = todo.pop() {
+            let lists = self.books.needs.iter().zip(&self.books.after).enumerate();
+            for (above, (needs, after)) in lists {
+                if !needs.contains(&below) && !after.contains(&below) {
+                    continue;
+                }
+                if self.processes.values().any(|process| process.ix == above) {
+                    is_free &= self.fleet.slots()[above].want == Want::Up;
+                } else if !std::mem::replace(&mut seen[above], true) {
+                    todo.push(above);
+                }
+            }
+        }
         self.check(
             !goes_down || is_free || self.books.forced,
             "nothing stops before what stands on it and goes too",
