@@ -224,10 +224,35 @@ impl Fleet {
 
     /// A change of this service may matter to itself and to its neighbours.
     fn look_around(&mut self, ix: Ix) {
+        let Some(slot) = self.slots.get(ix) else {
+            return;
+        };
         self.look.push_back(ix);
-        if let Some(slot) = self.slots.get(ix) {
-            let around = [&slot.needs, &slot.after, &slot.needed_by, &slot.followed_by];
-            self.look.extend(around.into_iter().flatten());
+        self.look
+            .extend(slot.needed_by.iter().chain(&slot.followed_by));
+        if slot.want == Want::Up {
+            self.look.extend(slot.needs.iter().chain(&slot.after));
+        } else {
+            self.look_below(ix);
+        }
+    }
+
+    /// Whoever waits for this one to go may stand below several that are gone.
+    fn look_below(&mut self, ix: Ix) {
+        let (mut todo, mut seen) = (vec![ix], BTreeSet::new());
+        while let Some(slot) = todo.pop().and_then(|next| self.slots.get(next)) {
+            for below in slot.needs.iter().chain(&slot.after) {
+                if seen.insert(*below) {
+                    self.look.push_back(*below);
+                    if self
+                        .slots
+                        .get(*below)
+                        .is_some_and(|other| !other.unit.state.is_alive())
+                    {
+                        todo.push(*below);
+                    }
+                }
+            }
         }
     }
 
@@ -259,6 +284,7 @@ impl Fleet {
                 self.apply(next, Event::Start, now, orders);
             }
             self.look_around(next);
+            self.look_below(next);
         }
     }
 

@@ -1,6 +1,8 @@
 //! What a service's state and its neighbours' states ask for: the rules of `needs`, `after` and of
 //! stopping in reverse. Asked again after every change, so that no wish is ever lost.
 
+use std::collections::BTreeSet;
+
 use crate::machine::fleet::Fleet;
 use crate::machine::shutdown::Shutdown;
 use crate::machine::slot::{Ix, Slot, Want};
@@ -12,7 +14,7 @@ impl Fleet {
         let slot = self.slots.get(ix)?;
         match slot.want {
             Want::Up => self.wish_up(slot),
-            Want::Off | Want::Down => self.wish_down(slot),
+            Want::Off | Want::Down => self.wish_down(ix, slot),
         }
     }
 
@@ -35,7 +37,7 @@ impl Fleet {
         }
     }
 
-    fn wish_down(&self, slot: &Slot) -> Option<Event> {
+    fn wish_down(&self, ix: Ix, slot: &Slot) -> Option<Event> {
         let by = self.ending.as_ref().map(Shutdown::cutoff);
         match slot.unit.state {
             State::Waiting | State::Backoff { .. } => Some(Event::Stop { by }),
@@ -52,7 +54,7 @@ impl Fleet {
             | State::Finishing {
                 next: Next::Restart | Next::Policy(_),
                 ..
-            } => self.may_stop(slot).then_some(Event::Stop { by }),
+            } => self.may_stop(ix).then_some(Event::Stop { by }),
             State::Down
             | State::Spawning
             | State::Stopping {
@@ -111,11 +113,24 @@ impl Fleet {
         self.has_its_needs(slot) && self.each(&slot.after).all(is_past)
     }
 
-    /// Nobody that stands on it and is to go too lives any more.
-    fn may_stop(&self, slot: &Slot) -> bool {
-        self.each(&slot.needed_by)
-            .chain(self.each(&slot.followed_by))
-            .all(|above| above.want == Want::Up || !above.unit.state.is_alive())
+    /// Nobody that is to go too and stands on it lives any more; be it that it stands on it through
+    /// others that are gone: web needs migrate, which has finished, which needs db.
+    fn may_stop(&self, ix: Ix) -> bool {
+        let (mut todo, mut seen) = (vec![ix], BTreeSet::new());
+        while let Some(slot) = todo.pop().and_then(|next| self.slots.get(next)) {
+            for above in slot.needed_by.iter().chain(&slot.followed_by) {
+                match self.slots.get(*above) {
+                    Some(other) if !other.unit.state.is_alive() => {
+                        if seen.insert(*above) {
+                            todo.push(*above);
+                        }
+                    }
+                    Some(other) if other.want != Want::Up => return false,
+                    Some(_) | None => {}
+                }
+            }
+        }
+        true
     }
 
     fn each<'a>(&'a self, list: &'a [Ix]) -> impl Iterator<Item = &'a Slot> {

@@ -155,8 +155,10 @@ impl World {
         let is_past = |other: &Ix| {
             let slot = &self.fleet.slots()[*other];
             let state = slot.unit.state;
-            let never_tried = state == State::Down && slot.want == Want::Up;
-            slot.unit.retry.hopeless || state.satisfies() || state.is_at_rest() && !never_tried
+            // What is to go down may have been ready when this was decided in the same turn.
+            let goes = slot.want != Want::Up;
+            let is_at_rest = state.is_at_rest() && state != State::Down;
+            goes || slot.unit.retry.hopeless || state.satisfies() || is_at_rest
         };
         let is_its_turn = self.books.after[ix].iter().all(is_past);
         let is_alone = !self.processes.values().any(|process| process.ix == ix);
