@@ -116,7 +116,7 @@ impl Fleet {
             Input::Start(ix) => self.start(ix, now, orders),
             Input::Stop(ix) => self.stop(ix, now, orders),
             // Once the end has begun nothing comes up again, and nothing goes out of turn.
-            Input::Restart(_) if self.ending.is_some() => {}
+            Input::Start(_) | Input::Stop(_) | Input::Restart(_) if self.ending.is_some() => {}
             Input::Restart(ix) => {
                 self.start(ix, now, orders);
                 self.apply(ix, Event::Restart, now, orders);
@@ -269,9 +269,6 @@ impl Fleet {
 
     /// Wants it up, and what it needs; what it needs and has finished need not run again.
     fn start(&mut self, ix: Ix, now: Moment, orders: &mut Vec<Order>) {
-        if self.ending.is_some() {
-            return;
-        }
         let mut todo = vec![ix];
         let mut seen = BTreeSet::new();
         while let Some(next) = todo.pop() {
