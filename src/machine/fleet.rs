@@ -111,12 +111,12 @@ impl Fleet {
             return;
         }
         match input {
+            // Once the end has begun nothing comes up again, and nothing goes out of turn.
+            Input::Start(_) | Input::Stop(_) | Input::Restart(_) if self.ending.is_some() => {}
             Input::Unit(ix, event) => self.apply(ix, event, now, orders),
             Input::Exited { pid, exit, oom } => self.exited(pid, exit, oom, now, orders),
             Input::Start(ix) => self.start(ix, now, orders),
             Input::Stop(ix) => self.stop(ix, now, orders),
-            // Once the end has begun nothing comes up again, and nothing goes out of turn.
-            Input::Start(_) | Input::Stop(_) | Input::Restart(_) if self.ending.is_some() => {}
             Input::Restart(ix) => {
                 self.start(ix, now, orders);
                 self.apply(ix, Event::Restart, now, orders);
