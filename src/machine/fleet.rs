@@ -4,12 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
+use crate::machine::links::link;
 use crate::machine::shutdown::{Reason, Shutdown};
 use crate::machine::slot::{Change, Input, Ix, Limits, Order, Slot, Want};
 use crate::machine::step::{NO_PROCESS, step};
-use crate::machine::unit::{Action, Event, State, Unit};
+use crate::machine::unit::{Action, Event, State};
 use crate::service::definition::Service;
-use crate::values::{Exit, Moment, Name, Pid};
+use crate::values::{Exit, Moment, Pid};
 
 /// All services of a container.
 #[derive(Clone, Debug)]
@@ -34,54 +35,8 @@ impl Fleet {
     /// These services, all down. `needs` and `after` that name nobody are ignored: what must be
     /// refused was refused when the definitions were read.
     pub fn new(services: Vec<Service>, limits: Limits, now: Moment) -> Self {
-        let names: HashMap<Name, Ix> = services
-            .iter()
-            .enumerate()
-            .map(|(ix, s)| (s.name.clone(), ix))
-            .collect();
-        let find = |list: &[Name]| -> Vec<Ix> {
-            list.iter()
-                .filter_map(|name| names.get(name).copied())
-                .collect()
-        };
-        let mut slots: Vec<Slot> = services
-            .into_iter()
-            .map(|service| Slot {
-                needs: find(&service.needs),
-                after: find(&service.after),
-                needed_by: Vec::new(),
-                followed_by: Vec::new(),
-                want: Want::Off,
-                unit: Unit::new(),
-                entered: now,
-                starts: 0,
-                restarts: 0,
-                exit: None,
-                oom: false,
-                killed: false,
-                service,
-            })
-            .collect();
-        for ix in 0..slots.len() {
-            let (needs, after) = slots
-                .get(ix)
-                .map(|s| (s.needs.clone(), s.after.clone()))
-                .unwrap_or_default();
-            for below in needs {
-                slots
-                    .get_mut(below)
-                    .into_iter()
-                    .for_each(|slot| slot.needed_by.push(ix));
-            }
-            for below in after {
-                slots
-                    .get_mut(below)
-                    .into_iter()
-                    .for_each(|slot| slot.followed_by.push(ix));
-            }
-        }
         Self {
-            slots,
+            slots: link(services, now),
             pids: HashMap::new(),
             timers: BTreeSet::new(),
             look: VecDeque::new(),

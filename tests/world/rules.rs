@@ -5,7 +5,7 @@ use pidone::machine::fleet::Fleet;
 use pidone::machine::shutdown::Reason;
 use pidone::machine::slot::{Change, Input, Ix, Order, Want};
 use pidone::machine::unit::{Action, Event, Failure, Next, StartStep, State};
-use pidone::service::definition::{Probe, Service};
+use pidone::service::definition::{Kind, Probe, Service};
 use pidone::values::{Exit, Moment, Name, Signal};
 
 use super::{Process, World};
@@ -44,7 +44,7 @@ impl Books {
         Self {
             needs: services
                 .iter()
-                .map(|service| find(&service.needs))
+                .map(|service| find(&needs_of(service, services)))
                 .collect(),
             after: services
                 .iter()
@@ -106,6 +106,18 @@ impl Books {
         all.min_by_key(|(at, _, failure)| (*failure == Failure::Need, *at))
             .map_or(0, |(_, ix, failure)| code(ix, failure))
     }
+}
+
+/// Its needs, and those of the oneshots among them.
+fn needs_of(service: &Service, services: &[Service]) -> Vec<Name> {
+    let mut all = service.needs.clone();
+    for name in &service.needs {
+        let is_it = |other: &&Service| other.name == *name && other.kind == Kind::Oneshot;
+        if let Some(oneshot) = services.iter().find(is_it) {
+            all.extend(needs_of(oneshot, services));
+        }
+    }
+    all
 }
 
 impl World {
