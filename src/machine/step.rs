@@ -15,6 +15,9 @@ use crate::values::{Exit, Moment, Pid};
 /// is killed.
 const EXEC_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The end of a start for which no process could be made: the shell's code for what it cannot execute.
+pub(super) const NO_PROCESS: Exit = Exit::Code(126);
+
 /// What becomes of a service when this happens to it now, and what is to be done.
 pub fn step(service: &Service, unit: &Unit, event: Event, now: Moment) -> (Unit, Vec<Action>) {
     let turn = Turn {
@@ -58,6 +61,17 @@ impl Turn<'_> {
                 Unit {
                     state: State::Waiting,
                     ..Unit::new()
+                },
+                vec![],
+            ),
+            // No person asked for it: its own restarts are not forgotten. It was not trying.
+            Event::Go if state == State::Failed(Failure::Need) => (
+                Unit {
+                    state: State::Waiting,
+                    retry: Retry {
+                        trying_since: None,
+                        ..self.retry.clone()
+                    },
                 },
                 vec![],
             ),
@@ -125,7 +139,7 @@ impl Turn<'_> {
                 }))
             }
             // No process could be made: as a program that cannot be executed.
-            Event::SpawnFailed => self.policy(Exit::Code(126), Cause::Exec),
+            Event::SpawnFailed => self.policy(NO_PROCESS, Cause::Exec),
             Event::Start
             | Event::Go
             | Event::NeedFailed
