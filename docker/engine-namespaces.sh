@@ -63,7 +63,7 @@ node_path() { echo "$root/target:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/b
 hosts_file() {
   local node
   echo "127.0.0.1 localhost"
-  for node in ha s1 s2 s3 s4 s5 s6 s7 s8 s9; do echo "$(lab_address $node) $node"; done
+  for node in ha s1 s2 s3 s4 s5; do echo "$(lab_address $node) $node"; done
 }
 
 # init_of NODE: the number, here, of the process that is PID 1 there.
@@ -120,13 +120,13 @@ lab_logs() { cat "$LAB_STATE/$1/log"; }
 lab_exit_code() { cat "$LAB_STATE/$1/exit"; }
 lab_nodes() {
   local node
-  for node in ha s1 s2 s3 s4 s5 s6 s7 s8 s9; do if init_of $node >/dev/null; then echo $node; fi; done
+  for node in ha s1 s2 s3 s4 s5; do if init_of $node >/dev/null; then echo $node; fi; done
 }
 
 lab_down() {
   local node
   if [ ! -d "$LAB_STATE" ]; then return; fi
-  for node in ha s1 s2 s3 s4 s5 s6 s7 s8 s9; do remove_node "$node"; done
+  for node in ha s1 s2 s3 s4 s5; do remove_node "$node"; done
   # The host's end of the cable goes with the other.
   ip netns del "$LAB-switch" 2>/dev/null || true
   rm -rf "$LAB_STATE"

@@ -194,13 +194,13 @@ single_containers() {
   local start code=0
   docker run --rm --label "$LAB" pidone-base sh -c 'exit 7' >/dev/null 2>&1 || code=$?
   check "the exit code of a command is the container's (7, here $code)" test "$code" = 7
-  docker run -d --label "$LAB" --name "$LAB_PREFIX"s9 -e PIDONE_SERVICES=/only \
+  docker run -d --label "$LAB" --name "$LAB_PREFIX"s5 -e PIDONE_SERVICES=/only \
     -v "$root/services.d/webapp:/only/webapp:ro" pidone-webapp >/dev/null
-  within 10000 "a container without Serf is healthy" healthy s9
+  within 10000 "a container without Serf is healthy" healthy s5
   start=$(now_ms)
-  lab_stop s9
+  lab_stop s5
   check "and stops in under 1 s ($(seconds $(($(now_ms) - start))))" test $(($(now_ms) - start)) -lt 1000
-  check "with exit code 0" exit_code_is s9 0
+  check "with exit code 0" exit_code_is s5 0
 }
 
 the_log_of_ha() {
