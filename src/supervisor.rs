@@ -38,6 +38,7 @@ use launch::Launcher;
 use narrator::{Level, Line, Narrator};
 use report::History;
 use starts::Starts;
+use why::Faults;
 
 /// What the boot hands over.
 pub struct Boot {
@@ -90,8 +91,10 @@ pub struct Supervisor {
 struct Side {
     /// Where its probe dials in this start.
     target: Option<Target>,
-    /// What its last start or probe complained of.
-    fault: Option<String>,
+    /// Why its last start made no process.
+    start_fault: Option<String>,
+    /// What its last probe saw.
+    probe_fault: Option<String>,
 }
 
 /// The answer of a probe that dialled.
@@ -318,7 +321,7 @@ impl Supervisor {
     /// A start has come further, or not.
     fn started(&mut self, ix: Ix, event: Event, fault: Option<starts::Fault>) {
         if let Some(fault) = fault {
-            self.complain(ix, Some(fault.text));
+            self.complain(ix, fault.text);
         }
         self.take(Input::Unit(ix, event));
     }
@@ -326,18 +329,20 @@ impl Supervisor {
     /// A probe has been answered.
     fn probed(&mut self, ix: Ix, result: Result<(), String>) {
         let ready = result.is_ok();
-        self.complain(ix, result.err());
+        if let Some(side) = self.sides.get_mut(ix) {
+            side.probe_fault = result.err();
+        }
         self.take(Input::Unit(ix, Event::Probed { ready }));
     }
 
-    fn complain(&mut self, ix: Ix, fault: Option<String>) {
+    fn complain(&mut self, ix: Ix, fault: String) {
         if let Some(side) = self.sides.get_mut(ix) {
-            side.fault = fault;
+            side.start_fault = Some(fault);
         }
     }
 
-    fn fault(&self, ix: Ix) -> Option<&str> {
-        self.sides.get(ix)?.fault.as_deref()
+    fn faults(&self, ix: Ix) -> Faults<'_> {
+        faults_of(&self.sides, ix)
     }
 
     fn name(&self, ix: Ix) -> &str {
@@ -365,5 +370,13 @@ impl Supervisor {
     /// When something happened, for people and for programs.
     fn stamp() -> (Moment, Duration) {
         (clock::now(), clock::wall())
+    }
+}
+
+fn faults_of(sides: &[Side], ix: Ix) -> Faults<'_> {
+    let side = sides.get(ix);
+    Faults {
+        start: side.and_then(|side| side.start_fault.as_deref()),
+        probe: side.and_then(|side| side.probe_fault.as_deref()),
     }
 }

@@ -332,7 +332,7 @@ fn whatever_the_bytes_there_is_an_answer() {
 #[test]
 fn a_file_full_of_faults_has_a_bound() {
     let words = |word: &str| format!("command = 'a'\nneeds = [{}]", word.repeat(8_000));
-    let named: String = (0..8_000).map(|n| format!("'s{n}',")).collect();
+    let named = (0..8_000).fold(String::new(), |text, n| text + &format!("'s{n}',"));
     for text in [
         words("'a b',"),
         words("'x',"),

@@ -153,7 +153,7 @@ impl Sink {
     pub async fn writable(&self) {
         if self.to.writable().await.is_err() {
             // The reactor is gone, so we are about to end; never spin.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

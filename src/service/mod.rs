@@ -18,6 +18,8 @@ mod table;
 
 mod form;
 
+mod draft;
+
 mod context;
 
 mod policy;

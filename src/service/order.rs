@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::diag::{Diagnostic, Place};
 use crate::service::definition::{Kind, Service, StopBy};
-use crate::service::parse::Draft;
+use crate::service::draft::Draft;
 use crate::service::set::Loaded;
 use crate::values::{Name, show_span};
 
@@ -289,7 +289,7 @@ struct Chain<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::parse::Places;
+    use crate::service::draft::Places;
 
     /// `count` services, each needing the next; the last needs the first if `round`.
     fn ring(count: usize, round: bool) -> Vec<Draft> {

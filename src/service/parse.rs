@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::diag::{Diagnostic, Place, Severity, Spot};
+use crate::diag::{Diagnostic, Severity, Spot};
 use crate::service::context::{self, template};
 use crate::service::definition::{Kind, Output, Program, Service, StopBy, When};
+use crate::service::draft::{Draft, Places};
 use crate::service::environment::{self, Environment};
 use crate::service::faults::Faults;
 use crate::service::fields;
@@ -16,52 +17,6 @@ use crate::service::source::{Directory, File, Script};
 use crate::service::table::Table;
 use crate::service::{form, policy, scripts};
 use crate::values::Name;
-
-/// Where a definition says what concerns other services, for faults that only the set shows.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Places {
-    /// The file and its text; both empty if nothing points into them.
-    pub(super) path: PathBuf,
-    pub(super) source: String,
-    /// Each name in `needs`, with its bytes in the text.
-    pub(super) needs: Vec<(Name, Range<usize>)>,
-    /// Each name in `after`.
-    pub(super) after: Vec<(Name, Range<usize>)>,
-    /// `main`.
-    pub(super) main: Option<Place>,
-    /// `log.format`.
-    pub(super) format: Option<Place>,
-    /// `stop.timeout`, if the file sets it.
-    pub(super) stop_timeout: Option<Place>,
-}
-
-impl Places {
-    /// These bytes of the file as a place. It is made only for a fault, because it carries its line,
-    /// and a line may hold thousands of names.
-    pub(super) fn place(&self, span: &Range<usize>) -> Place {
-        Place {
-            path: self.path.clone(),
-            spot: Some(Spot::of(&self.source, span.clone())),
-        }
-    }
-}
-
-/// What a directory defines.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Draft {
-    pub(super) service: Service,
-    pub(super) places: Places,
-}
-
-impl Draft {
-    /// A service that says nothing about others.
-    fn plain(service: Service) -> Self {
-        Self {
-            service,
-            places: Places::default(),
-        }
-    }
-}
 
 /// What is known from outside the files.
 pub(super) struct World<'a> {

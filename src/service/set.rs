@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::diag::{Diagnostic, Place, Severity};
 use crate::service::definition::Service;
+use crate::service::draft::Draft;
 use crate::service::environment::Environment;
 use crate::service::order;
-use crate::service::parse::{self, Draft, World};
+use crate::service::parse::{self, World};
 use crate::service::source::Directory;
 use crate::values::Name;
 

@@ -131,7 +131,9 @@ impl Supervisor {
             return Err(Refusal::new(RefusalKind::No, "the container is stopping"));
         }
         let accepted = self.accepted(&services);
-        services.into_iter().for_each(|ix| self.take(input(ix)));
+        for ix in services {
+            self.take(input(ix));
+        }
         Ok(vec![accepted])
     }
 

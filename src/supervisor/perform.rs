@@ -15,7 +15,7 @@ use crate::service::definition::{Format, Output, Probe, Reload, Service, StopBy}
 use crate::supervisor::helpers::{Helper, Kind};
 use crate::supervisor::launch::{self, Launcher, Streams};
 use crate::supervisor::narrator::Narrator;
-use crate::supervisor::{Answer, Supervisor};
+use crate::supervisor::{Answer, Supervisor, faults_of};
 use crate::values::{Exit, Pid, Signal};
 
 /// What is said of a service that is not there, which only a bug could ask for.
@@ -64,7 +64,7 @@ impl Supervisor {
         let event = match spawned {
             Ok(pid) => Event::Spawned(pid),
             Err(text) => {
-                self.complain(ix, Some(text));
+                self.complain(ix, text);
                 Event::SpawnFailed
             }
         };
@@ -102,12 +102,13 @@ impl Supervisor {
         let ours = pipe.map(|(ours, _)| ours);
         if let Some(side) = self.sides.get_mut(ix) {
             side.target = target;
-            side.fault = None;
+            side.start_fault = None;
+            side.probe_fault = None;
         }
         if let Err(error) = self.starts.add(ix, attempt, ours) {
             // The process lives, but how its start goes cannot be seen: let its end come.
             to_process(pid, Signal::KILL);
-            self.complain(ix, Some(format!("cannot watch its start: {error}")));
+            self.complain(ix, format!("cannot watch its start: {error}"));
         }
         Ok(pid)
     }
@@ -270,11 +271,8 @@ impl Supervisor {
 
     fn changed(&mut self, change: &Change) {
         self.publish_change(change);
-        let fault = self
-            .sides
-            .get(change.ix)
-            .and_then(|side| side.fault.as_deref());
-        Self::tell(self.narrator.changed(change, &self.fleet, fault));
+        let faults = faults_of(&self.sides, change.ix);
+        Self::tell(self.narrator.changed(change, &self.fleet, faults));
     }
 
     fn announce_ending(&mut self) {
@@ -348,15 +346,15 @@ fn wire<'fd>(
     };
     if let Some(to) = logger {
         let output = router.logger_pipe(to, owner)?.1.try_clone_to_owned()?;
-        let held: &'fd OwnedFd = hold.insert(output);
-        streams.stdout = Some(held.as_fd());
+        let output: &'fd OwnedFd = hold.insert(output);
+        streams.stdout = Some(output.as_fd());
         streams.stderr = Some(router.stderr_pipe(ix, &service.name, format, owner)?);
         return Ok(streams);
     }
     if service.stop.by == StopBy::EndOfInput {
         let input = router.logger_pipe(ix, owner)?.0.try_clone_to_owned()?;
-        let held: &'fd OwnedFd = hold.insert(input);
-        streams.stdin = Some(held.as_fd());
+        let input: &'fd OwnedFd = hold.insert(input);
+        streams.stdin = Some(input.as_fd());
     }
     if format != Format::Inherit {
         let (stdout, stderr) = router.pipes(ix, &service.name, format, owner)?;

@@ -145,7 +145,10 @@ pub(crate) fn write_lines(
 }
 
 /// Checks that lines are whole and each writer's are all there, in order; returns how many.
-pub(crate) fn check_lines<'a>(lines: impl IntoIterator<Item = &'a str>, writers: usize) -> Vec<usize> {
+pub(crate) fn check_lines<'a>(
+    lines: impl IntoIterator<Item = &'a str>,
+    writers: usize,
+) -> Vec<usize> {
     let mut next = vec![0; writers];
     for line in lines {
         let (text, sum) = line
