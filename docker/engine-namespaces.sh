@@ -90,9 +90,7 @@ lab_stop() {
   local init
   init=$(init_of "$1") || return 0
   kill -TERM "$init"
-  wait_until 10000 ended "$1" >/dev/null || kill -KILL "$init"
-  wait_until 5000 ended "$1" >/dev/null || die "$1 does not end"
-  unplug "$1"
+  if wait_until 10000 ended "$1" >/dev/null; then unplug "$1"; else lab_kill "$1"; fi
 }
 
 # A container's network goes with it; so does this one's.
@@ -101,17 +99,15 @@ lab_kill() {
   init=$(init_of "$1") || return 0
   kill -KILL "$init"
   wait_until 5000 ended "$1" >/dev/null || die "$1 does not end"
+  # unshare(1) cannot end itself by SIGKILL in the same way, and says 1.
+  echo 137 >"$LAB_STATE/$1/exit"
   unplug "$1"
 }
 ended() { [ -e "$LAB_STATE/$1/exit" ]; }
 unplug() { ip netns del "$LAB-$1" 2>/dev/null || true; }
 
 remove_node() {
-  local init
-  if init=$(init_of "$1"); then
-    kill -KILL "$init"
-    wait_until 5000 ended "$1" >/dev/null || true
-  fi
+  lab_kill "$1"
   unplug "$1"
   rm -rf "${LAB_STATE:?}/$1"
 }
