@@ -46,9 +46,10 @@ have_base_image() {
   quietly "$LAB-base" make_base_image
 }
 
-# It reaches Debian as this machine does: through the same mirror and the same proxy.
+# It reaches Debian as this machine does: through the same mirror and the same proxy. As in Debian's own
+# image, dpkg does not wait for the disk after each file: what is half unpacked is thrown away with its layer.
 make_base_image() {
-  local options=() sources=() line
+  local options=(--dpkgopt=force-unsafe-io) sources=() line
   while read -r line; do options+=("--aptopt=$line"); done < <(
     apt-config dump --format '%f "%v";%n' Acquire::http::Proxy Acquire::https::Proxy \
       Acquire::Check-Valid-Until Acquire::Check-Date

@@ -63,7 +63,7 @@ node_path() { echo "$root/target:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/b
 hosts_file() {
   local node
   echo "127.0.0.1 localhost"
-  for node in ha s1 s2 s3 s4 s5 s6 s7 s8 s9; do echo "$(lab_address $node) $node"; done
+  for node in ha s1 s2 s3 s4 s5; do echo "$(lab_address $node) $node"; done
 }
 
 # init_of NODE: the number, here, of the process that is PID 1 there.
@@ -90,9 +90,7 @@ lab_stop() {
   local init
   init=$(init_of "$1") || return 0
   kill -TERM "$init"
-  wait_until 10000 ended "$1" >/dev/null || kill -KILL "$init"
-  wait_until 5000 ended "$1" >/dev/null || die "$1 does not end"
-  unplug "$1"
+  if wait_until 10000 ended "$1" >/dev/null; then unplug "$1"; else lab_kill "$1"; fi
 }
 
 # A container's network goes with it; so does this one's.
@@ -101,17 +99,15 @@ lab_kill() {
   init=$(init_of "$1") || return 0
   kill -KILL "$init"
   wait_until 5000 ended "$1" >/dev/null || die "$1 does not end"
+  # unshare(1) cannot end itself by SIGKILL in the same way, and says 1.
+  echo 137 >"$LAB_STATE/$1/exit"
   unplug "$1"
 }
 ended() { [ -e "$LAB_STATE/$1/exit" ]; }
 unplug() { ip netns del "$LAB-$1" 2>/dev/null || true; }
 
 remove_node() {
-  local init
-  if init=$(init_of "$1"); then
-    kill -KILL "$init"
-    wait_until 5000 ended "$1" >/dev/null || true
-  fi
+  lab_kill "$1"
   unplug "$1"
   rm -rf "${LAB_STATE:?}/$1"
 }
@@ -120,13 +116,13 @@ lab_logs() { cat "$LAB_STATE/$1/log"; }
 lab_exit_code() { cat "$LAB_STATE/$1/exit"; }
 lab_nodes() {
   local node
-  for node in ha s1 s2 s3 s4 s5 s6 s7 s8 s9; do if init_of $node >/dev/null; then echo $node; fi; done
+  for node in ha s1 s2 s3 s4 s5; do if init_of $node >/dev/null; then echo $node; fi; done
 }
 
 lab_down() {
   local node
   if [ ! -d "$LAB_STATE" ]; then return; fi
-  for node in ha s1 s2 s3 s4 s5 s6 s7 s8 s9; do remove_node "$node"; done
+  for node in ha s1 s2 s3 s4 s5; do remove_node "$node"; done
   # The host's end of the cable goes with the other.
   ip netns del "$LAB-switch" 2>/dev/null || true
   rm -rf "$LAB_STATE"

@@ -5,7 +5,7 @@
 #   lab_ready             what the engine needs is here, or is installed and started after asking
 #   lab_build             images, where there are any
 #   lab_up, lab_down      the network; away with every trace
-#   lab_start NODE        ha, s1, s2 … s9
+#   lab_start NODE        ha, s1 … s5
 #   lab_stop, lab_kill    as `docker stop -t 10` and `docker kill` do it
 #   lab_exec NODE CMD…    inside the node
 #   lab_address, lab_logs, lab_exit_code NODE
