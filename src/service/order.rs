@@ -246,7 +246,10 @@ pub fn stop_budget(loaded: &Loaded, budget: Duration) -> Option<Diagnostic> {
         show_span(budget)
     ));
     Some(at(
-        fault.hint("shorten `stop.timeout`, or raise PIDONE_STOP_TIMEOUT and the engine's own (`docker stop -t`)"),
+        fault.hint(
+            "shorten `stop.timeout`, or raise PIDONE_STOP_TIMEOUT and the engine's own \
+             (`docker stop -t`)",
+        ),
         chain.place,
     ))
 }

@@ -168,7 +168,7 @@ fn parsed(
     let mut said = Faults::new(path, text);
     let draft = definition(document.get_ref(), base, world, &mut said);
     let said = said.sorted();
-    // What stands before the first fault of form was read as it was meant; what follows was guessed.
+    // What stands before the first fault of form was read as it was meant; the rest was guessed.
     let line = |fault: &Diagnostic| {
         let spot = fault.place.as_ref().and_then(|place| place.spot.as_ref());
         spot.map(|spot| spot.line)
