@@ -75,7 +75,7 @@ lab_down_nodes() {
 }
 
 start_cluster() {
-  local start took ports=()
+  local start took node ports=()
   if [ "$1" = docker ]; then ports=(-p "127.0.0.1:$page_port:80" -p "127.0.0.1:$statistics_port:1936"); fi
   start=$(now_ms)
   lab_start ha "${ports[@]}"
@@ -84,8 +84,9 @@ start_cluster() {
   wait_until 30000 rotation_is 2 >/dev/null || give_up "haproxy does not see two backends"
   took=$(($(now_ms) - start))
   say "Both backends answer through haproxy $(seconds $took) after the first command."
-  wait_until 10000 member_is s1 alive >/dev/null && wait_until 10000 member_is s2 alive >/dev/null ||
-    give_up "Serf does not see s1 and s2"
+  for node in s1 s2; do
+    wait_until 10000 member_is $node alive >/dev/null || give_up "Serf does not see $node"
+  done
 }
 
 show() {
@@ -97,12 +98,12 @@ show() {
   title "ha: serf members"
   lab_exec ha serf members
   title "Who answers through haproxy"
-  answering
+  say "$(answering)"
 }
 
 change() {
   local start pid
-  title "docker stop s1"
+  title "Stopping s1, as docker stop does it"
   start=$(now_ms)
   lab_stop s1 &
   pid=$!
@@ -121,7 +122,7 @@ change() {
   wait_until 30000 rotation_is 2 >/dev/null || give_up "s3 does not come into rotation"
   say "in rotation after        $(seconds $(($(now_ms) - start)))"
 
-  title "docker kill s2"
+  title "Killing s2 with SIGKILL"
   start=$(now_ms)
   lab_kill s2
   wait_until 10000 rotation_is 1 >/dev/null || give_up "s2 stays in rotation"

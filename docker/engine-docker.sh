@@ -3,6 +3,7 @@
 : "${root:?}"
 
 base_image=debian:bookworm-slim
+engine_state=$LAB_STATE-engine
 
 # lab_ready: an engine answers; else one is installed and started, if that was agreed to.
 lab_ready() {
@@ -13,11 +14,11 @@ lab_ready() {
   agreed "No Docker engine answers. Start dockerd until \`docker/demo.sh down\`?" ||
     die "no Docker engine answers" "docker/demo.sh --engine namespaces does without"
   [ "$(id -u)" = 0 ] || die "starting dockerd needs root" "sudo $0"
-  mkdir -p "$LAB_STATE"
-  setsid dockerd >"$LAB_STATE/dockerd.log" 2>&1 </dev/null &
-  echo $! >"$LAB_STATE/dockerd.pid"
+  mkdir -p "$engine_state"
+  setsid dockerd >"$engine_state/dockerd.log" 2>&1 </dev/null &
+  echo $! >"$engine_state/dockerd.pid"
   if ! wait_until 30000 docker info >/dev/null; then
-    tail -n 5 "$LAB_STATE/dockerd.log" >&2
+    tail -n 5 "$engine_state/dockerd.log" >&2
     stop_own_engine
     die "dockerd does not answer within 30s" "docker/demo.sh --engine namespaces does without"
   fi
@@ -25,13 +26,13 @@ lab_ready() {
 
 stop_own_engine() {
   local pid
-  if ! pid=$(cat "$LAB_STATE/dockerd.pid" 2>/dev/null); then return; fi
+  if ! pid=$(cat "$engine_state/dockerd.pid" 2>/dev/null); then return; fi
   # The number may have passed on to another process since.
   if [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ]; then
     kill -TERM "$pid"
     wait_until 20000 gone "$pid" >/dev/null || die "dockerd (pid $pid) does not end"
   fi
-  rm -rf "$LAB_STATE"
+  rm -rf "$engine_state"
 }
 gone() { ! kill -0 "$1" 2>/dev/null; }
 

@@ -159,8 +159,9 @@ impl Diagnostic {
 /// How many columns a tab takes in what we print.
 const TAB: &str = "    ";
 
-/// A character that would move the cursor or colour the screen is shown as `�`.
-fn printable(text: &str) -> String {
+/// The text as it may reach a terminal: a character that would move the cursor or colour the
+/// screen is shown as `�`.
+pub fn printable(text: &str) -> String {
     let plain = |c: char| {
         if c.is_control() && c != '\t' {
             '\u{fffd}'

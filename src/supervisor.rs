@@ -10,14 +10,14 @@ mod report;
 mod starts;
 mod why;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::control::server::Server;
-use crate::logs::router::Router;
+use crate::logs::router::{Router, Work};
 use crate::machine::fleet::Fleet;
 use crate::machine::shutdown::Reason;
 use crate::machine::slot::{Input, Ix, Limits, Order};
@@ -38,6 +38,7 @@ use launch::Launcher;
 use narrator::{Level, Line, Narrator};
 use report::History;
 use starts::Starts;
+use why::Faults;
 
 /// What the boot hands over.
 pub struct Boot {
@@ -78,6 +79,8 @@ pub struct Supervisor {
     narrator: Narrator,
     history: History,
     orders: VecDeque<Order>,
+    /// The number of the next line of each service (`None`: of pidone) for those who follow.
+    followed: BTreeMap<Option<Ix>, u64>,
     reap: bool,
     orphans: u64,
     code: Option<u8>,
@@ -88,8 +91,10 @@ pub struct Supervisor {
 struct Side {
     /// Where its probe dials in this start.
     target: Option<Target>,
-    /// What its last start or probe complained of.
-    fault: Option<String>,
+    /// Why its last start made no process.
+    start_fault: Option<String>,
+    /// What its last probe saw.
+    probe_fault: Option<String>,
 }
 
 /// The answer of a probe that dialled.
@@ -126,7 +131,7 @@ enum Wake {
     Starts(Vec<u64>),
     Answer(Answer),
     Asked(asked::Asked),
-    Output,
+    Output(Work),
     Tick,
 }
 
@@ -163,6 +168,7 @@ impl Supervisor {
             narrator: Narrator::new(now),
             history: History::default(),
             orders: VecDeque::new(),
+            followed: BTreeMap::new(),
             reap: false,
             orphans: 0,
             code: None,
@@ -176,13 +182,14 @@ impl Supervisor {
         self.orders.extend(orders);
         let code = loop {
             self.perform_all();
+            self.tell_all();
             if let Some(code) = self.code {
                 break code;
             }
             let wake = self.wait().await;
             self.translate(wake);
         };
-        self.router.flush(FLUSH_TIMEOUT).await;
+        self.router.flush(FLUSH_TIMEOUT, clock::wall()).await;
         code
     }
 
@@ -209,10 +216,8 @@ impl Supervisor {
             signals = self.signals.wait() => Wake::Signals(signals),
             tokens = self.starts.wait() => Wake::Starts(tokens),
             Some(answer) = self.answers.1.recv() => Wake::Answer(answer),
-            (client, peer, request) = request => {
-                Wake::Asked(asked::Asked { client, peer, request })
-            }
-            () = self.router.turn() => Wake::Output,
+            (client, peer, request) = request => Wake::Asked(asked::Asked { client, peer, request }),
+            work = self.router.wait() => Wake::Output(work),
             () = due => Wake::Tick,
         }
     }
@@ -236,7 +241,7 @@ impl Supervisor {
                 }
             }
             Wake::Asked(asked) => self.answer(asked),
-            Wake::Output => {}
+            Wake::Output(work) => self.router.turn(work, clock::wall()),
             Wake::Tick => {
                 for (pid, ix) in self.helpers.overdue(clock::now()) {
                     perform::to_group(pid, Signal::KILL);
@@ -304,7 +309,7 @@ impl Supervisor {
             }
             self.started(ix, event, fault);
         }
-        self.router.drain(ix);
+        self.router.drain(ix, clock::wall());
         let oom = exit == Exit::Signal(Signal::KILL) && self.oom.has_killed();
         if Some(ix) == self.cmd {
             // Without a terminal there is nothing to take back.
@@ -316,7 +321,7 @@ impl Supervisor {
     /// A start has come further, or not.
     fn started(&mut self, ix: Ix, event: Event, fault: Option<starts::Fault>) {
         if let Some(fault) = fault {
-            self.complain(ix, Some(fault.text));
+            self.complain(ix, fault.text);
         }
         self.take(Input::Unit(ix, event));
     }
@@ -324,18 +329,20 @@ impl Supervisor {
     /// A probe has been answered.
     fn probed(&mut self, ix: Ix, result: Result<(), String>) {
         let ready = result.is_ok();
-        self.complain(ix, result.err());
+        if let Some(side) = self.sides.get_mut(ix) {
+            side.probe_fault = result.err();
+        }
         self.take(Input::Unit(ix, Event::Probed { ready }));
     }
 
-    fn complain(&mut self, ix: Ix, fault: Option<String>) {
+    fn complain(&mut self, ix: Ix, fault: String) {
         if let Some(side) = self.sides.get_mut(ix) {
-            side.fault = fault;
+            side.start_fault = Some(fault);
         }
     }
 
-    fn fault(&self, ix: Ix) -> Option<&str> {
-        self.sides.get(ix)?.fault.as_deref()
+    fn faults(&self, ix: Ix) -> Faults<'_> {
+        faults_of(&self.sides, ix)
     }
 
     fn name(&self, ix: Ix) -> &str {
@@ -363,5 +370,13 @@ impl Supervisor {
     /// When something happened, for people and for programs.
     fn stamp() -> (Moment, Duration) {
         (clock::now(), clock::wall())
+    }
+}
+
+fn faults_of(sides: &[Side], ix: Ix) -> Faults<'_> {
+    let side = sides.get(ix);
+    Faults {
+        start: side.and_then(|side| side.start_fault.as_deref()),
+        probe: side.and_then(|side| side.probe_fault.as_deref()),
     }
 }

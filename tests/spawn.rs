@@ -23,7 +23,8 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid as RawPid, geteuid, pipe2};
 use pidone::os::attempt::{ExecError, Progress};
 use pidone::os::pid1;
-use pidone::os::spawner::{Plan, Session, Spawner};
+use pidone::os::plan::{Plan, Session};
+use pidone::os::spawner::Spawner;
 use pidone::os::step::Step;
 use pidone::os::users::{User, resolve_in};
 use pidone::service::definition::{Limit, Resource};
@@ -286,7 +287,7 @@ fn a_user_is_taken_whole() {
     let status = status(|plan| plan.user = Some(app()));
     assert_eq!(field(&status, "Uid"), "12345\t12345\t12345\t12345");
     assert_eq!(field(&status, "Gid"), "12346\t12346\t12346\t12346");
-    assert_eq!(field(&status, "Groups"), "7 8");
+    assert_eq!(field(&status, "Groups"), "7 8 12346");
     for name in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
         assert_eq!(field(&status, name), "0".repeat(16), "{name}");
     }
@@ -457,12 +458,7 @@ fn without_privileges_the_error_is_clear() {
         let user = told(|plan| plan.user = Some(app()));
         let keep = told(|plan| plan.capabilities = Some(vec![10]));
         let nice = told(|plan| plan.nice = Some(-5));
-        let mut ours = resolve_in("4321", "", "").unwrap();
-        ours.groups = nix::unistd::getgroups()
-            .unwrap()
-            .iter()
-            .map(|g| g.as_raw())
-            .collect();
+        let ours = resolve_in("4321", "", "").unwrap();
         let same = run(Plan {
             user: Some(ours),
             ..plan(&["true"])

@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use crate::control::place::Place;
 use crate::control::server::Server;
 use crate::diag::{Diagnostic, Severity};
-use crate::logs::router::Router;
+use crate::logs::format::column;
+use crate::logs::router::{self, Router};
 use crate::logs::story;
 use crate::machine::slot::Limits;
 use crate::os::signals::Signals;
@@ -324,8 +325,13 @@ fn server(settings: &Settings, group: Option<u32>) -> Option<Server> {
 }
 
 fn router(services: &[Service], settings: &Settings) -> std::io::Result<Router> {
-    let names: Vec<&Name> = services.iter().map(|service| &service.name).collect();
-    Router::new(&names, settings.log_format, settings.log_memory)
+    let settings = router::Settings {
+        format: settings.log_format,
+        memory: settings.log_memory,
+        services: services.len(),
+        column: column(services.iter().map(|service| &service.name)),
+    };
+    Router::new(std::io::stdout(), std::io::stderr(), settings)
 }
 
 #[cfg(test)]

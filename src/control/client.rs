@@ -1,7 +1,6 @@
 //! The asking side of the control socket: blocking, with a deadline for everything. It runs in
 //! the `pidone` that people and scripts call, never in PID 1.
 
-use std::ffi::OsString;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
@@ -79,13 +78,13 @@ impl Failure {
 
 /// Where the socket is looked for: what PIDONE_SOCKET names and nothing else; or `/run/pidone`; or
 /// where a pidone of our user, or of PID 1's user, would have put it.
-pub fn places(given: Option<OsString>) -> Vec<PathBuf> {
+pub fn places() -> Vec<PathBuf> {
+    let given = std::env::var_os("PIDONE_SOCKET").map(PathBuf::from);
     let own = Uid::effective().as_raw();
     let first = std::fs::metadata("/proc/1").map_or(own, |process| process.uid());
     let mut paths: Vec<PathBuf> = Vec::new();
     for uid in [own, first] {
-        let given = given.clone().map(PathBuf::from);
-        for place in Place::candidates(given, uid) {
+        for place in Place::candidates(given.clone(), uid) {
             if !paths.contains(&place.path) {
                 paths.push(place.path);
             }
@@ -141,8 +140,15 @@ impl Client {
     /// A refusal, or no answer.
     pub fn ask(&mut self, request: &Request) -> Result<Reply, Failure> {
         self.send(request)?;
-        self.next(Some(clock::now() + PATIENCE))?
-            .ok_or_else(|| Failure::Broken("pidone closed the connection".to_owned()))
+        match self.next(Some(clock::now() + PATIENCE)) {
+            Ok(Some(reply)) => Ok(reply),
+            Ok(None) => Err(closed()),
+            Err(Failure::Late) => Err(Failure::Broken(format!(
+                "pidone has not answered within {}s",
+                PATIENCE.as_secs()
+            ))),
+            Err(other) => Err(other),
+        }
     }
 
     /// Asks how things are.
@@ -234,6 +240,11 @@ impl Client {
             }
         }
     }
+}
+
+/// pidone has hung up.
+pub fn closed() -> Failure {
+    Failure::Broken("pidone closed the connection".to_owned())
 }
 
 /// An answer that does not belong to the question.

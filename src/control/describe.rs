@@ -3,12 +3,12 @@
 use crate::service::definition::{Probe, Ready, Reload, Restart, Stop, StopBy, When};
 use crate::values::show_span;
 
-/// `http http://127.0.0.1:3000/healthz every 100ms, within 30s`.
+/// `http://127.0.0.1:3000/healthz every 0.1s, within 30s`.
 pub fn ready(ready: &Ready) -> String {
     let every = format!(" every {}", show_span(ready.interval));
     let asked = match &ready.probe {
         Probe::Tcp(address) => format!("tcp {address}{every}"),
-        Probe::Http(address) => format!("http {address}{every}"),
+        Probe::Http(address) => format!("{address}{every}"),
         Probe::Exec(command) => format!("exec {}{every}", command.join(" ")),
         Probe::Fd(fd) => format!("a newline on descriptor {fd}"),
     };

@@ -94,9 +94,10 @@ impl Outbox {
             }
         }
         let is_last = false;
-        match bytes.is_empty() {
-            true => Next::Nothing,
-            false => Next::Bytes { bytes, is_last },
+        if bytes.is_empty() {
+            Next::Nothing
+        } else {
+            Next::Bytes { bytes, is_last }
         }
     }
 

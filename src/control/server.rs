@@ -126,6 +126,13 @@ impl Server {
         }
     }
 
+    /// Whether anybody follows any lines at all.
+    pub fn has_line_followers(&self) -> bool {
+        self.clients
+            .iter()
+            .any(|client| client.follows.borrow().lines.is_some())
+    }
+
     /// Whether anybody follows the lines of this service: nobody else's need be made.
     pub fn wants_lines(&self, service: &str) -> bool {
         let wants = |client: &Rc<Client>| wants_line(client, service);

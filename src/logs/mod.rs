@@ -1,4 +1,15 @@
 //! What services write: lines, rings, and the way to the container's output.
 
-pub mod router;
+pub mod lines;
+
+pub mod ring;
+
+pub mod format;
+
 pub mod story;
+
+mod lane;
+mod outlet;
+mod recent;
+
+pub mod router;

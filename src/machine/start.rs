@@ -9,9 +9,10 @@ impl Turn<'_> {
     pub(super) fn starting(&self, starting: Starting) -> Outcome {
         let Starting { pid, step, .. } = starting;
         let at = |step| self.settle(State::Starting(Starting { step, ..starting }));
+        let is_exec = matches!(step, StartStep::Exec { .. });
         match self.event {
-            Event::Execed => self.execed(starting),
-            Event::ExecFailed => self.leaving(pid, None, Next::Policy(Cause::Exec)),
+            Event::Execed if is_exec => self.execed(starting),
+            Event::ExecFailed if is_exec => self.leaving(pid, None, Next::Policy(Cause::Exec)),
             Event::Probed { ready: true } if step == StartStep::Probing => self.is_ready(pid),
             Event::Probed { ready: false } if step == StartStep::Probing => {
                 let interval = self
@@ -21,7 +22,7 @@ impl Turn<'_> {
                     .map_or(RETRY_FIRST, |r| r.interval);
                 at(StartStep::ProbeAt(self.now + interval))
             }
-            Event::Notified => self.is_ready(pid),
+            Event::Notified if self.tells_by_itself() => self.is_ready(pid),
             Event::Exited(exit) => self.ended(exit, Next::Policy(Cause::Died)),
             Event::Stop { by } => self.ask(pid, by, Next::Down),
             Event::Restart => self.ask(pid, None, Next::Restart),
@@ -32,7 +33,17 @@ impl Turn<'_> {
             | Event::NeedFailed
             | Event::Spawned(_)
             | Event::SpawnFailed
-            | Event::Probed { .. } => at(step),
+            | Event::Execed
+            | Event::ExecFailed
+            | Event::Probed { .. }
+            | Event::Notified => at(step),
+        }
+    }
+
+    fn tells_by_itself(&self) -> bool {
+        match self.service.ready.as_ref().map(|ready| &ready.probe) {
+            Some(Probe::Fd(_)) => true,
+            Some(Probe::Tcp(_) | Probe::Http(_) | Probe::Exec(_)) | None => false,
         }
     }
 

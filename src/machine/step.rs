@@ -176,7 +176,7 @@ impl Turn<'_> {
         let then = |next| self.settle(State::Stopping { pid, kill_at, next });
         match self.event {
             Event::Exited(exit) => self.ended(exit, next),
-            Event::Kill => self.kill(pid, next),
+            Event::Kill => self.kill(pid, Next::Down),
             Event::Tick if kill_at.is_some_and(|at| at <= self.now) => self.kill(pid, next),
             Event::Stop { by } => {
                 let kill_at = kill_at.map(|at| by.map_or(at, |by| by.min(at)));

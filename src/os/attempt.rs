@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use nix::errno::Errno;
 use nix::unistd::read;
 
-use crate::os::spawner::Plan;
+use crate::os::plan::Plan;
 use crate::os::step::{FAILURE_BYTES, Failure, Sight, Step};
 use crate::service::definition::Resource;
 

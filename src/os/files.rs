@@ -17,6 +17,12 @@ use crate::service::source::{
 /// Reads every service directory of these roots; a later root's replaces an earlier one's of the
 /// same name. The usual root may be missing: an image may have nothing but a command.
 pub fn services(roots: &[PathBuf]) -> Found {
+    at_most(SERVICES_MAX, roots)
+}
+
+/// The same, with at most so many entries, be they services or not.
+fn at_most(entries_max: usize, roots: &[PathBuf]) -> Found {
+    let mut entries_seen = 0;
     let mut directories: BTreeMap<OsString, Directory> = BTreeMap::new();
     let mut diagnostics = Vec::new();
     for root in roots {
@@ -41,8 +47,9 @@ pub fn services(roots: &[PathBuf]) -> Found {
             if name.as_bytes().starts_with(b".") {
                 continue;
             }
-            if directories.len() >= SERVICES_MAX && !directories.contains_key(&name) {
-                let fault = format!("more than {SERVICES_MAX} services");
+            entries_seen += 1;
+            if entries_seen > entries_max {
+                let fault = format!("more than {entries_max} services");
                 let hint = "is this a directory of services?";
                 diagnostics.push(Diagnostic::error(fault).in_file(root).hint(hint));
                 break;
@@ -261,8 +268,7 @@ mod tests {
         std::os::unix::fs::symlink("notification-fd", web.join("notification-fd")).unwrap();
         fs::write(root.join("README"), "").unwrap();
         fs::create_dir(root.join(".git")).unwrap();
-        let roots = [root.clone(), root.join("none"), "/etc/services.d/".into()];
-        let found = services(&roots[..2]);
+        let found = services(&[root.clone(), root.join("none")]);
         let unreadable = |why: &str| source::File::Unreadable(why.into());
         let [web] = found.directories.as_slice() else {
             panic!("{found:?}");
@@ -296,6 +302,45 @@ mod tests {
                 format!("cannot read `{shown}/none`: no such file or directory"),
             ]
         );
+    }
+
+    #[test]
+    fn a_closed_directory_is_a_fault() {
+        let scratch = Scratch::new("closed");
+        let closed = scratch.0.join("web");
+        fs::create_dir(&closed).unwrap();
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
+        // Root reads everything; this thread alone becomes nobody to the file system for a while.
+        let nobody = nix::unistd::Uid::from_raw(65534);
+        let before = nix::unistd::setfsuid(nobody);
+        let found = services(std::slice::from_ref(&scratch.0));
+        nix::unistd::setfsuid(before);
+        assert_eq!(found.directories, []);
+        let shown: Vec<String> = found.diagnostics.iter().map(ToString::to_string).collect();
+        let path = closed.display();
+        assert_eq!(
+            shown,
+            [format!(
+                "error: cannot read `{path}`: permission denied\n --> {path}\n\
+                 hint: it must be readable by the user that runs pidone\n"
+            )]
+        );
+    }
+
+    #[test]
+    fn there_is_an_end_to_services() {
+        let scratch = Scratch::new("many");
+        for number in 0..=20 {
+            fs::create_dir(scratch.0.join(format!("s{number}"))).unwrap();
+        }
+        let found = at_most(20, std::slice::from_ref(&scratch.0));
+        assert_eq!(found.directories.len(), 20);
+        let messages: Vec<&str> = found
+            .diagnostics
+            .iter()
+            .map(|d| d.message.as_str())
+            .collect();
+        assert_eq!(messages, ["more than 20 services"]);
     }
 
     #[test]

@@ -133,3 +133,21 @@ pub fn uid() -> u32 {
 pub fn gid() -> u32 {
     getegid().as_raw()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+
+    #[test]
+    fn without_dev_null_nothing_is_read_and_nothing_kept() {
+        for fd in [null().unwrap(), sealed_memory().unwrap()] {
+            let mut file = std::fs::File::from(fd);
+            let mut text = String::new();
+            assert_eq!(file.read_to_string(&mut text).unwrap(), 0);
+        }
+        let mut sealed = std::fs::File::from(sealed_memory().unwrap());
+        assert!(sealed.write_all(b"x").is_err());
+    }
+}

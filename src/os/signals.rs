@@ -77,6 +77,11 @@ pub fn block_all() {
     swap_mask(SignalSet::ALL);
 }
 
+/// Unblocks every signal for this thread: for roles that the user's ^C must reach.
+pub fn unblock_all() {
+    swap_mask(SignalSet::EMPTY);
+}
+
 /// Makes `set` the mask of this thread and gives the old one. It cannot fail with valid arguments
 /// (rt_sigprocmask(2)); a kernel that refuses them all leaves the mask as it is.
 pub(super) fn swap_mask(set: SignalSet) -> SignalSet {

@@ -18,7 +18,8 @@ pub struct User {
     pub uid: u32,
     /// Primary group id.
     pub gid: u32,
-    /// Supplementary groups; they include the primary one only if `/etc/group` says so.
+    /// Supplementary groups, sorted. The primary one is always among them, as after a login: a
+    /// file closed to that group must stay closed when the process changes its primary group.
     pub groups: Vec<u32>,
     /// For USER and LOGNAME: the name, or the number as text if it has no entry.
     pub name: String,
@@ -64,6 +65,9 @@ pub fn resolve_in(text: &str, passwd: &str, group: &str) -> Result<User, String>
         Some(name) => user.gid = find_group(name, group)?,
         None => user.groups = groups_of(&user.name, group),
     }
+    user.groups.push(user.gid);
+    user.groups.sort_unstable();
+    user.groups.dedup();
     Ok(user)
 }
 
@@ -120,14 +124,11 @@ fn find_group(name: &str, group: &str) -> Result<u32, String> {
 }
 
 fn groups_of(name: &str, group: &str) -> Vec<u32> {
-    let mut groups: Vec<u32> = lines_of_groups(group)
+    lines_of_groups(group)
         .filter(|(_, _, members)| members.split(',').any(|member| member == name))
         .map(|(_, gid, _)| gid)
-        .take(GROUPS_MAX)
-        .collect();
-    groups.sort_unstable();
-    groups.dedup();
-    groups
+        .take(GROUPS_MAX - 1)
+        .collect()
 }
 
 /// The well-formed lines of group(5): `name:password:gid:member,member`.
@@ -181,14 +182,18 @@ mod tests {
 
     #[test]
     fn a_user_is_found_as_docker_finds_it() {
-        assert_eq!(ids("app"), Ok((1000, 1001, vec![29, 44])));
-        assert_eq!(ids("1000"), Ok((1000, 1001, vec![29, 44])), "by number");
-        assert_eq!(ids("app:video"), Ok((1000, 44, vec![])));
-        assert_eq!(ids("app:7"), Ok((1000, 7, vec![])));
-        assert_eq!(ids("1000:1000"), Ok((1000, 1000, vec![])));
-        assert_eq!(ids("4242"), Ok((4242, 0, vec![])), "no entry: group 0");
-        assert_eq!(ids("4242:4343"), Ok((4242, 4343, vec![])));
-        assert_eq!(ids("12"), Ok((77, 78, vec![])), "a name before a number");
+        assert_eq!(ids("app"), Ok((1000, 1001, vec![29, 44, 1001])));
+        assert_eq!(
+            ids("1000"),
+            Ok((1000, 1001, vec![29, 44, 1001])),
+            "by number"
+        );
+        assert_eq!(ids("app:video"), Ok((1000, 44, vec![44])));
+        assert_eq!(ids("app:7"), Ok((1000, 7, vec![7])));
+        assert_eq!(ids("1000:1000"), Ok((1000, 1000, vec![1000])));
+        assert_eq!(ids("4242"), Ok((4242, 0, vec![0])), "no entry: group 0");
+        assert_eq!(ids("4242:4343"), Ok((4242, 4343, vec![4343])));
+        assert_eq!(ids("12"), Ok((77, 78, vec![78])), "a name before a number");
     }
 
     #[test]

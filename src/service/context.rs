@@ -8,7 +8,8 @@ use crate::diag::Diagnostic;
 use crate::service::definition::{Context, Limit, Resource};
 use crate::service::environment::{Environment, Resolver};
 use crate::service::expand::{self, Fault};
-use crate::service::table::{Faults, Item, Table};
+use crate::service::faults::Faults;
+use crate::service::table::{Item, Table};
 
 /// The resources of setrlimit(2) by the names that Compose and systemd use; those that count bytes
 /// also take a size.
@@ -117,7 +118,7 @@ fn filled<'a>(item: &Item<'a>, faults: &mut Faults<'_>) -> Option<&'a str> {
 
 /// A text that is expanded at each start and can be taken apart.
 pub(super) fn template<'a>(item: &Item<'a>, faults: &mut Faults<'_>) -> Option<&'a str> {
-    let text = item.text(faults)?;
+    let text = item.quoted(faults)?;
     match expand::pieces(text) {
         Ok(_) => Some(text),
         Err(bad) => {
@@ -162,16 +163,8 @@ fn env(item: &Item<'_>, container: &Environment, faults: &mut Faults<'_>) -> Vec
             faults.at(key.span(), Diagnostic::error(why));
             continue;
         }
-        let item = item.inner(format!("`env.{name}`"), "a string", value);
-        if let DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) = item.value {
-            let shown = match item.value {
-                DeValue::Boolean(flag) => flag.to_string(),
-                DeValue::Float(number) => number.as_str().to_owned(),
-                DeValue::Integer(number) => number.as_str().to_owned(),
-                _ => String::new(),
-            };
-            item.wrong_but::<()>(faults, Some(format!("write it in quotes: \"{shown}\"")));
-        } else if let Some(text) = template(&item, faults) {
+        let item = Item::new(format!("`env.{name}`"), "a string", value);
+        if let Some(text) = template(&item, faults) {
             found.push((name.to_string(), text.to_owned()));
             places.push(item);
         }
@@ -244,7 +237,7 @@ fn limits(item: &Item<'_>, faults: &mut Faults<'_>) -> Vec<(Resource, Limit)> {
         let Some((_, resource, bytes)) = RESOURCES.iter().find(|(known, ..)| known == name) else {
             let all: Vec<&str> = RESOURCES.iter().map(|(name, ..)| *name).collect();
             let fault = Diagnostic::error(format!("unknown limit `{name}`"))
-                .hint(format!("there are {}", all.join(", ")));
+                .hint(format!("the limits are {}", all.join(", ")));
             faults.at(key.span(), fault.suggest(name, all));
             continue;
         };
@@ -253,7 +246,7 @@ fn limits(item: &Item<'_>, faults: &mut Faults<'_>) -> Vec<(Resource, Limit)> {
         } else {
             "a whole number or \"unlimited\""
         };
-        let item = item.inner(format!("`limits.{name}`"), takes, value);
+        let item = Item::new(format!("`limits.{name}`"), takes, value);
         let limit = match item.value {
             DeValue::String(text) if *text == "unlimited" => Some(Limit::Unlimited),
             _ if *bytes => item.size(faults).map(Limit::At),
@@ -276,12 +269,11 @@ fn capabilities(item: &Item<'_>, faults: &mut Faults<'_>) -> Option<Vec<u8>> {
         let upper = text.to_ascii_uppercase();
         let word = upper.strip_prefix("CAP_").unwrap_or(&upper);
         let number = CAPABILITIES.iter().position(|name| *name == word);
-        match number.and_then(|number| u8::try_from(number).ok()) {
-            Some(number) => found.push(number),
-            None => {
-                let fault = Diagnostic::error(format!("unknown capability `{text}`"));
-                item.bad::<()>(faults, fault.suggest(word, CAPABILITIES));
-            }
+        if let Some(number) = number.and_then(|number| u8::try_from(number).ok()) {
+            found.push(number);
+        } else {
+            let fault = Diagnostic::error(format!("unknown capability `{text}`"));
+            item.bad::<()>(faults, fault.suggest(word, CAPABILITIES));
         }
     }
     found.sort_unstable();

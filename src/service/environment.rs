@@ -56,6 +56,10 @@ impl Environment {
 
 /// The environment that a service starts with: the container's without our own settings, and over
 /// it the service's `env`. The error is a sentence for the user.
+///
+/// HOME, USER and LOGNAME follow `user`, which may itself hold variables: expand `user` with the
+/// result of a first call, set the three in a copy of the container's, and call again, so that
+/// `workdir = "${HOME}"` means the home of that user and `env` still has the last word.
 pub fn of_service(container: &Environment, service: &Service) -> Result<Environment, String> {
     let mut resolver = Resolver::new(container, &service.context.env);
     let mut environment = container.clone();

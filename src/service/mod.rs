@@ -12,7 +12,13 @@ pub mod environment;
 
 pub mod address;
 
+mod faults;
+
 mod table;
+
+mod form;
+
+mod draft;
 
 mod context;
 

@@ -1,13 +1,17 @@
 //! What only the whole set shows: needs of nothing, circles, two mains, stops that take too long.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::diag::{Diagnostic, Place};
-use crate::service::definition::Service;
-use crate::service::parse::Draft;
+use crate::service::definition::{Kind, Service, StopBy};
+use crate::service::draft::Draft;
 use crate::service::set::Loaded;
 use crate::values::{Name, show_span};
+
+/// So many needs of nothing are told, and so many mains beyond the first.
+const FAULTS_MAX: usize = 100;
 
 /// So many circles are told; whoever has more has one mistake in many places.
 const CIRCLES_MAX: usize = 20;
@@ -32,31 +36,38 @@ fn at(fault: Diagnostic, place: Option<Place>) -> Diagnostic {
 /// Needs of what is not there, or not started.
 fn needs(by_name: &BTreeMap<&Name, &Draft>) -> Vec<Diagnostic> {
     let mut faults = Vec::new();
+    let mut more = 0;
     for (name, draft) in by_name {
-        for (needed, place) in &draft.places.needs {
-            let message = match by_name.get(needed) {
+        for (needed, span) in &draft.places.needs {
+            let other = by_name.get(needed);
+            let enabled = other.is_some_and(|other| other.service.enabled);
+            if enabled || (other.is_some() && !draft.service.enabled) {
+                continue;
+            }
+            if faults.len() >= FAULTS_MAX {
+                more += 1;
+                continue;
+            }
+            let fault = match other {
                 None => {
                     let names = by_name.keys().map(|name| name.as_str());
-                    let fault = format!("`{name}` needs `{needed}`, which is not defined");
-                    let fault = Diagnostic::error(fault)
+                    let others = names.filter(|known| *known != name.as_str());
+                    Diagnostic::error(format!("`{name}` needs `{needed}`, which is not defined"))
                         .hint("`after` orders two starts, and ignores what is not there")
-                        .suggest(
-                            needed.as_str(),
-                            names.filter(|known| *known != name.as_str()),
-                        );
-                    at(fault, Some(place.clone()))
+                        .suggest(needed.as_str(), others)
                 }
-                Some(other) if draft.service.enabled && !other.service.enabled => {
-                    let fault = format!("`{name}` needs `{needed}`, which is not enabled");
-                    let hint = format!(
-                        "enable `{needed}`, or say `after`, which ignores what is not started"
-                    );
-                    at(Diagnostic::error(fault).hint(hint), Some(place.clone()))
+                Some(_) => {
+                    Diagnostic::error(format!("`{name}` needs `{needed}`, which is not enabled"))
+                        .hint(format!(
+                            "enable `{needed}`, or say `after`, which ignores what is not started"
+                        ))
                 }
-                Some(_) => continue,
             };
-            faults.push(message);
+            faults.push(at(fault, Some(draft.places.place(span))));
         }
+    }
+    if more > 0 {
+        faults.push(Diagnostic::error(format!("{more} more needs of that kind")));
     }
     faults
 }
@@ -72,6 +83,7 @@ fn mains(drafts: &[Draft]) -> Vec<Diagnostic> {
     };
     let line = first_place.spot.as_ref().map_or(1, |spot| spot.line);
     mains
+        .take(FAULTS_MAX)
         .map(|(name, place)| {
             let fault = Diagnostic::error(format!("`{first}` and `{name}` are both `main`"));
             let hint = format!(
@@ -95,7 +107,7 @@ fn circles(by_name: &BTreeMap<&Name, &Draft>) -> Vec<Diagnostic> {
         .collect();
     let mut faults = Vec::new();
     while faults.len() < CIRCLES_MAX {
-        trim(&mut graph);
+        settle(&mut graph);
         let Some(circle) = walk(&graph) else { break };
         faults.push(circle_fault(&circle, by_name));
         for name in circle {
@@ -113,55 +125,58 @@ fn edges<'a>(service: &Service, by_name: &BTreeMap<&'a Name, &'a Draft>) -> Vec<
         .collect()
 }
 
-/// Takes away whatever waits for nothing that is left, again and again.
-fn trim(graph: &mut Graph<'_>) {
+/// Takes away whatever waits for nothing that is left, again and again; returns it in the order in
+/// which it could start.
+fn settle<'a>(graph: &mut Graph<'a>) -> Vec<&'a Name> {
     let mut waiting: BTreeMap<&Name, usize> = BTreeMap::new();
-    let mut users: BTreeMap<&Name, Vec<&Name>> = BTreeMap::new();
-    let mut free: Vec<&Name> = Vec::new();
+    let mut users: BTreeMap<&Name, Vec<&'a Name>> = BTreeMap::new();
+    let mut settled: Vec<&'a Name> = Vec::new();
     for (name, after) in graph.iter() {
-        let left: BTreeSet<&Name> = after
-            .iter()
-            .copied()
-            .filter(|n| graph.contains_key(n))
-            .collect();
+        let after = after.iter().copied();
+        let left: BTreeSet<&Name> = after.filter(|name| graph.contains_key(name)).collect();
         waiting.insert(name, left.len());
         if left.is_empty() {
-            free.push(name);
+            settled.push(name);
         }
         for other in left {
             users.entry(other).or_default().push(name);
         }
     }
-    while let Some(name) = free.pop() {
+    let mut at = 0;
+    while let Some(name) = settled.get(at).copied() {
+        at += 1;
         graph.remove(name);
         for user in users.get(name).into_iter().flatten() {
             if let Some(count) = waiting.get_mut(user) {
                 *count -= 1;
                 if *count == 0 {
-                    free.push(user);
+                    settled.push(user);
                 }
             }
         }
     }
+    settled
 }
 
-/// A circle of a trimmed graph, its first name first: everything in it waits for something in it,
+/// A circle of a settled graph, its first name first: everything in it waits for something in it,
 /// so that a walk must come back to where it was.
 fn walk<'a>(graph: &Graph<'a>) -> Option<Vec<&'a Name>> {
-    let mut path = vec![*graph.keys().next()?];
-    loop {
-        let after = graph.get(path.last()?)?;
-        let next = *after.iter().find(|name| graph.contains_key(*name))?;
-        let Some(start) = path.iter().position(|name| *name == next) else {
-            path.push(next);
-            continue;
-        };
-        let mut circle = path.split_off(start);
-        let first = circle.iter().enumerate().min_by_key(|(_, name)| **name);
-        let first = first.map_or(0, |(at, _)| at);
-        circle.rotate_left(first);
-        return Some(circle);
-    }
+    let mut path: Vec<&Name> = Vec::new();
+    let mut seen: BTreeMap<&Name, usize> = BTreeMap::new();
+    let mut next = *graph.keys().next()?;
+    let start = loop {
+        if let Some(start) = seen.insert(next, path.len()) {
+            break start;
+        }
+        path.push(next);
+        let after = graph.get(next)?;
+        next = after.iter().find(|name| graph.contains_key(*name))?;
+    };
+    let mut circle = path.split_off(start);
+    let first = circle.iter().enumerate().min_by_key(|(_, name)| **name);
+    let first = first.map_or(0, |(at, _)| at);
+    circle.rotate_left(first);
+    Some(circle)
 }
 
 /// What to say of a circle, at the place where its first service waits for its second.
@@ -169,29 +184,28 @@ fn circle_fault(circle: &[&Name], by_name: &BTreeMap<&Name, &Draft>) -> Diagnost
     let places = circle.iter().enumerate().filter_map(|(at, name)| {
         let next = circle.get((at + 1) % circle.len())?;
         let places = &by_name.get(name)?.places;
-        let of = |list: &[(Name, Place)]| {
-            list.iter()
-                .find(|(name, _)| name == *next)
-                .map(|(_, place)| place.clone())
+        let of = |list: &[(Name, Range<usize>)]| {
+            let found = list.iter().find(|(name, _)| name == *next);
+            found.map(|(_, span)| span.clone())
         };
         Some(
             of(&places.needs)
                 .map_or_else(|| (false, of(&places.after)), |place| (true, Some(place))),
         )
     });
-    let places: Vec<(bool, Option<Place>)> = places.collect();
+    let places: Vec<(bool, Option<Range<usize>>)> = places.collect();
     let only_needs = places.iter().all(|(needs, _)| *needs);
-    let ticked: Vec<String> = circle.iter().map(|name| format!("`{name}`")).collect();
+    let told = circle.iter().take(NAMES_MAX);
+    let ticked: Vec<String> = told.map(|name| format!("`{name}`")).collect();
     let (last, others) = match ticked.split_last() {
         Some((last, others)) => (last.as_str(), others.join(", ")),
         None => ("", String::new()),
     };
     let verb = if only_needs { "need" } else { "wait for" };
-    let arrows: Vec<&str> = circle
-        .iter()
-        .chain(circle.first())
-        .map(|name| name.as_str())
-        .collect();
+    let dots = (circle.len() > NAMES_MAX).then_some("…");
+    let names = circle.iter().take(NAMES_MAX).map(|name| name.as_str());
+    let back = circle.first().map(|name| name.as_str());
+    let arrows: Vec<&str> = names.chain(dots).chain(back).collect();
     let fault = Diagnostic::error(format!("{others} and {last} {verb} each other"))
         .label(format!("closes the circle {}", arrows.join(" → ")))
         .hint(if only_needs {
@@ -199,84 +213,108 @@ fn circle_fault(circle: &[&Name], by_name: &BTreeMap<&Name, &Draft>) -> Diagnost
         } else {
             "none of them could be the first to start; take one of these out"
         });
-    at(
-        fault,
-        places.into_iter().next().and_then(|(_, place)| place),
-    )
+    let span = places.into_iter().next().and_then(|(_, span)| span);
+    let draft = circle.first().and_then(|name| by_name.get(name));
+    let place = draft
+        .zip(span)
+        .map(|(draft, span)| draft.places.place(&span));
+    at(fault, place)
 }
 
 /// A warning if the services' own timeouts, one after the other as the stop goes, add up to more
 /// than the time for the whole stop. Chains of timeouts that nobody set are not worth a word.
 pub fn stop_budget(loaded: &Loaded, budget: Duration) -> Option<Diagnostic> {
-    let by_name: BTreeMap<&Name, &Service> = loaded.services.iter().map(|s| (&s.name, s)).collect();
-    let mut longest: BTreeMap<&Name, Chain<'_>> = BTreeMap::new();
-    let mut left: Vec<&Service> = loaded.services.iter().filter(|s| s.enabled).collect();
-    // Each round settles all whose own list is settled; the definitions have no circle.
-    loop {
-        let before = left.len();
-        left.retain(|service| {
-            let wanted = service.needs.iter().chain(&service.after);
-            let known: Vec<&Name> = wanted
-                .filter(|name| by_name.get(*name).is_some_and(|other| other.enabled))
-                .collect();
-            if known.iter().any(|name| !longest.contains_key(*name)) {
-                return true;
-            }
-            let below = known
-                .iter()
-                .filter_map(|name| longest.get(*name))
-                .max_by_key(|c| c.time);
-            let chain = Chain::on_top(below, service, loaded);
-            longest.insert(&service.name, chain);
-            false
-        });
-        if left.is_empty() || left.len() == before {
-            break;
-        }
+    let enabled = loaded.services.iter().filter(|service| service.enabled);
+    let by_name: BTreeMap<&Name, &Service> = enabled.map(|s| (&s.name, s)).collect();
+    let wanted = |service: &'_ Service| {
+        let names = service.needs.iter().chain(&service.after);
+        let known = names.filter_map(|name| by_name.get_key_value(name));
+        known.map(|(name, _)| *name).collect::<Vec<_>>()
+    };
+    let mut graph: Graph<'_> = by_name.iter().map(|(name, s)| (*name, wanted(s))).collect();
+    let mut chains: BTreeMap<&Name, Chain<'_>> = BTreeMap::new();
+    for name in settle(&mut graph) {
+        let service = by_name.get(name)?;
+        let below = wanted(service)
+            .into_iter()
+            .filter_map(|n| chains.get_key_value(n));
+        let below = below.max_by_key(|(_, chain)| chain.time);
+        let set = loaded.stop_timeouts.get(name);
+        chains.insert(
+            name,
+            Chain {
+                time: stop_time(service) + below.map_or(Duration::ZERO, |(_, chain)| chain.time),
+                below: below.map(|(name, _)| *name),
+                place: set.or_else(|| below.and_then(|(_, chain)| chain.place)),
+            },
+        );
     }
-    let slow = longest.into_values().filter(|chain| chain.time > budget);
-    let chain = slow
-        .filter(|chain| chain.place.is_some())
-        .max_by_key(|chain| chain.time)?;
-    let names: Vec<&str> = chain.names.iter().rev().map(|name| name.as_str()).collect();
+    let slow = chains
+        .iter()
+        .filter(|(_, c)| c.time > budget && c.place.is_some());
+    let (first, chain) = slow.max_by_key(|(_, chain)| chain.time)?;
+    let below = |name: &&Name| chains.get(*name).and_then(|chain| chain.below);
+    let names = std::iter::successors(Some(*first), below).take(NAMES_MAX);
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
     let fault = Diagnostic::warning(format!(
         "stopping {} may take {}, and the container has {}",
         names.join(", then "),
         show_span(chain.time),
         show_span(budget)
-    ));
-    Some(at(
-        fault.hint(
-            "shorten `stop.timeout`, or raise PIDONE_STOP_TIMEOUT and the engine's own \
-             (`docker stop -t`)",
-        ),
-        chain.place,
     ))
+    .hint("shorten `stop.timeout`, or raise PIDONE_STOP_TIMEOUT and the engine's own (`docker stop -t`)");
+    Some(at(fault, chain.place.cloned()))
 }
 
-/// Services that are stopped one after the other; the last to be stopped first.
-#[derive(Clone)]
+/// So many names of a chain are told.
+const NAMES_MAX: usize = 10;
+
+/// How long a service may take to stop; what is not running by then, or ends by itself, takes none.
+fn stop_time(service: &Service) -> Duration {
+    match (service.kind, service.stop.by) {
+        (Kind::Longrun, StopBy::Signal(_)) => service.stop.timeout.unwrap_or_default(),
+        (Kind::Oneshot, _) | (_, StopBy::EndOfInput) => Duration::ZERO,
+    }
+}
+
+/// A service and those that are stopped after it.
 struct Chain<'a> {
-    names: Vec<&'a Name>,
     time: Duration,
-    /// Where the longest timeout of them is set.
-    place: Option<Place>,
+    /// The next to be stopped.
+    below: Option<&'a Name>,
+    /// Where a timeout of the chain is set.
+    place: Option<&'a Place>,
 }
 
-impl<'a> Chain<'a> {
-    fn on_top(below: Option<&Self>, service: &'a Service, loaded: &Loaded) -> Self {
-        let mut chain = below.cloned().unwrap_or(Self {
-            names: Vec::new(),
-            time: Duration::ZERO,
-            place: None,
-        });
-        chain.names.push(&service.name);
-        chain.time += service.stop.timeout.unwrap_or_default();
-        let own = loaded
-            .stop_timeouts
-            .iter()
-            .find(|(name, _)| *name == service.name);
-        chain.place = own.map(|(_, place)| place.clone()).or(chain.place);
-        chain
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::draft::Places;
+
+    /// `count` services, each needing the next; the last needs the first if `round`.
+    fn ring(count: usize, round: bool) -> Vec<Draft> {
+        let name = |at: usize| format!("s{:05}", at % count).parse::<Name>().unwrap();
+        let draft = |at: usize| {
+            let mut service = Service::new(name(at), vec!["true".into()]);
+            let mut places = Places::default();
+            if round || at + 1 < count {
+                service.needs.push(name(at + 1));
+                places.needs.push((name(at + 1), 0..0));
+            }
+            Draft { service, places }
+        };
+        (0..count).map(draft).collect()
+    }
+
+    #[test]
+    fn ten_thousand_in_a_row_are_no_circle_and_in_a_ring_are_one() {
+        assert_eq!(check(&ring(10_000, false)), []);
+        let faults = check(&ring(10_000, true));
+        assert_eq!(faults.len(), 1);
+        assert!(
+            faults[0].message.len() < 1_000,
+            "{}",
+            faults[0].message.len()
+        );
     }
 }

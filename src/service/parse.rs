@@ -1,48 +1,22 @@
 //! One service directory → services (itself, and its logger), with every fault at its place.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::diag::{Diagnostic, Place, Severity, Spot};
+use crate::diag::{Diagnostic, Severity, Spot};
 use crate::service::context::{self, template};
 use crate::service::definition::{Kind, Output, Program, Service, StopBy, When};
+use crate::service::draft::{Draft, Places};
 use crate::service::environment::{self, Environment};
+use crate::service::faults::Faults;
 use crate::service::fields;
 use crate::service::source::{Directory, File, Script};
-use crate::service::table::{Faults, Table};
-use crate::service::{policy, scripts};
+use crate::service::table::Table;
+use crate::service::{form, policy, scripts};
 use crate::values::Name;
-
-/// Where a definition says what concerns other services, for faults that only the set shows.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Places {
-    /// Each name in `needs`.
-    pub(super) needs: Vec<(Name, Place)>,
-    /// Each name in `after`.
-    pub(super) after: Vec<(Name, Place)>,
-    /// `main`.
-    pub(super) main: Option<Place>,
-    /// `stop.timeout`, if the file sets it.
-    pub(super) stop_timeout: Option<Place>,
-}
-
-/// What a directory defines.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Draft {
-    pub(super) service: Service,
-    pub(super) places: Places,
-}
-
-impl Draft {
-    /// A service that says nothing about others.
-    fn plain(service: Service) -> Self {
-        Self {
-            service,
-            places: Places::default(),
-        }
-    }
-}
 
 /// What is known from outside the files.
 pub(super) struct World<'a> {
@@ -121,10 +95,13 @@ fn logger(found: &Directory, producer: &mut Draft, faults: &mut Vec<Diagnostic>)
     service.stop.by = StopBy::EndOfInput;
     // A logger that waits for a producer that never starts would keep the container alive.
     service.enabled &= producer.service.enabled;
-    if let Output::Container(Some(_)) = producer.service.output {
+    if let Some(place) = producer.places.format.take() {
         let fault = Diagnostic::warning("`log.format` has no effect on what goes to `log/run`")
             .hint("take one of them away");
-        faults.push(fault.in_file(&producer.service.file));
+        faults.push(Diagnostic {
+            place: Some(place),
+            ..fault
+        });
     }
     producer.service.after.push(service.name.clone());
     producer.service.output = Output::Logger(service.name.clone());
@@ -158,28 +135,32 @@ fn parsed(
     world: &World<'_>,
     faults: &mut Vec<Diagnostic>,
 ) -> Draft {
-    let (document, errors) = DeTable::parse_recoverable(text);
-    let mut form = Faults::new(path, text);
-    for error in &errors {
-        let span = error.span().unwrap_or(text.len()..text.len());
-        form.at(span, Diagnostic::error(error.message()));
-    }
-    let form = form.sorted();
+    let (document, form) = form::read(text, path);
     let mut said = Faults::new(path, text);
-    let draft = definition(document.get_ref(), base, world, &mut said);
-    let said = said.sorted();
-    // What stands before the first fault of form was read as it was meant; the rest was guessed.
-    let line = |fault: &Diagnostic| {
-        let spot = fault.place.as_ref().and_then(|place| place.spot.as_ref());
-        spot.map(|spot| spot.line)
-    };
+    let mut draft = definition(document.get_ref(), base, world, &mut said);
+    // What stands before the first fault of form was read as it was meant; what follows was guessed.
+    let line = |fault: &Diagnostic| Some(fault.place.as_ref()?.spot.as_ref()?.line);
     let first = form.first().and_then(line);
-    let sure = |fault: &Diagnostic| match (first, line(fault)) {
+    let sure = |line: Option<usize>| match (first, line) {
         (None, _) => true,
         (Some(first), Some(line)) => line < first,
         (Some(_), None) => false,
     };
-    faults.extend(said.into_iter().filter(sure));
+    let places = &mut draft.places;
+    if first.is_some() {
+        let line_of = |at: usize| {
+            text.get(..at)
+                .map(|before| before.matches('\n').count() + 1)
+        };
+        places.needs.retain(|(_, span)| sure(line_of(span.start)));
+        places.after.retain(|(_, span)| sure(line_of(span.start)));
+    }
+    if !(places.needs.is_empty() && places.after.is_empty()) {
+        path.clone_into(&mut places.path);
+        text.clone_into(&mut places.source);
+    }
+    let said = said.sorted().into_iter();
+    faults.extend(said.filter(|fault| sure(line(fault))));
     faults.extend(form);
     draft
 }
@@ -226,9 +207,13 @@ fn definition(
             .get("main")
             .filter(|_| main)
             .map(|item| faults.place(item.span)),
+        format: format
+            .as_ref()
+            .map(|(_, item)| faults.place(item.span.clone())),
         stop_timeout: stop_timeout.map(|item| faults.place(item.span)),
         needs,
         after,
+        ..Places::default()
     };
     let service = Service {
         kind,
@@ -282,22 +267,22 @@ fn names(
     top: &Table<'_>,
     own: &Name,
     faults: &mut Faults<'_>,
-) -> Vec<(Name, Place)> {
+) -> Vec<(Name, Range<usize>)> {
     let Some(items) = top
         .get(field)
         .and_then(|item| item.array("a service's name", faults))
     else {
         return Vec::new();
     };
-    let mut found: Vec<(Name, Place)> = Vec::new();
+    let mut found: Vec<(Name, Range<usize>)> = Vec::new();
+    let mut seen = BTreeSet::new();
     for item in items {
         let Some(text) = item.text(faults) else {
             continue;
         };
         match text.parse::<Name>() {
             Err(why) => {
-                let fault = format!("`{text}` is not a service's name: {why}");
-                item.bad::<()>(faults, Diagnostic::error(fault));
+                item.bad::<()>(faults, Diagnostic::error(why));
             }
             Ok(name) if name == *own => {
                 let verb = if field == "needs" {
@@ -308,11 +293,11 @@ fn names(
                 let fault = format!("`{name}` {verb} itself");
                 item.bad::<()>(faults, Diagnostic::error(fault).hint("take it out"));
             }
-            Ok(name) if found.iter().any(|(known, _)| *known == name) => {
+            Ok(name) if !seen.insert(name.clone()) => {
                 let fault = format!("`{field}` names `{name}` twice");
                 item.bad::<()>(faults, Diagnostic::warning(fault).hint("once is enough"));
             }
-            Ok(name) => found.push((name, faults.place(item.span))),
+            Ok(name) => found.push((name, item.span)),
         }
     }
     found
@@ -326,6 +311,10 @@ fn enabled(top: &Table<'_>, base: bool, container: &Environment, faults: &mut Fa
     if let DeValue::Boolean(flag) = item.value {
         return *flag;
     }
+    let DeValue::String(_) = item.value else {
+        item.wrong::<()>(faults);
+        return true;
+    };
     let Some(text) = template(&item, faults) else {
         return true;
     };

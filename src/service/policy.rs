@@ -11,8 +11,9 @@ use crate::service::context::template;
 use crate::service::definition::{
     Format, OnLimit, Probe, Ready, Reload, Restart, RestartLimit, Stop, StopBy, When,
 };
+use crate::service::faults::Faults;
 use crate::service::fields;
-use crate::service::table::{Faults, Item, Table};
+use crate::service::table::{Item, Table};
 
 /// From one attempt to the next, unless the file says otherwise: short enough that a start is not
 /// noticeably later, long enough to cost nothing.
@@ -199,19 +200,17 @@ fn permille(item: &Item<'_>, faults: &mut Faults<'_>) -> Option<u32> {
         DeValue::Integer(number) => number.as_str(),
         _ => return item.wrong(faults),
     };
-    let part = text
-        .parse::<f64>()
-        .ok()
-        .filter(|part| (0.0..=1.0).contains(part));
-    match part {
-        // The range holds it between 0 and 1000.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        Some(part) => Some((part * 1000.0).round() as u32),
-        None => {
-            let fault = format!("{} must be from 0 to 1", item.subject);
-            item.bad(faults, Diagnostic::error(fault))
-        }
+    let part = text.parse::<f64>().ok();
+    if let Some(part) = part.filter(|part| (0.0..=1.0).contains(part)) {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is between 0 and 1000"
+        )]
+        return Some((part * 1000.0).round() as u32);
     }
+    let fault = format!("{} must be from 0 to 1", item.subject);
+    item.bad(faults, Diagnostic::error(fault))
 }
 
 /// `[stop]`, over what s6's files beside it said; and where its timeout stands, if it is set.

@@ -1,10 +1,13 @@
 //! All service directories → all services, or all that is wrong with them.
 
+use std::collections::BTreeMap;
+
 use crate::diag::{Diagnostic, Place, Severity};
 use crate::service::definition::Service;
+use crate::service::draft::Draft;
 use crate::service::environment::Environment;
 use crate::service::order;
-use crate::service::parse::{self, Draft, World};
+use crate::service::parse::{self, World};
 use crate::service::source::Directory;
 use crate::values::Name;
 
@@ -16,7 +19,7 @@ pub struct Loaded {
     /// Faults of files in the order of names and lines, then those of the set.
     pub diagnostics: Vec<Diagnostic>,
     /// Where a `stop.timeout` is set.
-    pub(super) stop_timeouts: Vec<(Name, Place)>,
+    pub(super) stop_timeouts: BTreeMap<Name, Place>,
 }
 
 impl Loaded {

@@ -6,15 +6,17 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use toml::de::{DeTable, DeValue};
+use toml::de::DeValue;
 use tracing::level_filters::LevelFilter;
 
 use crate::diag::{Diagnostic, nearest};
 use crate::service::definition::Format;
 use crate::service::environment::Environment;
+use crate::service::faults::Faults;
 use crate::service::fields::Field;
+use crate::service::form;
 use crate::service::policy::FORMATS;
-use crate::service::table::{Faults, Table, span_fault};
+use crate::service::table::{Table, span_hint};
 use crate::values::{parse_size, parse_span};
 
 /// Where services are looked for unless a setting says otherwise.
@@ -146,9 +148,8 @@ pub fn read(environment: &Environment, file: Option<(&Path, &str)>) -> (Settings
         let Some(value) = environment.get(&name) else {
             continue;
         };
-        if let Err(fault) = settings.set(setting, value) {
-            let message = format!("{name}: {}", fault.message);
-            found.push(Diagnostic { message, ..fault });
+        if let Err(fault) = settings.set(setting, &name, value) {
+            found.push(fault);
         }
     }
     found.extend(slips(environment));
@@ -165,7 +166,7 @@ fn slips(environment: &Environment) -> Vec<Diagnostic> {
             let near = nearest(name, known.iter().map(String::as_str))?;
             let close = near.len().abs_diff(name.len()) <= 2;
             close.then(|| {
-                Diagnostic::warning(format!("unknown setting {name}"))
+                Diagnostic::warning(format!("unknown setting `{name}`"))
                     .hint(format!("did you mean `{near}`?"))
             })
         })
@@ -174,15 +175,11 @@ fn slips(environment: &Environment) -> Vec<Diagnostic> {
 
 impl Settings {
     fn read_file(&mut self, path: &Path, text: &str) -> Vec<Diagnostic> {
-        let mut faults = Faults::new(path, text);
-        let (document, errors) = DeTable::parse_recoverable(text);
-        if !errors.is_empty() {
-            for error in errors {
-                let span = error.span().unwrap_or(text.len()..text.len());
-                faults.at(span, Diagnostic::error(error.message()));
-            }
-            return faults.sorted();
+        let (document, form) = form::read(text, path);
+        if !form.is_empty() {
+            return form;
         }
+        let mut faults = Faults::new(path, text);
         let table = Table::open(SETTINGS, "", document.get_ref(), &mut faults);
         for setting in SETTINGS {
             let Some(item) = table.get(setting.name) else {
@@ -190,34 +187,31 @@ impl Settings {
             };
             let value = match item.value {
                 // Only the list of directories is one; it reads better as an array.
-                DeValue::Array(_) if setting.name == "services" => item
-                    .array("a directory", &mut faults)
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|item| item.text(&mut faults))
-                    .collect::<Vec<&str>>()
-                    .join(":"),
-                _ => match item.text(&mut faults) {
-                    Some(text) => text.to_owned(),
-                    None => continue,
-                },
+                DeValue::Array(_) if setting.name == "services" => {
+                    let items = item.array("a directory", &mut faults).unwrap_or_default();
+                    let dirs = items.iter().map(|item| item.text(&mut faults));
+                    dirs.collect::<Option<Vec<&str>>>()
+                        .map(|dirs| dirs.join(":"))
+                }
+                _ => item.text(&mut faults).map(str::to_owned),
             };
-            if let Err(fault) = self.set(setting, OsStr::new(&value)) {
+            let Some(value) = value else { continue };
+            if let Err(fault) = self.set(setting, setting.name, OsStr::new(&value)) {
                 faults.at(item.span, fault);
             }
         }
         faults.sorted()
     }
 
-    /// Sets one setting from its text.
-    fn set(&mut self, setting: &Field, value: &OsStr) -> Result<(), Diagnostic> {
+    /// Sets one setting from its text; `called` is what the user wrote.
+    fn set(&mut self, setting: &Field, called: &str, value: &OsStr) -> Result<(), Diagnostic> {
         let text = value.to_string_lossy();
-        let other = || Diagnostic::error(format!("must be {}, not `{text}`", setting.takes));
+        let wrong = |not: &str| {
+            Diagnostic::error(format!("`{called}` must be {}, not {not}", setting.takes))
+        };
+        let other = || wrong(&format!("`{text}`"));
         if text.is_empty() {
-            return Err(Diagnostic::error(format!(
-                "is empty; it must be {}",
-                setting.takes
-            )));
+            return Err(wrong("empty"));
         }
         match setting.name {
             "services" => {
@@ -239,14 +233,13 @@ impl Settings {
                 self.log_format = *format;
             }
             "log-memory" => {
-                self.log_memory = parse_size(&text).map_err(|why| {
-                    Diagnostic::error(why).hint("sizes are written `64KiB`, `10MiB`, `1GiB`")
-                })?;
+                self.log_memory = parse_size(&text)
+                    .map_err(|_| other().hint("sizes are written `64KiB`, `10MiB`, `1GiB`"))?;
             }
             "stop-timeout" => {
-                self.stop_timeout = parse_span(&text).map_err(|why| span_fault(&text, why))?;
+                self.stop_timeout = parse_span(&text).map_err(|_| span_hint(other(), &text))?;
             }
-            _ => self.cmd_wait = parse_span(&text).map_err(|why| span_fault(&text, why))?,
+            _ => self.cmd_wait = parse_span(&text).map_err(|_| span_hint(other(), &text))?,
         }
         Ok(())
     }
@@ -261,14 +254,6 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.into(), value.into()))
             .collect()
-    }
-
-    fn shown(faults: &[Diagnostic]) -> String {
-        faults
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join("\n")
     }
 
     #[test]
@@ -300,30 +285,30 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_told() {
-        let environment = environment(&[
-            ("PIDONE_LOG", "loud"),
-            ("PIDONE_LOG_FORMAT", "jsn"),
-            ("PIDONE_LOG_MEMORY", "much"),
-            ("PIDONE_STOP_TIMEOUT", "28"),
-            ("PIDONE_CMD_WAIT", ""),
-            ("PIDONE_SERVCES", "/x"),
-            ("PIDONE_CONTROL_FD", "5"),
-        ]);
-        let file = "service = []\nlog = 3\ncmd-wait = \"x\"\nservices = [1]\n";
-        let (_, faults) = read(&environment, Some((Path::new("pidone.toml"), file)));
+    fn every_fault_of_the_file_is_told() {
+        let file =
+            "service = []\nlog = 3\ncmd-wait = \"x\"\nservices = [1, \"/a\"]\nsocket = \"\"\n";
+        let path = Path::new("pidone.toml");
+        let (_, faults) = read(&Environment::default(), Some((path, file)));
+        let shown: Vec<String> = faults.iter().map(ToString::to_string).collect();
         assert_eq!(
-            shown(&faults),
-            "error: unknown key `service`\n --> pidone.toml:1:1\n  |\n\
-             1 | service = []\n  | ^^^^^^^\n\
+            shown.join("\n"),
+            "error: unknown key `service`\n --> pidone.toml:1:1\n  |\n1 | service = []\n  | ^^^^^^^\n\
              hint: did you mean `services`?\n\n\
              error: `log` must be error, warn, info, debug, trace or off, not a whole number\n \
              --> pidone.toml:2:7\n  |\n2 | log = 3\n  |       ^\n\n\
-             error: `x` is not a duration\n --> pidone.toml:3:12\n  |\n3 | cmd-wait = \"x\"\n  \
-             |            ^^^\nhint: durations are written `250ms`, `10s`, `2m`, `1h`\n\n\
+             error: `cmd-wait` must be a duration, not `x`\n --> pidone.toml:3:12\n  |\n\
+             3 | cmd-wait = \"x\"\n  |            ^^^\n\
+             hint: durations are written `250ms`, `10s`, `2m`, `1h`\n\n\
              error: an item of `services` must be a directory, not a whole number\n \
-             --> pidone.toml:4:13\n  |\n4 | services = [1]\n  |             ^\n\n\
-             error: is empty; it must be directories, separated by colons\n"
+             --> pidone.toml:4:13\n  |\n4 | services = [1, \"/a\"]\n  |             ^\n\n\
+             error: `socket` must be a path, not empty\n --> pidone.toml:5:10\n  |\n\
+             5 | socket = \"\"\n  |          ^^\n"
         );
+        let (_, faults) = read(
+            &Environment::default(),
+            Some((path, "log = \nservices = [\n")),
+        );
+        assert_eq!(faults.len(), 2, "{faults:?}");
     }
 }

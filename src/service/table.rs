@@ -1,71 +1,15 @@
 //! Reading TOML values as what a field takes, with the fault at its place when they are not.
 
 use std::ops::{Range, RangeInclusive};
-use std::path::Path;
 use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::diag::{Diagnostic, Place, Spot};
+use crate::diag::Diagnostic;
+use crate::service::faults::Faults;
 use crate::service::fields::{self, Field};
 use crate::values::{Signal, parse_size, parse_span};
-
-/// The faults of one file.
-pub(super) struct Faults<'a> {
-    path: &'a Path,
-    source: &'a str,
-    found: Vec<Diagnostic>,
-}
-
-impl<'a> Faults<'a> {
-    pub(super) fn new(path: &'a Path, source: &'a str) -> Self {
-        Self {
-            path,
-            source,
-            found: Vec::new(),
-        }
-    }
-
-    /// Notes a fault at these bytes of the file.
-    pub(super) fn at(&mut self, span: Range<usize>, fault: Diagnostic) {
-        let spot = Spot::of(self.source, span);
-        self.found.push(fault.at(self.path, spot));
-    }
-
-    /// Notes a fault of the file as a whole.
-    pub(super) fn whole(&mut self, fault: Diagnostic) {
-        self.found.push(fault.in_file(self.path));
-    }
-
-    /// These bytes of the file as a place, for faults that are found later.
-    pub(super) fn place(&self, span: Range<usize>) -> Place {
-        Place {
-            path: self.path.to_owned(),
-            spot: Some(Spot::of(self.source, span)),
-        }
-    }
-
-    /// The part `at` of the string `text` whose value spans `span`; the whole of it, if escapes
-    /// make the two differ.
-    pub(super) fn within(&self, span: Range<usize>, text: &str, at: &Range<usize>) -> Range<usize> {
-        let start = span.start + 1;
-        match self.source.get(start..start + text.len()) {
-            Some(raw) if raw == text => start + at.start..start + at.end,
-            _ => span,
-        }
-    }
-
-    /// All of them, in the order of the file.
-    pub(super) fn sorted(mut self) -> Vec<Diagnostic> {
-        let key = |fault: &Diagnostic| {
-            let spot = fault.place.as_ref().and_then(|place| place.spot.as_ref());
-            spot.map(|spot| (spot.line, spot.column))
-        };
-        self.found.sort_by_key(key);
-        self.found
-    }
-}
 
 /// A table of a file: its fields, and which of them are known.
 #[derive(Clone, Copy)]
@@ -127,14 +71,14 @@ impl<'a> Table<'a> {
             .iter()
             .filter(|field| field.name == key)
             .map(|field| match field.section {
-                "" => "the top of the file, before any `[…]`".to_owned(),
-                section => format!("`[{section}]`"),
+                "" => "at the top of the file".to_owned(),
+                section => format!("in `[{section}]`"),
             })
             .collect();
         if elsewhere.is_empty() {
             fault
         } else {
-            fault.hint(format!("`{key}` belongs in {}", elsewhere.join(" or ")))
+            fault.hint(format!("`{key}` belongs {}", elsewhere.join(" or ")))
         }
     }
 
@@ -186,8 +130,7 @@ fn kind(value: &DeValue<'_>) -> &'static str {
 
 impl<'a> Item<'a> {
     /// An item of an array or table within this one.
-    pub(super) fn inner(
-        &self,
+    pub(super) fn new(
         subject: String,
         takes: &'static str,
         value: &'a Spanned<DeValue<'a>>,
@@ -232,6 +175,26 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// A number or boolean, as it would stand between quotes.
+    pub(super) fn plain(&self) -> Option<String> {
+        match self.value {
+            DeValue::Integer(number) => Some(number.as_str().to_owned()),
+            DeValue::Float(number) => Some(number.as_str().to_owned()),
+            DeValue::Boolean(flag) => Some(flag.to_string()),
+            DeValue::String(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                None
+            }
+        }
+    }
+
+    /// A string, with the hint that a number or boolean lacks its quotes.
+    pub(super) fn quoted(&self, faults: &mut Faults<'_>) -> Option<&'a str> {
+        match self.plain() {
+            Some(plain) => self.wrong_but(faults, Some(format!("write it in quotes: \"{plain}\""))),
+            None => self.text(faults),
+        }
+    }
+
     /// `true` or `false`.
     pub(super) fn flag(&self, faults: &mut Faults<'_>) -> Option<bool> {
         match self.value {
@@ -257,7 +220,10 @@ impl<'a> Item<'a> {
         let inside = parsed.filter(|number| range.contains(number));
         inside.or_else(|| {
             let (subject, from, to) = (&self.subject, range.start(), range.end());
-            let fault = Diagnostic::error(format!("{subject} must be from {from} to {to}"));
+            let fault = Diagnostic::error(match *to {
+                i64::MAX => format!("{subject} must be {from} or more"),
+                _ => format!("{subject} must be from {from} to {to}"),
+            });
             self.bad(faults, fault)
         })
     }
@@ -265,16 +231,17 @@ impl<'a> Item<'a> {
     /// A duration.
     pub(super) fn span(&self, faults: &mut Faults<'_>) -> Option<Duration> {
         let text = match self.value {
-            DeValue::Integer(number) => {
-                let hint = format!(
-                    "write it with its unit: \"{0}s\" or \"{0}ms\"",
-                    number.as_str()
-                );
-                return self.wrong_but(faults, Some(hint));
+            DeValue::Integer(_) | DeValue::Float(_) => {
+                let unit =
+                    |number| format!("write it with its unit: \"{number}s\", or \"{number}ms\"");
+                return self.wrong_but(faults, self.plain().map(unit));
             }
             _ => self.text(faults)?,
         };
-        parse_span(text).map_or_else(|why| self.bad(faults, span_fault(text, why)), Some)
+        parse_span(text).map_or_else(
+            |why| self.bad(faults, span_hint(Diagnostic::error(why), text)),
+            Some,
+        )
     }
 
     /// A duration that is not zero.
@@ -329,7 +296,7 @@ impl<'a> Item<'a> {
             return self.wrong_but(faults, hint);
         };
         let subject = format!("an item of {}", self.subject);
-        let inner = |item| self.inner(subject.clone(), takes, item);
+        let inner = |item| Self::new(subject.clone(), takes, item);
         Some(items.iter().map(inner).collect())
     }
 
@@ -381,11 +348,11 @@ impl<'a> Item<'a> {
     }
 }
 
-/// What to say of a text that is no duration.
-pub(super) fn span_fault(text: &str, why: String) -> Diagnostic {
+/// A fault about a text that is no duration, with the next step.
+pub(super) fn span_hint(fault: Diagnostic, text: &str) -> Diagnostic {
     let bare = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    Diagnostic::error(why).hint(if bare {
-        format!("write it with its unit: `{text}s` or `{text}ms`")
+    fault.hint(if bare {
+        format!("write it with its unit: `{text}s`, or `{text}ms`")
     } else {
         "durations are written `250ms`, `10s`, `2m`, `1h`".into()
     })

@@ -1,12 +1,16 @@
 //! What clients ask, answered in the same turn.
 
 use crate::control::protocol::{
-    Accepted, Before, EventKind, ExitStatus, Line, Refusal, RefusalKind, Reply, Request,
+    Accepted, Before, EventKind, ExitStatus, Line, Refusal, RefusalKind, Reply, Request, Stream,
 };
 use crate::control::rights::Peer;
 use crate::control::session::ClientId;
+use crate::control::stamp::rfc3339;
+use crate::logs::format::OWN_NAME;
+use crate::logs::ring;
 use crate::machine::shutdown::Reason;
 use crate::machine::slot::{Input, Ix};
+use crate::os::clock;
 use crate::supervisor::Supervisor;
 use crate::supervisor::perform::to_process;
 use crate::supervisor::report::{millis, wire_state};
@@ -127,7 +131,9 @@ impl Supervisor {
             return Err(Refusal::new(RefusalKind::No, "the container is stopping"));
         }
         let accepted = self.accepted(&services);
-        services.into_iter().for_each(|ix| self.take(input(ix)));
+        for ix in services {
+            self.take(input(ix));
+        }
         Ok(vec![accepted])
     }
 
@@ -172,21 +178,88 @@ impl Supervisor {
         Ok(vec![accepted])
     }
 
-    /// What these services (all of them, and pidone, if none is named) have written.
+    /// What these services (all of them, and pidone, if none is named) have written, oldest first.
     fn past_lines(&self, names: &[String], last: Option<u32>) -> Result<Vec<Reply>, Refusal> {
-        let _ = (names, last);
-        Ok(Vec::new())
+        let last = last.map(|last| last as usize);
+        let mut lines: Vec<Line> = if names.is_empty() {
+            let own = self.remembered(None, last);
+            (0..self.fleet.slots().len())
+                .flat_map(|ix| self.lines(ix, last))
+                .chain(own)
+                .collect()
+        } else {
+            self.numbers(names)?
+                .into_iter()
+                .flat_map(|ix| self.lines(ix, last))
+                .collect()
+        };
+        // The sort is stable: within a service, lines of one millisecond keep their order.
+        lines.sort_by(|a, b| a.ts.cmp(&b.ts));
+        Ok(lines.into_iter().map(Reply::Line).collect())
     }
 
     /// The last lines of one service, oldest first.
     pub(super) fn lines(&self, ix: Ix, last: Option<usize>) -> Vec<Line> {
-        let _ = (ix, last);
-        Vec::new()
+        self.remembered(Some(ix), last)
+    }
+
+    fn remembered(&self, of: Option<Ix>, last: Option<usize>) -> Vec<Line> {
+        let count = last.map_or(u64::MAX, |last| last as u64);
+        let name = of.map_or(OWN_NAME, |ix| self.name(ix));
+        self.router
+            .last_lines(of, count)
+            .map(|line| wire_line(name, &line))
+            .collect()
     }
 
     fn follow_lines(&mut self, client: ClientId, names: Vec<String>) {
+        // What is remembered now has just been sent; whoever follows gets what comes after it.
+        if self.followed.is_empty() {
+            let all = (0..self.fleet.slots().len()).map(Some).chain([None]);
+            self.followed = all.map(|of| (of, self.router.numbers(of).1)).collect();
+        }
         if let Some(server) = &mut self.server {
             server.follow_lines(client, names);
         }
+    }
+
+    /// What was written and told in this turn goes out: to the container's output, and to whoever
+    /// follows the logs.
+    pub(super) fn tell_all(&mut self) {
+        self.router.tell_story(clock::wall());
+        let Some(server) = self.server.as_ref().filter(|_| !self.followed.is_empty()) else {
+            return;
+        };
+        if !server.has_line_followers() {
+            self.followed.clear();
+            return;
+        }
+        for (of, from) in &mut self.followed {
+            let (_, next) = self.router.numbers(*of);
+            let name = of
+                .and_then(|ix| self.fleet.slot(ix))
+                .map(|slot| slot.service.name.as_str());
+            let name = name.unwrap_or(OWN_NAME);
+            if next > *from && server.wants_lines(name) {
+                for line in self.router.lines(*of, *from) {
+                    server.publish_line(&wire_line(name, &line));
+                }
+            }
+            *from = next;
+        }
+    }
+}
+
+/// A remembered line in the wire's words.
+fn wire_line(service: &str, line: &ring::Line<'_>) -> Line {
+    Line {
+        ts: rfc3339(line.wall),
+        service: service.to_owned(),
+        stream: match line.stream {
+            ring::Stream::Stdout => Stream::Stdout,
+            ring::Stream::Stderr => Stream::Stderr,
+            ring::Stream::Pidone => Stream::Pidone,
+        },
+        text: String::from_utf8_lossy(&line.text).into_owned(),
     }
 }

@@ -5,8 +5,9 @@ use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
+use crate::os::plan::{Plan, Session};
 use crate::os::probes::Target;
-use crate::os::spawner::{Plan, Session, Spawned, Spawner};
+use crate::os::spawner::{Spawned, Spawner};
 use crate::os::users::{self, User};
 use crate::service::address;
 use crate::service::definition::{Output, Probe, Program, Service};

@@ -4,9 +4,9 @@
 use crate::machine::fleet::Fleet;
 use crate::machine::shutdown::{Reason, Shutdown};
 use crate::machine::slot::{Change, Ix, Slot};
-use crate::machine::unit::{Failure, Next, State};
+use crate::machine::unit::{Cause, Failure, Next, State};
 use crate::service::definition::StopBy;
-use crate::supervisor::why;
+use crate::supervisor::why::{self, Faults};
 use crate::values::{Exit, Moment, show_span};
 
 /// A line of the story.
@@ -53,18 +53,18 @@ impl Narrator {
         self.boot.is_some()
     }
 
-    /// A service has changed. `fault` is what its last start or probe complained of.
+    /// A service has changed. `faults` is what its last start and probe complained of.
     pub(super) fn changed(
         &mut self,
         change: &Change,
         fleet: &Fleet,
-        fault: Option<&str>,
+        faults: Faults<'_>,
     ) -> Vec<Line> {
         let Some(slot) = fleet.slot(change.ix) else {
             return Vec::new();
         };
         let mut lines = Vec::new();
-        let line = self.line(change, slot, fleet, fault);
+        let line = self.line(change, slot, fleet, faults);
         let boots = self.boot.is_some() && fleet.ending().is_none();
         match (line, &mut self.boot) {
             (Some(line), Some(boot)) if boots && is_arrival(change) => {
@@ -93,52 +93,51 @@ impl Narrator {
         change: &Change,
         slot: &Slot,
         fleet: &Fleet,
-        fault: Option<&str>,
+        faults: Faults<'_>,
     ) -> Option<Line> {
         let took = show_span(change.at.since(change.since));
         let booting = self.boot.is_some();
         let since_boot = show_span(change.at.since(self.since));
-        match change.to {
+        let line = match change.to {
             State::Ready { .. } if booting => about(slot, format!("ready in {since_boot}")),
             State::Ready { pid, .. } => about(slot, format!("ready in {took}, pid {pid}")),
             State::Finished if booting => about(slot, format!("finished in {since_boot}")),
             State::Finished => about(slot, format!("finished in {took}")),
             State::Down => match change.from {
-                State::Stopping { .. } | State::Finishing { .. } => Some(stopped(slot, &took)),
-                _never_ran => None,
+                State::Stopping { .. } | State::Finishing { .. } => stopped(slot, &took),
+                _never_ran => return None,
             },
             State::Stopping {
-                next: Next::Policy(_),
+                next: Next::Policy(Cause::NotReady),
                 ..
             } => warn(
                 slot,
-                format!("{}: stopping it", why::not_ready(slot, fault)),
+                format!("{}: stopping it", why::not_ready(slot, faults)),
             ),
-            State::Failed(failure) => Some(failed(change.ix, slot, failure, fleet, fault)),
+            State::Failed(failure) => failed(change.ix, slot, failure, fleet, faults),
             State::Backoff { until } => {
                 let wait = show_span(until.since(change.at));
                 warn(
                     slot,
                     format!(
                         "{}, restart {} in {wait}",
-                        death(slot, fault),
+                        death(slot, faults),
                         slot.restarts
                     ),
                 )
             }
             State::Waiting | State::Spawning | State::Starting(_) => match change.from {
-                State::Starting(_) | State::Ready { .. } | State::Finishing { .. }
-                    if slot.exit.is_some() =>
-                {
-                    warn(
-                        slot,
-                        format!("{}, restart {} now", death(slot, fault), slot.restarts),
-                    )
-                }
-                _first_start => None,
+                State::Starting(_) | State::Ready { .. } | State::Finishing { .. } => warn(
+                    slot,
+                    format!("{}, restart {} now", death(slot, faults), slot.restarts),
+                ),
+                _first_start => return None,
             },
-            State::Stopping { .. } | State::SpawningFinish { .. } | State::Finishing { .. } => None,
-        }
+            State::Stopping { .. } | State::SpawningFinish { .. } | State::Finishing { .. } => {
+                return None;
+            }
+        };
+        Some(line)
     }
 
     /// The end has begun.
@@ -189,16 +188,17 @@ impl Narrator {
     /// The last line.
     pub(super) fn done(ending: &Shutdown, orphans: u64, code: u8) -> Line {
         let clean = ending.services.saturating_sub(ending.killed);
-        let mut text = format!("done: {clean} clean");
-        if ending.killed > 0 {
-            text += &format!(", {} killed", ending.killed);
-        }
-        match orphans {
-            0 => {}
-            1 => text += ", 1 orphan reaped",
-            many => text += &format!(", {many} orphans reaped"),
-        }
-        info(None, format!("{text}; exit {code}"))
+        let killed = (ending.killed > 0).then(|| format!(", {} killed", ending.killed));
+        let orphans = match orphans {
+            0 => None,
+            1 => Some(", 1 orphan reaped".to_owned()),
+            many => Some(format!(", {many} orphans reaped")),
+        };
+        let (killed, orphans) = (killed.unwrap_or_default(), orphans.unwrap_or_default());
+        info(
+            None,
+            format!("done: {clean} clean{killed}{orphans}; exit {code}"),
+        )
     }
 }
 
@@ -215,16 +215,17 @@ fn info(service: Option<String>, text: String) -> Line {
     }
 }
 
-fn about(slot: &Slot, text: String) -> Option<Line> {
-    Some(info(Some(slot.service.name.to_string()), text))
+fn about(slot: &Slot, text: String) -> Line {
+    info(Some(slot.service.name.to_string()), text)
 }
 
-fn warn(slot: &Slot, text: String) -> Option<Line> {
-    Some(Line {
-        service: Some(slot.service.name.to_string()),
+fn warn(slot: &Slot, text: String) -> Line {
+    let service = Some(slot.service.name.to_string());
+    Line {
+        service,
         level: Level::Warn,
         text,
-    })
+    }
 }
 
 /// `stopped by SIGQUIT in 0.2s (code 0)`
@@ -252,11 +253,11 @@ fn stopped(slot: &Slot, took: &str) -> Line {
     )
 }
 
-fn failed(ix: Ix, slot: &Slot, failure: Failure, fleet: &Fleet, fault: Option<&str>) -> Line {
-    let why = why::note(fleet, ix, fault);
+fn failed(ix: Ix, slot: &Slot, failure: Failure, fleet: &Fleet, faults: Faults<'_>) -> Line {
+    let why = why::note(fleet, ix, faults);
     let text = match (failure, why) {
-        (Failure::Died, _) | (_, None) => format!("failed: {}", death(slot, None)),
-        (Failure::Limit, Some(why)) => format!("failed: {}, {why}", death(slot, None)),
+        (Failure::Died, _) | (_, None) => format!("failed: {}", death(slot, Faults::default())),
+        (Failure::Limit, Some(why)) => format!("failed: {}, {why}", death(slot, Faults::default())),
         (Failure::NotReady | Failure::Exec | Failure::Finish | Failure::Need, Some(why)) => {
             format!("failed: {why}")
         }
@@ -269,8 +270,8 @@ fn failed(ix: Ix, slot: &Slot, failure: Failure, fleet: &Fleet, fault: Option<&s
 }
 
 /// How it died, as the beginning of a sentence.
-fn death(slot: &Slot, fault: Option<&str>) -> String {
-    match (slot.oom, slot.exit, fault) {
+fn death(slot: &Slot, faults: Faults<'_>) -> String {
+    match (slot.oom, slot.exit, faults.start) {
         (true, _, _) => "killed by the kernel's OOM killer".into(),
         (false, _, Some(fault)) => fault.to_owned(),
         (false, Some(exit), None) => ended(exit),

@@ -1,20 +1,25 @@
 //! What the fleet orders, done: one arm an order.
 
-use std::os::fd::AsFd;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 
 use tokio::task::spawn_local;
 
+use crate::logs::router::Router;
 use crate::machine::slot::{Change, Input, Ix, Order};
 use crate::machine::unit::{Action, Event};
 use crate::os::probes::{self, Target};
 use crate::os::spawner::Spawned;
 use crate::os::{clock, kill, notification};
-use crate::service::definition::{Format, Output, Probe, Reload, StopBy};
+use crate::service::definition::{Format, Output, Probe, Reload, Service, StopBy};
 use crate::supervisor::helpers::{Helper, Kind};
-use crate::supervisor::launch::{self, Streams};
+use crate::supervisor::launch::{self, Launcher, Streams};
 use crate::supervisor::narrator::Narrator;
-use crate::supervisor::{Answer, Supervisor};
+use crate::supervisor::{Answer, Supervisor, faults_of};
 use crate::values::{Exit, Pid, Signal};
+
+/// What is said of a service that is not there, which only a bug could ask for.
+const GONE: &str = "there is no such service";
 
 /// One dialled attempt may take this long; the service is asked again after that.
 const PROBE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(3);
@@ -59,7 +64,7 @@ impl Supervisor {
         let event = match spawned {
             Ok(pid) => Event::Spawned(pid),
             Err(text) => {
-                self.complain(ix, Some(text));
+                self.complain(ix, text);
                 Event::SpawnFailed
             }
         };
@@ -67,7 +72,7 @@ impl Supervisor {
     }
 
     fn spawn(&mut self, ix: Ix) -> Result<Pid, String> {
-        let slot = self.fleet.slot(ix).ok_or("there is no such service")?;
+        let slot = self.fleet.slot(ix).ok_or(GONE)?;
         let service = slot.service.clone();
         let around = self.launcher.surroundings(&service)?;
         let target = launch::target(&service, &around)?;
@@ -80,74 +85,63 @@ impl Supervisor {
             .transpose()
             .map_err(|e| e.to_string())?;
         let owner = around.user.as_ref().map(|user| (user.uid, user.gid));
-        self.open_streams(ix, owner)
-            .map_err(|error| format!("cannot make its pipes: {error}"))?;
-        let streams = Streams {
-            notify: pipe.as_ref().map(|(_, theirs)| theirs.as_fd()).zip(number),
-            ..self.streams(ix)
-        };
+        let wiring = self.wiring(ix);
+        let mut hold = None;
+        let mut streams = wire(
+            &mut self.router,
+            &self.launcher,
+            &service,
+            wiring,
+            owner,
+            &mut hold,
+        )
+        .map_err(no_pipes)?;
+        streams.notify = pipe.as_ref().map(|(_, theirs)| theirs.as_fd()).zip(number);
         let Spawned { pid, attempt } = self.launcher.main(&service, &around, streams)?;
+        self.router.started(ix, pid);
         let ours = pipe.map(|(ours, _)| ours);
         if let Some(side) = self.sides.get_mut(ix) {
             side.target = target;
-            side.fault = None;
+            side.start_fault = None;
+            side.probe_fault = None;
         }
         if let Err(error) = self.starts.add(ix, attempt, ours) {
             // The process lives, but how its start goes cannot be seen: let its end come.
-            to_group(pid, Signal::KILL);
-            self.complain(ix, Some(format!("cannot watch its start: {error}")));
+            to_process(pid, Signal::KILL);
+            self.complain(ix, format!("cannot watch its start: {error}"));
         }
         Ok(pid)
     }
 
     fn spawn_finish(&mut self, ix: Ix, exit: Exit) -> Result<Pid, String> {
-        let slot = self.fleet.slot(ix).ok_or("there is no such service")?;
-        let around = self.launcher.surroundings(&slot.service)?;
-        let spawned = self
-            .launcher
-            .finish(&slot.service, &around, exit, self.streams(ix))?;
-        Ok(spawned.pid)
+        let service = self.fleet.slot(ix).ok_or(GONE)?.service.clone();
+        let around = self.launcher.surroundings(&service)?;
+        let owner = around.user.as_ref().map(|user| (user.uid, user.gid));
+        let wiring = self.wiring(ix);
+        let mut hold = None;
+        let streams = wire(
+            &mut self.router,
+            &self.launcher,
+            &service,
+            wiring,
+            owner,
+            &mut hold,
+        )
+        .map_err(no_pipes)?;
+        Ok(self.launcher.finish(&service, &around, exit, streams)?.pid)
     }
 
-    /// Makes the pipes that a service writes to (or, for a logger, reads from), if it has none yet.
-    fn open_streams(&mut self, ix: Ix, owner: Option<(u32, u32)>) -> std::io::Result<()> {
-        let Some(slot) = self.fleet.slot(ix) else {
-            return Ok(());
-        };
-        let service = &slot.service;
-        if let Some(logger) = launch::logger(service)
-            && let Some(to) = self.find(logger.as_str())
-        {
-            self.router.open_logger(to)?;
-        }
-        if service.stop.by == StopBy::EndOfInput {
-            self.router.open_logger(ix)?;
-        }
-        match self.format_of(ix) {
-            Format::Inherit => Ok(()),
-            format => self.router.open(ix, format, owner),
-        }
-    }
-
-    /// Where a service's streams go, once its pipes are open.
-    fn streams(&self, ix: Ix) -> Streams<'_> {
-        let is_cmd = Some(ix) == self.cmd;
-        let null = (!is_cmd).then(|| self.launcher.null.as_fd());
-        let Some(slot) = self.fleet.slot(ix) else {
-            return self.launcher.silent();
-        };
-        let (stdout, stderr) = self.router.ends(ix);
-        let logger = launch::logger(&slot.service).and_then(|name| self.find(name.as_str()));
-        let is_logger = slot.service.stop.by == StopBy::EndOfInput;
-        Streams {
-            stdin: if is_logger {
-                self.router.logger_output(ix).or(null)
-            } else {
-                null
-            },
-            stdout: logger.map_or(stdout, |to| self.router.logger_input(to)),
-            stderr,
-            notify: None,
+    /// How a service's descriptors are to be connected.
+    fn wiring(&self, ix: Ix) -> Wiring {
+        let service = self.fleet.slot(ix).map(|slot| &slot.service);
+        let logger = service
+            .and_then(launch::logger)
+            .and_then(|name| self.find(name.as_str()));
+        Wiring {
+            ix,
+            logger,
+            format: self.format_of(ix),
+            keeps_stdin: Some(ix) == self.cmd,
         }
     }
 
@@ -177,7 +171,7 @@ impl Supervisor {
                 // A stopped process would not even notice (s6 and systemd do the same).
                 send(pid, Signal::CONT);
             }
-            StopBy::EndOfInput => self.router.close_logger(ix),
+            StopBy::EndOfInput => self.router.close_logger_input(ix),
         }
     }
 
@@ -236,7 +230,7 @@ impl Supervisor {
 
     /// Makes a service read its configuration again. The error is for people.
     pub(super) fn reload(&mut self, ix: Ix) -> Result<(), String> {
-        let slot = self.fleet.slot(ix).ok_or("there is no such service")?;
+        let slot = self.fleet.slot(ix).ok_or(GONE)?;
         let name = &slot.service.name;
         let pid = slot
             .unit
@@ -251,11 +245,20 @@ impl Supervisor {
                 Ok(())
             }
             Some(Reload::Command(command)) => {
-                let streams = Streams {
-                    stdin: Some(self.launcher.null.as_fd()),
-                    ..self.streams(ix)
-                };
-                let spawned = self.launcher.beside(&slot.service, command, streams)?;
+                let command = command.clone();
+                let service = slot.service.clone();
+                let wiring = self.wiring(ix);
+                let mut hold = None;
+                let streams = wire(
+                    &mut self.router,
+                    &self.launcher,
+                    &service,
+                    wiring,
+                    None,
+                    &mut hold,
+                )
+                .map_err(no_pipes)?;
+                let spawned = self.launcher.beside(&service, &command, streams)?;
                 let helper = Helper {
                     ix,
                     kind: Kind::Reload,
@@ -268,11 +271,8 @@ impl Supervisor {
 
     fn changed(&mut self, change: &Change) {
         self.publish_change(change);
-        let fault = self
-            .sides
-            .get(change.ix)
-            .and_then(|side| side.fault.as_deref());
-        Self::tell(self.narrator.changed(change, &self.fleet, fault));
+        let faults = faults_of(&self.sides, change.ix);
+        Self::tell(self.narrator.changed(change, &self.fleet, faults));
     }
 
     fn announce_ending(&mut self) {
@@ -310,4 +310,63 @@ pub(super) fn to_group(pid: Pid, signal: Signal) {
     if let Err(error) = kill::group(pid, signal) {
         tracing::debug!("cannot send {signal} to group {pid}: {error}");
     }
+}
+
+/// How a service's descriptors are to be connected.
+#[derive(Clone, Copy)]
+struct Wiring {
+    ix: Ix,
+    /// The logger that its stdout goes to.
+    logger: Option<Ix>,
+    format: Format,
+    /// CMD's input is the container's own.
+    keeps_stdin: bool,
+}
+
+/// Connects them. The pipes are made at the first start and are the same ever after, so that a
+/// restart makes no new ones and loses nothing. `hold` keeps what the router cannot lend twice.
+fn wire<'fd>(
+    router: &'fd mut Router,
+    launcher: &'fd Launcher,
+    service: &Service,
+    wiring: Wiring,
+    owner: Option<(u32, u32)>,
+    hold: &'fd mut Option<OwnedFd>,
+) -> io::Result<Streams<'fd>> {
+    let Wiring {
+        ix,
+        logger,
+        format,
+        keeps_stdin,
+    } = wiring;
+    let stdin = (!keeps_stdin).then(|| launcher.null.as_fd());
+    let mut streams = Streams {
+        stdin,
+        ..Streams::default()
+    };
+    if let Some(to) = logger {
+        let output = router.logger_pipe(to, owner)?.1.try_clone_to_owned()?;
+        let output: &'fd OwnedFd = hold.insert(output);
+        streams.stdout = Some(output.as_fd());
+        streams.stderr = Some(router.stderr_pipe(ix, &service.name, format, owner)?);
+        return Ok(streams);
+    }
+    if service.stop.by == StopBy::EndOfInput {
+        let input = router.logger_pipe(ix, owner)?.0.try_clone_to_owned()?;
+        let input: &'fd OwnedFd = hold.insert(input);
+        streams.stdin = Some(input.as_fd());
+    }
+    if format != Format::Inherit {
+        let (stdout, stderr) = router.pipes(ix, &service.name, format, owner)?;
+        (streams.stdout, streams.stderr) = (Some(stdout), Some(stderr));
+    }
+    Ok(streams)
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "so that it can be mapped over"
+)]
+fn no_pipes(error: io::Error) -> String {
+    format!("cannot make its pipes: {error}")
 }

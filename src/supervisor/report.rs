@@ -123,7 +123,7 @@ impl Supervisor {
             restarts: slot.restarts.into(),
             exit: slot.exit.map(ExitStatus::from),
             oom: slot.oom,
-            note: why::note(&self.fleet, ix, self.fault(ix)),
+            note: why::note(&self.fleet, ix, self.faults(ix)),
             enabled: slot.service.enabled,
             starts: slot.starts.into(),
             next_try_ms,
@@ -173,7 +173,7 @@ impl Supervisor {
         let ended =
             change.from.main_pid().is_some() && change.to.main_pid() != change.from.main_pid();
         let exit = slot.exit.filter(|_| ended);
-        let why = why::note(&self.fleet, change.ix, self.fault(change.ix));
+        let why = why::note(&self.fleet, change.ix, self.faults(change.ix));
         let event = Event {
             ts: rfc3339(wall),
             mono_ms: millis(change.at.since_origin()),

@@ -5,9 +5,17 @@ use crate::machine::slot::{Ix, Slot, Want};
 use crate::machine::unit::{Failure, State};
 use crate::values::show_span;
 
-/// What is exceptional about a service, beyond how its process ended; `fault` is what its last
-/// start or probe complained of.
-pub(super) fn note(fleet: &Fleet, ix: Ix, fault: Option<&str>) -> Option<String> {
+/// What went wrong with a service's last start.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Faults<'a> {
+    /// Why its process could not be started.
+    pub(super) start: Option<&'a str>,
+    /// What its last probe saw.
+    pub(super) probe: Option<&'a str>,
+}
+
+/// What is exceptional about a service, beyond how its process ended.
+pub(super) fn note(fleet: &Fleet, ix: Ix, faults: Faults<'_>) -> Option<String> {
     let slot = fleet.slot(ix)?;
     match slot.unit.state {
         State::Down => match slot.want {
@@ -16,8 +24,9 @@ pub(super) fn note(fleet: &Fleet, ix: Ix, fault: Option<&str>) -> Option<String>
             Want::Down | Want::Up => None,
         },
         State::Waiting => waits_for(fleet, ix),
-        State::Failed(failure) => failed(fleet, ix, slot, failure, fault),
-        State::Spawning | State::Starting(_) | State::Backoff { .. } => fault.map(str::to_owned),
+        State::Failed(failure) => failed(fleet, ix, slot, failure, faults),
+        State::Spawning | State::Starting(_) => faults.probe.map(str::to_owned),
+        State::Backoff { .. } => faults.start.map(str::to_owned),
         State::Ready { .. }
         | State::Stopping { .. }
         | State::SpawningFinish { .. }
@@ -31,12 +40,12 @@ fn failed(
     ix: Ix,
     slot: &Slot,
     failure: Failure,
-    fault: Option<&str>,
+    faults: Faults<'_>,
 ) -> Option<String> {
     match failure {
         Failure::Died => None,
-        Failure::Exec => fault.map(str::to_owned),
-        Failure::NotReady => Some(not_ready(slot, fault)),
+        Failure::Exec => faults.start.map(str::to_owned),
+        Failure::NotReady => Some(not_ready(slot, faults)),
         Failure::Limit => slot.service.restart.limit.map(|limit| {
             format!(
                 "restarted {} times within {}",
@@ -64,12 +73,14 @@ fn failed(
 }
 
 /// `not ready within 30s: 127.0.0.1:3000: connection refused`
-pub(super) fn not_ready(slot: &Slot, fault: Option<&str>) -> String {
+pub(super) fn not_ready(slot: &Slot, faults: Faults<'_>) -> String {
     let within = slot.service.ready.as_ref().and_then(|ready| ready.within);
     let within = within.map_or(String::new(), |within| {
         format!(" within {}", show_span(within))
     });
-    let fault = fault.map_or(String::new(), |fault| format!(": {fault}"));
+    let fault = faults
+        .probe
+        .map_or(String::new(), |fault| format!(": {fault}"));
     format!("not ready{within}{fault}")
 }
 

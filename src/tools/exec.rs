@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use crate::diag::Diagnostic;
 use crate::os::attempt::{ExecError, Progress};
+use crate::os::plan::{Plan, Session};
 use crate::os::reaper::{Children, reap};
 use crate::os::signals::{SignalSet, block_all, wait_any};
-use crate::os::spawner::{Plan, Session, Spawned, Spawner};
+use crate::os::spawner::{Spawned, Spawner};
 use crate::os::{kill, pid1};
 use crate::values::{Exit, Pid, Signal};
 
