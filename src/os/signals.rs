@@ -198,7 +198,7 @@ impl Signals {
         let (read, write) = UnixStream::pair()?;
         read.set_nonblocking(true)?;
         write.set_nonblocking(true)?;
-        // SAFETY: the stream owns its descriptor, gives the same one each time, and lives inside the
+        // SAFETY: the stream owns its descriptor, gives the same one each time, and lives in the
         // `AsyncFd`, which deregisters it before it is dropped.
         let read = unsafe { AsyncFd::register_with_interest(read, Interest::READABLE)? };
         let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, HEARD.map(Signal::raw))?;
