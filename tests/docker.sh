@@ -31,7 +31,7 @@ main() {
   if [ -n "$build" ]; then
     build_binary
     have_base_image
-    docker build -q -f docker/Dockerfile --target base -t "$BASE" . >/dev/null
+    quietly "$OWN-build" docker build -f docker/Dockerfile --target base -t "$BASE" .
   fi
   [ ${#stories[@]} -gt 0 ] || stories=(codes stop chain halt terminal check health fd oom shim)
   for story in "${stories[@]}"; do
@@ -85,7 +85,7 @@ image() {
     printf 'COPY services/ /etc/services.d/\n'
     printf '%s\n' "$@"
   } >"$work/Dockerfile"
-  docker build -q -t "$tag" "$work" >/dev/null
+  docker build -q -t "$tag" "$work" >"$work/build" 2>&1 || { cat "$work/build" >&2; return 1; }
   rm -rf "$work/services"
   echo "$tag"
 }

@@ -219,7 +219,8 @@ fn the_verbs_do_what_they_say() {
             "{line}"
         );
     }
-    assert_eq!(it.pidone(&["shutdown"]).code, 0);
+    // The client may be gone with the container before it has said its own word.
+    it.pidone(&["shutdown"]);
     assert_eq!(it.wait(SOON).code, 0, "{}", it.err.text());
 }
 
