@@ -282,8 +282,8 @@ fn the_table_is_as_it_is_printed() {
     let text = format!(
         "What each event makes of each state. Orders are in capitals; what is not listed changes \
          nothing.\n\n\
-         web: runs for ever, is probed by TCP (ready within 30s), has `finish` (5s), a stop timeout \
-         of 5s, and has failed once\n\n{}\n\
+         web: runs for ever, is probed by TCP (ready within 30s), has `finish` (5s), a stop \
+         timeout of 5s, and has failed once\n\n{}\n\
          migrate: a oneshot, not restarted, a stop timeout of 5s\n\n{}",
         table(&web()),
         table(&migrate()),

@@ -69,7 +69,8 @@ type Rule = fn(&Edge<'_>) -> bool;
 const RULES: &[(&str, Rule)] = &[
     ("a pid exists exactly while a process lives", pid_is_process),
     (
-        "a stop ends: a kill is due or was sent, or the child ends by itself, or no timeout was asked for",
+        "a stop ends: a kill is due or was sent, or the child ends by itself, or no timeout was \
+         asked for",
         stop_ends,
     ),
     (
