@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use pidone::logs::router::Router;
-use pidone::logs::story;
 use pidone::os::clock;
 use pidone::service::definition::Format;
-use stage::{Random, Reader, check_lines, drive, line, name, pipe, run, settings, write_lines};
-use tracing::level_filters::LevelFilter;
+use stage::{
+    Random, Reader, check_lines, drive, line, listen, name, pipe, run, settings, write_lines,
+};
 
 /// Long enough for a flush that has somebody to read.
 const LONG: Duration = Duration::from_secs(30);
@@ -200,7 +200,7 @@ fn through_a_terminal() {
 #[test]
 fn nobody_reads_any_more() {
     let err = run(async {
-        let _ = story::install(LevelFilter::INFO);
+        listen();
         let ((out, to_out), (err, to_err)) = (pipe(), pipe());
         let mut router = Router::new(to_out, to_err, settings(Format::Prefix)).expect("a router");
         let err = Reader::new(err);
@@ -286,7 +286,7 @@ fn the_worst_that_json_can_make_of_bytes_fits() {
 #[test]
 fn a_death_ends_the_open_line() {
     let (out, err) = run(async {
-        let _ = story::install(LevelFilter::INFO);
+        listen();
         let (mut router, out, err) = router(Format::Prefix);
         let mut web = stdout_of(&mut router, 0, "web", Format::Prefix);
         let mut raw = stdout_of(&mut router, 1, "raw", Format::Raw);

@@ -9,9 +9,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use pidone::logs::router::{Router, Settings};
+use pidone::logs::story;
 use pidone::os::clock;
 use pidone::service::definition::Format;
 use pidone::values::Name;
+use tracing::level_filters::LevelFilter;
 
 /// Longer than any story takes on a loaded machine; reached only when something hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -40,6 +42,14 @@ pub(crate) fn run<T>(story: impl Future<Output = T>) -> T {
         .build()
         .expect("a runtime")
         .block_on(story)
+}
+
+/// Keeps what pidone says on this thread. The first call is made once: what is said while another
+/// thread is still installing would be lost.
+pub(crate) fn listen() {
+    static FIRST: std::sync::Once = std::sync::Once::new();
+    FIRST.call_once(|| drop(story::install(LevelFilter::INFO)));
+    drop(story::install(LevelFilter::INFO));
 }
 
 /// Lets the router work until `done` says so.
