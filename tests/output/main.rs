@@ -295,6 +295,7 @@ fn a_death_ends_the_open_line() {
         router.drain(0, clock::wall());
         router.drain(1, clock::wall());
         tracing::info!(service = "web", "died");
+        router.tell_story(clock::wall());
         web.write_all(b"again\n").expect("there is room");
         drive(&mut router, |router| router.count(0).lines == 4).await;
         let last: Vec<_> = router
