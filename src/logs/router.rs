@@ -297,6 +297,11 @@ impl Router {
             })
     }
 
+    /// Whether all that was read and said has gone out.
+    pub fn is_settled(&self) -> bool {
+        !story::is_waiting() && self.lanes.iter().all(Lane::is_settled)
+    }
+
     /// How many bytes were thrown away because nobody reads the container's output any more.
     pub fn lost(&self) -> u64 {
         self.lanes.iter().map(Lane::lost).sum()
@@ -386,7 +391,7 @@ impl Router {
         }
         loop {
             self.tell_story(wall);
-            if !story::is_waiting() && self.lanes.iter().all(Lane::is_settled) {
+            if self.is_settled() {
                 return;
             }
             let work = self.wait().await;

@@ -38,6 +38,12 @@ fn stdout_of(router: &mut Router, unit: usize, service: &str, format: Format) ->
     File::from(stdout.try_clone_to_owned().expect("a copy"))
 }
 
+/// Whether the loop would sleep: nothing to do means no wake-up.
+async fn is_quiet(router: &Router) -> bool {
+    let moment = Duration::from_millis(50);
+    tokio::time::timeout(moment, router.wait()).await.is_err()
+}
+
 /// Ten services as fast as they can, half of them on stderr; every line of both.
 fn ten_writers(format: Format, text: impl Fn(&str) -> String) {
     const LINES: usize = 5000;
@@ -113,6 +119,7 @@ fn a_reader_that_stops_holds_up_only_its_writer() {
         // The queue, a read beyond its mark, our own pipe and the reader's.
         assert!(read <= (256 + 64 + 64 + 64) << 10, "{read} bytes in memory");
         assert!(!writer.is_finished());
+        assert!(is_quiet(&router).await);
         out.go();
         drive(&mut router, |_| writer.is_finished()).await;
         assert!(router.flush(LONG, clock::wall()).await);
@@ -304,6 +311,8 @@ fn a_death_ends_the_open_line() {
             .collect();
         assert_eq!(last, ["open", "died", "again"]);
         assert_eq!(router.numbers(Some(0)), (0, 4));
+        drive(&mut router, Router::is_settled).await;
+        assert!(is_quiet(&router).await);
         assert!(router.flush(LONG, clock::wall()).await);
         (out.finish(), err.finish())
     });
@@ -343,6 +352,25 @@ fn a_logger_reads_what_is_left_and_then_the_end() {
         assert!(again.as_fd().try_clone_to_owned().is_ok());
     });
     assert_eq!(left, b"last words");
+}
+
+#[test]
+fn pipes_belong_to_the_user_of_the_service() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: only root can give pipes away");
+        return;
+    }
+    run(async {
+        let (mut router, _out, _err) = router(Format::Raw);
+        let owner = Some((12_345, 54_321));
+        let (stdout, stderr) = router
+            .pipes(0, &name("web"), Format::Raw, owner)
+            .expect("pipes");
+        for end in [stdout, stderr] {
+            let stat = nix::sys::stat::fstat(end).expect("it is open");
+            assert_eq!(Some((stat.st_uid, stat.st_gid)), owner);
+        }
+    });
 }
 
 #[test]
