@@ -17,7 +17,7 @@ use pidone::logs::router::Router;
 use pidone::os::clock;
 use pidone::service::definition::Format;
 use stage::{
-    Random, Reader, check_lines, drive, line, listen, name, pipe, run, settings, write_lines,
+    Random, Reader, check_lines, drive, line, listen, name, pipe, rest, run, settings, write_lines,
 };
 
 /// Long enough for a flush that has somebody to read.
@@ -36,12 +36,6 @@ fn stdout_of(router: &mut Router, unit: usize, service: &str, format: Format) ->
         .pipes(unit, &name(service), format, None)
         .expect("pipes");
     File::from(stdout.try_clone_to_owned().expect("a copy"))
-}
-
-/// Whether the loop would sleep: nothing to do means no wake-up.
-async fn is_quiet(router: &Router) -> bool {
-    let moment = Duration::from_millis(50);
-    tokio::time::timeout(moment, router.wait()).await.is_err()
 }
 
 /// Ten services as fast as they can, half of them on stderr; every line of both.
@@ -115,11 +109,11 @@ fn a_reader_that_stops_holds_up_only_its_writer() {
             neighbour.write_all(b"here\n").expect("it is read");
             drive(&mut router, |router| router.count(1).lines == round).await;
         }
+        rest(&mut router).await;
         let read = router.count(0).bytes;
         // The queue, a read beyond its mark, our own pipe and the reader's.
         assert!(read <= (256 + 64 + 64 + 64) << 10, "{read} bytes in memory");
         assert!(!writer.is_finished());
-        assert!(is_quiet(&router).await);
         out.go();
         drive(&mut router, |_| writer.is_finished()).await;
         assert!(router.flush(LONG, clock::wall()).await);
@@ -312,7 +306,7 @@ fn a_death_ends_the_open_line() {
         assert_eq!(last, ["open", "died", "again"]);
         assert_eq!(router.numbers(Some(0)), (0, 4));
         drive(&mut router, Router::is_settled).await;
-        assert!(is_quiet(&router).await);
+        rest(&mut router).await;
         assert!(router.flush(LONG, clock::wall()).await);
         (out.finish(), err.finish())
     });

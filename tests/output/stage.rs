@@ -65,6 +65,16 @@ pub(crate) async fn drive(router: &mut Router, mut done: impl FnMut(&Router) -> 
     }
 }
 
+/// Lets the router work until there is nothing to do: then it must sleep, not spin.
+pub(crate) async fn rest(router: &mut Router) {
+    let end = clock::now() + PATIENCE;
+    let quiet = Duration::from_millis(50);
+    while let Ok(work) = tokio::time::timeout(quiet, router.wait()).await {
+        assert!(clock::now() < end, "it never comes to rest");
+        router.turn(work, clock::wall());
+    }
+}
+
 /// Reads everything, once (and as long as) it is allowed to.
 pub(crate) struct Reader {
     allow: Sender<()>,
