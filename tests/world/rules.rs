@@ -162,21 +162,13 @@ impl World {
     }
 
     fn rules_of_spawn(&mut self, ix: Ix) {
-        let satisfied = |need: &Ix| self.state(*need).satisfies();
-        let has_needs = self.books.needs[ix].iter().all(satisfied);
-        let is_past = |other: &Ix| {
-            let slot = &self.fleet.slots()[*other];
-            let state = slot.unit.state;
-            // What is to go down may have been ready when this was decided in the same turn.
-            let goes = slot.want != Want::Up;
-            let is_at_rest = state.is_at_rest() && state != State::Down;
-            goes || slot.unit.retry.hopeless || state.satisfies() || is_at_rest
-        };
-        let is_its_turn = self.books.after[ix].iter().all(is_past);
+        let is_its_turn = self.has_its_turn(ix);
         let is_alone = !self.processes.values().any(|process| process.ix == ix);
         let is_late = self.books.ending.is_some_and(|(_, turn)| turn < self.turns);
-        self.check(has_needs, "nothing starts before what it needs");
-        self.check(is_its_turn, "nothing starts before what it comes after");
+        self.check(
+            is_its_turn,
+            "nothing starts before what it needs and what it comes after",
+        );
         self.check(is_alone, "a service has one process");
         self.check(!is_late, "nothing starts once the end has begun");
     }
@@ -189,6 +181,15 @@ impl World {
                 ..
             }
         );
+        let is_free = self.is_free(ix);
+        self.check(
+            !goes_down || is_free || self.books.forced,
+            "nothing stops before what stands on it and goes too",
+        );
+    }
+
+    /// Nobody that is to go too and stands on it lives.
+    fn is_free(&self, ix: Ix) -> bool {
         // Through whoever stands between and is gone: a oneshot, say.
         let (mut is_free, mut todo, mut seen) =
             (true, vec![ix], vec![false; self.books.needs.len()]);
@@ -205,10 +206,45 @@ impl World {
                 }
             }
         }
-        self.check(
-            !goes_down || is_free || self.books.forced,
-            "nothing stops before what stands on it and goes too",
-        );
+        is_free
+    }
+
+    /// Whether what it needs is there, and what comes before it is past.
+    fn has_its_turn(&self, ix: Ix) -> bool {
+        let satisfied = |need: &Ix| self.state(*need).satisfies();
+        let is_past = |other: &Ix| {
+            let slot = &self.fleet.slots()[*other];
+            let state = slot.unit.state;
+            // What is to go down may have been ready when this was decided in the same turn.
+            let goes = slot.want != Want::Up;
+            let is_at_rest = state.is_at_rest() && state != State::Down;
+            goes || slot.unit.retry.hopeless || state.satisfies() || is_at_rest
+        };
+        self.books.needs[ix].iter().all(satisfied) && self.books.after[ix].iter().all(is_past)
+    }
+
+    /// Nobody is forgotten: who may start or must stop now has been told so. (In a large fleet this
+    /// would take too long.)
+    fn rules_of_wishes(&mut self) {
+        if self.fleet.slots().len() > 50 {
+            return;
+        }
+        for ix in 0..self.fleet.slots().len() {
+            let slot = &self.fleet.slots()[ix];
+            let is_up = matches!(slot.unit.state, State::Starting(_) | State::Ready { .. });
+            let holds = match slot.want {
+                Want::Up if slot.unit.state == State::Waiting => {
+                    let stops = |other: &Ix| self.state(*other).is_alive();
+                    !self.has_its_turn(ix) || self.books.after[ix].iter().any(stops)
+                }
+                Want::Up => slot.unit.state != State::Down,
+                Want::Off | Want::Down => !is_up || !self.is_free(ix),
+            };
+            if !holds {
+                let rule = format!("`{}` is not forgotten", self.name(ix));
+                self.check(false, &rule);
+            }
+        }
     }
 
     fn rules_of_exit(&mut self, code: u8) {
@@ -247,6 +283,7 @@ impl World {
         let services = self.fleet.slots().len();
         self.check(orders <= 10 + 10 * services, "a turn has few orders");
         self.rules_of_pids();
+        self.rules_of_wishes();
         if let Some(ending) = self.fleet.ending() {
             let is_late = self.now > ending.deadline + self.late * 4;
             self.check(!is_late || self.exit.is_some(), "it exits by the deadline");
