@@ -159,8 +159,9 @@ impl Diagnostic {
 /// How many columns a tab takes in what we print.
 const TAB: &str = "    ";
 
-/// A character that would move the cursor or colour the screen is shown as `�`.
-fn printable(text: &str) -> String {
+/// The text as it may reach a terminal: a character that would move the cursor or colour the
+/// screen is shown as `�`.
+pub fn printable(text: &str) -> String {
     let plain = |c: char| {
         if c.is_control() && c != '\t' {
             '\u{fffd}'
@@ -273,7 +274,8 @@ mod tests {
         assert_eq!(
             fault.to_string(),
             "error: unknown signal `SIGQUITT`\n --> web/service.toml:2:11\n  |\n2 |     \
-             signal = \"SIGQUITT\"\n  |              ^^^^^^^^^^ here\nhint: did you mean `SIGQUIT`?\n"
+             signal = \"SIGQUITT\"\n  |              ^^^^^^^^^^ here\n\
+             hint: did you mean `SIGQUIT`?\n"
         );
     }
 

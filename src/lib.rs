@@ -25,6 +25,8 @@ pub mod logs;
 
 pub mod control;
 
+pub mod supervisor;
+
 pub mod cli;
 
 pub mod tools;

@@ -1,7 +1,83 @@
-//! argv → role → exit code.
+//! argv → role → exit code. The first two words decide; nothing heavy is touched before that.
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
+use pidone::os::signals;
+use pidone::{cli, tools};
+
+/// What this process is to be.
+#[derive(PartialEq, Eq, Debug)]
+enum Role {
+    /// The supervisor, with these arguments.
+    Init(Vec<OsString>),
+    /// The init of one command, with these arguments.
+    Exec(Vec<OsString>),
+    /// A verb of the client, with the whole command line.
+    Client,
+    /// Nobody said what.
+    Help,
+}
+
+/// Decides the role. `pid` is our own: a bare `pidone` is init only where it is PID 1.
+fn role(args: &[OsString], pid: u32) -> Role {
+    let called = args.first().and_then(|path| Path::new(path).file_name());
+    let after = |count: usize| args.iter().skip(count).cloned().collect();
+    if called.is_some_and(|name| name == "init") {
+        return Role::Init(after(1));
+    }
+    match args.get(1) {
+        None if pid == 1 => Role::Init(Vec::new()),
+        None => Role::Help,
+        Some(verb) if verb == "init" => Role::Init(after(2)),
+        Some(verb) if verb == "exec" => Role::Exec(after(2)),
+        Some(_) => Role::Client,
+    }
+}
+
 fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    // First of all, so that an order to stop that comes during the boot waits and is not lost: the
+    // kernel drops a signal for which PID 1 has no handler yet.
+    signals::block_all();
+    let args: Vec<OsString> = std::env::args_os().collect();
+    match role(&args, std::process::id()) {
+        Role::Init(args) => cli::init::run(args),
+        Role::Exec(args) => ExitCode::from(tools::exec::run(&args)),
+        Role::Client => {
+            signals::unblock_all();
+            cli::run(&args)
+        }
+        Role::Help => cli::help(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(line: &str, pid: u32) -> Role {
+        let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+        role(&words, pid)
+    }
+
+    #[test]
+    fn the_first_words_decide() {
+        let words = |line: &str| line.split_whitespace().map(OsString::from).collect();
+        assert_eq!(of("/init -- sh", 1), Role::Init(words("-- sh")));
+        assert_eq!(of("init", 7), Role::Init(vec![]));
+        assert_eq!(of("pidone init -- sh", 7), Role::Init(words("-- sh")));
+        assert_eq!(of("pidone exec -g -- sh", 1), Role::Exec(words("-g -- sh")));
+        // A command may be called status: only the first word is ours.
+        assert_eq!(of("/init status", 1), Role::Init(words("status")));
+    }
+
+    #[test]
+    fn a_verb_is_a_verb_even_as_pid_1() {
+        assert_eq!(of("pidone check", 1), Role::Client);
+        assert_eq!(of("pidone sh", 1), Role::Client);
+        assert_eq!(of("pidone", 1), Role::Init(vec![]));
+        assert_eq!(of("pidone", 7), Role::Help);
+        assert_eq!(of("", 7), Role::Help);
+    }
 }

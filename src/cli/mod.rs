@@ -1,1 +1,245 @@
-//! What a person types and sees: one screen a file.
+//! What a person types and sees: one screen a file. The verbs are defined here, once, for the
+//! parser and the help alike.
+
+use std::ffi::OsString;
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind as UsageKind;
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::control::client::Failure;
+use crate::diag::{Diagnostic, nearest};
+use crate::os::users;
+
+pub mod check;
+
+pub mod status;
+
+pub mod page;
+
+pub mod logs;
+
+pub mod events;
+
+pub mod goal;
+
+pub mod control;
+
+pub mod wait;
+
+pub mod health;
+
+pub mod shutdown;
+
+pub mod init;
+
+pub mod print;
+
+/// A container's init: reaps, supervises, logs, and stops in order.
+#[derive(Parser)]
+#[command(name = "pidone", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Show the services, or the page of each NAME
+    Status(status::Args),
+    /// Start services, and wait until they are ready
+    Start(control::ChangeArgs),
+    /// Stop services, and wait until they are down
+    Stop(control::ChangeArgs),
+    /// Stop and start services, and wait until they are ready again
+    Restart(control::ChangeArgs),
+    /// Let services read their configuration again
+    Reload(control::ChangeArgs),
+    /// Send a signal to services
+    Signal(control::SignalArgs),
+    /// Show what services have written
+    Logs(logs::Args),
+    /// Show what has happened, one line an event
+    Events(events::Args),
+    /// Wait until services are ready, or down
+    Wait(wait::Args),
+    /// Exit 0 when every enabled service is well (for HEALTHCHECK)
+    Health,
+    /// Check service directories, and show every fault
+    Check {
+        /// Directories of services; default: PIDONE_SERVICES, or /etc/services.d
+        dirs: Vec<PathBuf>,
+    },
+    /// End the container, services in reverse order
+    Shutdown(shutdown::Args),
+    /// Start the services and supervise them (as the entry point /init does)
+    #[command(override_usage = "pidone init [--services DIR]... [-- CMD ARG...]")]
+    Init {
+        /// Options, and a command that becomes the main service
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Be the init of a single command
+    #[command(
+        override_usage = "pidone exec [-g] [--signal-map FROM:TO]... [--subreaper] -- CMD ARG..."
+    )]
+    Exec {
+        /// Options, and the command
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+}
+
+/// How a verb ended that could be asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// It is done, or the answer is yes: exit 0.
+    Yes,
+    /// The answer is no: exit 1.
+    No,
+}
+
+/// Why a verb could not be done.
+#[derive(Debug)]
+pub enum Trouble {
+    /// PID 1 refused, or could not be asked: exit 1 or 2.
+    Asking(Failure),
+    /// It was called in a way that makes no sense: exit 2.
+    Usage(Box<Diagnostic>),
+    /// Its screen could not be written.
+    Output(io::Error),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Asking(failure)
+    }
+}
+
+/// Exit code of a client verb: PID 1 could not be asked, or bad usage.
+const COULD_NOT_ASK: u8 = 2;
+
+/// Runs the verb that this command line names. `args` begins with the program's own name.
+pub fn run(args: &[OsString]) -> ExitCode {
+    match Cli::try_parse_from(args) {
+        Ok(cli) => run_verb(cli.verb),
+        Err(error) => explain(&error, args),
+    }
+}
+
+/// Prints the help of the whole program.
+pub fn help() -> ExitCode {
+    exit_code(print::show(&Cli::command().render_help().to_string()).map(|()| Answer::Yes))
+}
+
+fn run_verb(verb: Verb) -> ExitCode {
+    exit_code(match verb {
+        Verb::Status(args) => status::run(args),
+        Verb::Start(args) => control::start(args),
+        Verb::Stop(args) => control::stop(args),
+        Verb::Restart(args) => control::restart(args),
+        Verb::Reload(args) => control::reload(args),
+        Verb::Signal(args) => control::signal(args),
+        Verb::Logs(args) => logs::run(&args),
+        Verb::Events(args) => events::run(&args),
+        Verb::Wait(args) => wait::run(&args),
+        Verb::Health => health::run(),
+        Verb::Shutdown(args) => shutdown::run(&args),
+        Verb::Check { dirs } => {
+            return check::run(&dirs, &|user| users::resolve(user).map(drop));
+        }
+        Verb::Init { args } => return init::run(args),
+        // `main` sees this role before the parser does: here is only its help.
+        Verb::Exec { args: _ } => return help(),
+    })
+}
+
+fn exit_code(result: Result<Answer, Trouble>) -> ExitCode {
+    match result {
+        Ok(Answer::Yes) => ExitCode::SUCCESS,
+        Ok(Answer::No) => ExitCode::from(1),
+        // Whoever reads has seen enough (`pidone logs | head`).
+        Err(Trouble::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Trouble::Output(error)) => {
+            print::complain(&Diagnostic::error(format!("cannot write: {error}")));
+            ExitCode::from(COULD_NOT_ASK)
+        }
+        Err(Trouble::Usage(diagnostic)) => {
+            print::complain(&diagnostic);
+            ExitCode::from(COULD_NOT_ASK)
+        }
+        Err(Trouble::Asking(failure)) => {
+            print::complain(&failure.diagnostic());
+            ExitCode::from(if failure.is_no() { 1 } else { COULD_NOT_ASK })
+        }
+    }
+}
+
+/// A command line that names nothing to run: help, the version, or a slip.
+fn explain(error: &clap::Error, args: &[OsString]) -> ExitCode {
+    match error.kind() {
+        UsageKind::DisplayHelp | UsageKind::DisplayVersion => {
+            exit_code(print::show(&error.to_string()).map(|()| Answer::Yes))
+        }
+        UsageKind::InvalidSubcommand => {
+            let words: Vec<String> = args
+                .iter()
+                .skip(1)
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect();
+            exit_code(Err(Trouble::Usage(unknown_verb(&words).into())))
+        }
+        _misuse => {
+            // clap's own text says which argument, and shows the usage.
+            let _ = error.print();
+            ExitCode::from(COULD_NOT_ASK)
+        }
+    }
+}
+
+/// `pidone sh` is somebody who wants a command run, `pidone statsu` is a slip.
+fn unknown_verb(words: &[String]) -> Diagnostic {
+    // `pidone help statsu` is a slip too.
+    let word = match words {
+        [first, second, ..] if first == "help" => second.as_str(),
+        [first, ..] => first.as_str(),
+        [] => "",
+    };
+    let command = Cli::command();
+    let verbs = command.get_subcommands().map(clap::Command::get_name);
+    let error = Diagnostic::error(format!("there is no verb `{word}`"));
+    match nearest(word, verbs) {
+        Some(near) => error.hint(format!("did you mean `pidone {near}`?")),
+        None => error.hint(format!(
+            "did you mean `pidone init -- {}`?",
+            words.join(" ")
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_strange_verb_gets_a_hint() {
+        let hint = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            unknown_verb(&words).hint.expect("there is one")
+        };
+        assert_eq!(hint(&["sh"]), "did you mean `pidone init -- sh`?");
+        assert_eq!(
+            hint(&["sh", "-c", "date"]),
+            "did you mean `pidone init -- sh -c date`?"
+        );
+        assert_eq!(hint(&["statsu"]), "did you mean `pidone status`?");
+        assert_eq!(hint(&["help", "lgos"]), "did you mean `pidone logs`?");
+    }
+}

@@ -1,1 +1,19 @@
 //! How PID 1 is asked: the protocol, its server and its client.
+
+pub mod protocol;
+
+pub mod stamp;
+
+pub mod describe;
+
+pub mod rights;
+
+pub mod place;
+
+pub mod outbox;
+
+pub mod session;
+
+pub mod server;
+
+pub mod client;

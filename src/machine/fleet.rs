@@ -22,8 +22,8 @@ pub struct Fleet {
     timers: BTreeSet<(Moment, Ix)>,
     /// Who must be looked at again in this turn.
     pub(super) look: VecDeque<Ix>,
-    /// What the services that changed in this turn were before it.
-    before: BTreeMap<Ix, State>,
+    /// What the services that changed in this turn were before it, and since when.
+    before: BTreeMap<Ix, (State, Moment)>,
     pub(super) limits: Limits,
     /// CMD's number, and when it has waited long enough; until it starts.
     cmd: Option<(Ix, Moment)>,
@@ -134,6 +134,7 @@ impl Fleet {
             (slot.exit, slot.oom) = (Some(NO_PROCESS), false);
         }
         if from != to {
+            let entered = slot.entered;
             self.cmd
                 .take_if(|(cmd, _)| *cmd == ix && to == State::Spawning);
             if from.word() != to.word() {
@@ -153,7 +154,7 @@ impl Fleet {
             if let Some(at) = to.deadline() {
                 self.timers.insert((at, ix));
             }
-            self.before.entry(ix).or_insert(from);
+            self.before.entry(ix).or_insert((from, entered));
             self.look_around(ix);
         }
         let kills = actions
@@ -306,7 +307,7 @@ impl Fleet {
     /// Tells what has changed, before the end begins or goes on because of it. A death is told even
     /// if the next start of the same turn leaves the word as it was: starting → starting.
     pub(super) fn tell_changes(&mut self, now: Moment, orders: &mut Vec<Order>) {
-        for (ix, from) in std::mem::take(&mut self.before) {
+        for (ix, (from, since)) in std::mem::take(&mut self.before) {
             if let Some(to) = self.slots.get(ix).map(|slot| slot.unit.state)
                 && (from.word() != to.word() || from.pid().is_some_and(|pid| to.pid() != Some(pid)))
             {
@@ -314,6 +315,7 @@ impl Fleet {
                     ix,
                     from,
                     to,
+                    since,
                     at: now,
                 }));
             }

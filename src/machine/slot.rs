@@ -74,7 +74,9 @@ pub struct Change {
     pub from: State,
     /// What it is.
     pub to: State,
-    /// When.
+    /// Since when it had been what it was.
+    pub since: Moment,
+    /// When it changed.
     pub at: Moment,
 }
 

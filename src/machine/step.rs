@@ -75,11 +75,11 @@ impl Turn<'_> {
                 },
                 vec![],
             ),
-            Event::Stop { .. } | Event::Kill => self.settle(match state {
-                // What has finished stays finished: stopping it cannot undo what it did.
-                State::Finished => State::Finished,
-                _other => State::Down,
-            }),
+            // What has finished stays finished: stopping it cannot undo what it did.
+            Event::Stop { .. } | Event::Kill if matches!(state, State::Finished) => {
+                self.settle(state)
+            }
+            Event::Stop { .. } | Event::Kill => self.settle(State::Down),
             Event::Go
             | Event::NeedFailed
             | Event::Spawned(_)

@@ -1,3 +1,35 @@
 //! What a service is: its definition, and how it is read from a directory. Pure: values to values.
 
 pub mod definition;
+
+pub mod source;
+
+pub mod fields;
+
+pub mod expand;
+
+pub mod environment;
+
+pub mod address;
+
+mod faults;
+
+mod table;
+
+mod form;
+
+mod draft;
+
+mod context;
+
+mod policy;
+
+mod scripts;
+
+mod parse;
+
+pub mod order;
+
+pub mod set;
+
+pub mod settings;

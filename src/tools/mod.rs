@@ -1,1 +1,3 @@
 //! Other roles of the binary: one personality a file.
+
+pub mod exec;

@@ -1,0 +1,128 @@
+# shellcheck shell=bash
+# What the demo and the tests of the lab share: words, packages, time, and the view from outside.
+#
+# use_engine NAME brings the verbs, the same from engine-docker.sh and engine-namespaces.sh:
+#   lab_ready             what the engine needs is here, or is installed and started after asking
+#   lab_build             images, where there are any
+#   lab_up, lab_down      the network; away with every trace
+#   lab_start NODE        ha, s1 … s5
+#   lab_stop, lab_kill    as `docker stop -t 10` and `docker kill` do it
+#   lab_exec NODE CMD…    inside the node
+#   lab_address, lab_logs, lab_exit_code NODE
+#   lab_nodes             those that run
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# A name of our own for networks, namespaces and labels; and what goes before the names of containers.
+LAB=${LAB:-pidone-lab}
+LAB_PREFIX=${LAB_PREFIX:-}
+export LAB_STATE=/run/$LAB
+LAB_YES=${LAB_YES:-}
+
+use_engine() {
+  # shellcheck source=/dev/null
+  case $1 in
+    docker | namespaces) source "$root/docker/engine-$1.sh" ;;
+    *) die "unknown engine \`$1\`" "docker or namespaces" ;;
+  esac
+}
+
+# The engine that is here: Docker where it answers.
+default_engine() {
+  if command -v docker >/dev/null && docker info >/dev/null 2>&1; then echo docker; else echo namespaces; fi
+}
+
+say() { printf '%s\n' "$*"; }
+title() { printf '\n── %s\n' "$*"; }
+die() {
+  printf 'error: %s\n' "$1" >&2
+  [ -z "${2:-}" ] || printf 'hint: %s\n' "$2" >&2
+  exit 1
+}
+
+# role_of NODE: the balancer is the one called ha.
+role_of() { if [ "$1" = ha ]; then echo balancer; else echo webapp; fi; }
+
+# agreed QUESTION: yes at once with --yes or in CI; otherwise a person is asked.
+agreed() {
+  if [ -n "$LAB_YES" ]; then return 0; fi
+  [ -t 0 ] || die "nobody is there to answer: $1" "--yes agrees to everything"
+  local answer
+  read -r -p "$1 [y/N] " answer
+  [[ $answer == [yY]* ]]
+}
+
+# need COMMAND=PACKAGE…: installs the packages of the commands that are missing, after asking.
+need() {
+  local pair missing=()
+  for pair in "$@"; do
+    if ! command -v "${pair%%=*}" >/dev/null; then missing+=("${pair#*=}"); fi
+  done
+  if [ ${#missing[@]} -eq 0 ]; then return; fi
+  command -v apt-get >/dev/null || die "missing here: ${missing[*]}" "on Debian this script installs them by itself"
+  say "This would be installed with apt-get: ${missing[*]}"
+  agreed "Install?" || die "nothing was installed, nothing was started"
+  [ "$(id -u)" = 0 ] || die "installing needs root" "sudo $0"
+  quietly "$LAB-apt" bash -c 'apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"' \
+    apt "${missing[@]}"
+}
+
+# quietly NAME COMMAND…: its output matters only if it fails.
+quietly() {
+  local log
+  log=$(mktemp "/tmp/$1.XXXXXX")
+  shift
+  if "$@" >"$log" 2>&1; then rm -f "$log"; return 0; fi
+  tail -n 40 "$log" >&2
+  rm -f "$log"
+  die "this failed: $*"
+}
+
+# build_binary: target/pidone, as docker/build.sh makes it; without Rust, the one that is there.
+build_binary() {
+  if command -v cargo >/dev/null; then
+    "$root/docker/build.sh"
+  elif [ ! -x "$root/target/pidone" ]; then
+    die "cannot build pidone: there is no cargo here" "Rust comes from https://rustup.rs"
+  fi
+}
+
+now_ms() { local us=${EPOCHREALTIME/[.,]/}; echo $((us / 1000)); }
+
+# seconds MS: 1234 → 1.23s
+seconds() { printf '%d.%02ds' $(($1 / 1000)) $(($1 % 1000 / 10)); }
+
+# wait_until MS COMMAND…: polls until it succeeds, at most so long; prints how long it took. 1 if it never did.
+wait_until() {
+  local limit=$1 start
+  shift
+  start=$(now_ms)
+  until "$@" >/dev/null 2>&1; do
+    if [ $(($(now_ms) - start)) -gt "$limit" ]; then return 1; fi
+    sleep 0.02
+  done
+  echo $(($(now_ms) - start))
+}
+
+# rotation: how many backends haproxy sends requests to, by its own statistics.
+rotation() {
+  curl -sf --max-time 1 "http://$(lab_address ha):1936/;csv" |
+    awk -F, '$1 == "nodes" && $2 != "BACKEND" && $18 ~ /^UP/ { n++ } END { print n + 0 }'
+}
+rotation_is() { [ "$(rotation)" = "$1" ]; }
+
+# answering: the hosts that answer through haproxy, each once, in order.
+answering() {
+  local ha
+  ha=$(lab_address ha)
+  for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do
+    curl -s --max-time 2 "http://$ha/?json" | sed -n 's/.*"host":"\([^"]*\)".*/\1/p'
+  done | sort -u | tr '\n' ' ' | sed 's/ $//'
+}
+answering_are() { [ "$(answering)" = "$1" ]; }
+
+# member NODE: what ha's Serf says of it: alive, left, failed, or nothing.
+member() { lab_exec ha serf members 2>/dev/null | awk -v node="$1" '$1 == node { print $3 }'; }
+member_is() { [ "$(member "$1")" = "$2" ]; }
+
+healthy() { lab_exec "$1" pidone health; }

@@ -1,0 +1,94 @@
+//! A service's policies in words, for the page of one service.
+
+use crate::service::definition::{Probe, Ready, Reload, Restart, Stop, StopBy, When};
+use crate::values::show_span;
+
+/// `http://127.0.0.1:3000/healthz every 0.1s, within 30s`.
+pub fn ready(ready: &Ready) -> String {
+    let every = format!(" every {}", show_span(ready.interval));
+    let asked = match &ready.probe {
+        Probe::Tcp(address) => format!("tcp {address}{every}"),
+        Probe::Http(address) => format!("{address}{every}"),
+        Probe::Exec(command) => format!("exec {}{every}", command.join(" ")),
+        Probe::Fd(fd) => format!("a newline on descriptor {fd}"),
+    };
+    match ready.within {
+        Some(within) => format!("{asked}, within {}", show_span(within)),
+        None => asked,
+    }
+}
+
+/// `SIGQUIT, then SIGKILL after 5s`.
+pub fn stop(stop: &Stop) -> String {
+    let whom = if stop.group { " to its group" } else { "" };
+    let asked = match stop.by {
+        StopBy::Signal(signal) => format!("{signal}{whom}"),
+        StopBy::EndOfInput => "end of input".to_owned(),
+    };
+    match stop.timeout {
+        Some(timeout) => format!("{asked}, then SIGKILL after {}", show_span(timeout)),
+        None => asked,
+    }
+}
+
+/// `on failure, at most 5 in 60s`.
+pub fn restart(restart: &Restart) -> String {
+    let when = match restart.when {
+        When::Always => "always",
+        When::OnFailure => "on failure",
+        When::Never => "never",
+    };
+    match (restart.when, restart.limit) {
+        (When::Always | When::OnFailure, Some(limit)) => format!(
+            "{when}, at most {} in {}",
+            limit.times,
+            show_span(limit.within)
+        ),
+        (When::Always | When::OnFailure, None) | (When::Never, _) => when.to_owned(),
+    }
+}
+
+/// `SIGHUP`, or the command.
+pub fn reload(reload: &Reload) -> String {
+    match reload {
+        Reload::Signal(signal) => signal.to_string(),
+        Reload::Command(command) => command.join(" "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::service::definition::RestartLimit;
+    use crate::values::Signal;
+
+    #[test]
+    fn words() {
+        let seconds = Duration::from_secs;
+        assert_eq!(stop(&Stop::default()), "SIGTERM, then SIGKILL after 5s");
+        let for_ever = Stop {
+            by: StopBy::Signal(Signal::QUIT),
+            group: true,
+            timeout: None,
+        };
+        assert_eq!(stop(&for_ever), "SIGQUIT to its group");
+        assert_eq!(restart(&Restart::default()), "always");
+        let limited = Restart {
+            when: When::OnFailure,
+            limit: Some(RestartLimit {
+                times: 5,
+                within: seconds(60),
+            }),
+            ..Restart::default()
+        };
+        assert_eq!(restart(&limited), "on failure, at most 5 in 1m");
+        let probe = Ready {
+            probe: Probe::Tcp("127.0.0.1:80".into()),
+            interval: Duration::from_millis(100),
+            within: Some(seconds(30)),
+        };
+        assert_eq!(ready(&probe), "tcp 127.0.0.1:80 every 0.1s, within 30s");
+    }
+}

@@ -1,0 +1,244 @@
+//! The listening side of the control socket. It owns the listener and the clients; the loop sees
+//! requests that are well-formed and allowed, and hands back replies that never make it wait.
+
+use std::fs::Metadata;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use nix::unistd::Uid;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
+
+use crate::control::place::Place;
+use crate::control::protocol::{Event, Line, Refusal, RefusalKind, Reply, Request};
+use crate::control::rights::{self, Peer, Right};
+use crate::control::session::{Asked, Client, ClientId, Session, line_of};
+use crate::os::peer;
+
+/// How many clients at once. Each `pidone` that waits has two; a fleet's health checks, people and
+/// an agent come to a few dozen.
+pub const CLIENTS_MAX: usize = 128;
+
+/// How many of them may be such as only look, so that they cannot lock root out.
+pub const CLIENTS_LOOKING_MAX: usize = 96;
+
+/// After a failed accept (no descriptors left, say): the listener stays readable, so without a rest
+/// we would spin.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// The control socket and its clients. Lives on a current-thread runtime inside a `LocalSet`.
+pub struct Server {
+    path: PathBuf,
+    /// The socket file that is ours, by device and inode.
+    file: Option<(u64, u64)>,
+    listener: UnixListener,
+    own_uid: u32,
+    group: Option<u32>,
+    clients: Vec<Rc<Client>>,
+    next_id: u64,
+    /// Each client has at most one request here, so there is always room.
+    sender: mpsc::Sender<Asked>,
+    requests: mpsc::Receiver<Asked>,
+}
+
+impl Server {
+    /// Listens at the first of these places that can be had. With a `group`, its members may
+    /// look; where the socket cannot be given to it, the caller may try again without.
+    ///
+    /// # Errors
+    /// None of them can be had; the text names each, and why.
+    pub fn bind(places: &[Place], group: Option<u32>) -> io::Result<Self> {
+        let mut faults = Vec::new();
+        for place in places {
+            match place.listen(group).and_then(UnixListener::from_std) {
+                Ok(listener) => return Ok(Self::new(place.path.clone(), listener, group)),
+                Err(error) => faults.push(format!("{}: {error}", place.path.display())),
+            }
+        }
+        Err(io::Error::other(faults.join("; ")))
+    }
+
+    fn new(path: PathBuf, listener: UnixListener, group: Option<u32>) -> Self {
+        let (sender, requests) = mpsc::channel(CLIENTS_MAX);
+        Self {
+            file: std::fs::symlink_metadata(&path).ok().map(identity),
+            path,
+            listener,
+            own_uid: Uid::effective().as_raw(),
+            group,
+            clients: Vec::new(),
+            next_id: 0,
+            sender,
+            requests,
+        }
+    }
+
+    /// Where it listens.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The next request, from somebody who may make it. It must be answered ([`Self::reply`]) in
+    /// the same turn. Cancel-safe.
+    pub async fn next(&mut self) -> (ClientId, Peer, Request) {
+        loop {
+            tokio::select! {
+                Some(asked) = self.requests.recv() => return asked,
+                stream = accept(&self.listener) => self.welcome(stream),
+            }
+        }
+    }
+
+    /// Answers a client, or a part of it: a stream (`logs`, `events`) is answered by any number of
+    /// lines, events and one status, then `End` unless it follows; everything else by one reply.
+    /// A client that has left hears nothing.
+    pub fn reply(&mut self, to: ClientId, reply: &Reply) {
+        if let Some(client) = self.client(to) {
+            client.answer(reply);
+        }
+    }
+
+    /// From now on, this client gets every published event. Call it after the answer's first part.
+    pub fn follow_events(&mut self, client: ClientId) {
+        if let Some(client) = self.client(client) {
+            client.follow(|follows| follows.events = true);
+        }
+    }
+
+    /// From now on, this client gets every published line of these services (empty: of all).
+    pub fn follow_lines(&mut self, client: ClientId, names: Vec<String>) {
+        if let Some(client) = self.client(client) {
+            client.follow(|follows| follows.lines = Some(names));
+        }
+    }
+
+    /// Tells everybody who follows events.
+    pub fn publish(&self, event: &Event) {
+        let mut text = None;
+        for client in &self.clients {
+            if client.follows.borrow().events {
+                client.tell(text.get_or_insert_with(|| line_of(&Reply::Event(event.clone()))));
+            }
+        }
+    }
+
+    /// Whether anybody follows any lines at all.
+    pub fn has_line_followers(&self) -> bool {
+        self.clients
+            .iter()
+            .any(|client| client.follows.borrow().lines.is_some())
+    }
+
+    /// Whether anybody follows the lines of this service: nobody else's need be made.
+    pub fn wants_lines(&self, service: &str) -> bool {
+        let wants = |client: &Rc<Client>| wants_line(client, service);
+        self.clients.iter().any(wants)
+    }
+
+    /// Tells everybody who follows this service's lines.
+    pub fn publish_line(&self, line: &Line) {
+        let mut text = None;
+        for client in &self.clients {
+            if wants_line(client, &line.service) {
+                client.tell(text.get_or_insert_with(|| line_of(&Reply::Line(line.clone()))));
+            }
+        }
+    }
+
+    /// Whether everything queued has been handed to the kernel: at the end of the container, the
+    /// loop waits a little for this, so that the last events arrive.
+    pub fn is_drained(&self) -> bool {
+        self.clients.iter().all(|client| client.is_drained())
+    }
+
+    fn client(&self, id: ClientId) -> Option<&Rc<Client>> {
+        self.clients.iter().find(|client| client.id == id)
+    }
+
+    fn welcome(&mut self, stream: UnixStream) {
+        self.clients.retain(|client| !client.is_gone.get());
+        let Ok(peer) = who(&stream) else {
+            return;
+        };
+        let right = rights::right(&peer, self.own_uid, self.group);
+        if right == Right::Nothing {
+            return dismiss(stream, rights::stranger(&peer));
+        }
+        if !self.has_seat(right) {
+            return dismiss(stream, Refusal::new(RefusalKind::Busy, "too many clients"));
+        }
+        self.next_id += 1;
+        let client = Rc::new(Client::new(ClientId(self.next_id), right));
+        self.clients.push(Rc::clone(&client));
+        let session = Session {
+            stream,
+            peer,
+            client,
+            requests: self.sender.clone(),
+            unread: Vec::new(),
+        };
+        tokio::task::spawn_local(session.run());
+    }
+
+    fn has_seat(&self, right: Right) -> bool {
+        let looking = |client: &&Rc<Client>| client.right == Right::Read;
+        let crowded = self.clients.iter().filter(looking).count() >= CLIENTS_LOOKING_MAX;
+        self.clients.len() < CLIENTS_MAX && (right == Right::Change || !crowded)
+    }
+}
+
+impl Drop for Server {
+    /// Takes the socket's file away, unless another pidone has put its own there.
+    fn drop(&mut self) {
+        let found = std::fs::symlink_metadata(&self.path).ok().map(identity);
+        if found.is_some() && found == self.file {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "so that it can be mapped over"
+)]
+fn identity(file: Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
+}
+
+fn wants_line(client: &Rc<Client>, service: &str) -> bool {
+    match &client.follows.borrow().lines {
+        None => false,
+        Some(names) => names.is_empty() || names.iter().any(|name| name == service),
+    }
+}
+
+async fn accept(listener: &UnixListener) -> UnixStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _unnamed)) => return stream,
+            Err(_out_of_descriptors) => tokio::time::sleep(ACCEPT_REST).await,
+        }
+    }
+}
+
+fn who(stream: &UnixStream) -> io::Result<Peer> {
+    let credentials = stream.peer_cred()?;
+    Ok(Peer {
+        uid: credentials.uid(),
+        gid: credentials.gid(),
+        pid: credentials.pid().unwrap_or(0),
+        // A kernel that cannot tell them leaves the effective group.
+        groups: peer::groups(stream.as_fd()).unwrap_or_default(),
+    })
+}
+
+/// Says why, if that can be said without waiting, and closes.
+fn dismiss(stream: UnixStream, refusal: Refusal) {
+    if let Ok(mut stream) = stream.into_std() {
+        let _ = stream.write_all(line_of(&Reply::Error(refusal)).as_bytes());
+    }
+}

@@ -1,0 +1,251 @@
+//! Signals: blocked by the first act of `main`, caught by a handler that only leaves a note, read
+//! in the one place where PID 1 waits. Masks go to the kernel by raw calls, because libc refuses
+//! to touch the two signals that it keeps for its threads.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use nix::sys::time::TimeSpec;
+use signal_hook::iterator::backend::SignalDelivery;
+use signal_hook::iterator::exfiltrator::SignalOnly;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use crate::values::Signal;
+
+/// What the init hears: the death of a child, the orders to stop (Docker, systemd, a terminal, the
+/// power), the order to read the directories again, and what is forwarded to CMD.
+const HEARD: [Signal; 10] = [
+    Signal::CHLD,
+    Signal::TERM,
+    Signal::INT,
+    Signal::QUIT,
+    Signal::PWR,
+    Signal::HUP,
+    Signal::USR1,
+    Signal::USR2,
+    Signal::WINCH,
+    Signal::HALT,
+];
+
+/// The size of the kernel's signal set, in bytes; it refuses any other (rt_sigprocmask(2)).
+const KERNEL_SET_BYTES: libc::c_long = 8;
+
+/// Nobody waits longer in one call; longer times could overflow the kernel's seconds.
+const WAIT_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// A set of signals, laid out as the kernel's own: bit `n - 1` is signal `n`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SignalSet(u64);
+
+impl SignalSet {
+    /// Every signal.
+    pub const ALL: Self = Self(u64::MAX);
+    /// None.
+    pub const EMPTY: Self = Self(0);
+
+    /// This set and `signal`.
+    #[must_use]
+    pub fn with(self, signal: Signal) -> Self {
+        Self(self.0 | Self::bit(signal))
+    }
+
+    /// This set, but not `signal`.
+    #[must_use]
+    pub fn without(self, signal: Signal) -> Self {
+        Self(self.0 & !Self::bit(signal))
+    }
+
+    /// Whether `signal` is in it.
+    pub fn contains(self, signal: Signal) -> bool {
+        self.0 & Self::bit(signal) != 0
+    }
+
+    /// The set as the kernel writes it (`SigBlk` and its neighbours in `/proc/PID/status`).
+    pub fn bits(self) -> u64 {
+        self.0
+    }
+
+    fn bit(signal: Signal) -> u64 {
+        1_u64
+            .checked_shl(signal.raw().unsigned_abs().wrapping_sub(1))
+            .unwrap_or(0)
+    }
+}
+
+/// Blocks every signal for this thread: the first act of `main`, so that an order to stop that
+/// comes during the boot is seen after it; and the first act of every other thread, so that signals
+/// go to the thread that waits for them (and writing to the terminal from the background works).
+pub fn block_all() {
+    swap_mask(SignalSet::ALL);
+}
+
+/// Unblocks every signal for this thread: for roles that the user's ^C must reach.
+pub fn unblock_all() {
+    swap_mask(SignalSet::EMPTY);
+}
+
+/// Makes `set` the mask of this thread and gives the old one. It cannot fail with valid arguments
+/// (rt_sigprocmask(2)); a kernel that refuses them all leaves the mask as it is.
+pub(super) fn swap_mask(set: SignalSet) -> SignalSet {
+    let mut old = SignalSet::EMPTY;
+    // SAFETY: both pointers are to live 8-byte sets, which is the size that is told.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::c_long::from(libc::SIG_SETMASK),
+            &raw const set.0,
+            &raw mut old.0,
+            KERNEL_SET_BYTES,
+        );
+    }
+    old
+}
+
+/// The kernel's own `sigaction`, of which libc shows a rearranged copy. The same on x86-64 and
+/// AArch64: handler, flags, restorer, mask.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct KernelAction {
+    pub(super) handler: usize,
+    pub(super) flags: usize,
+    pub(super) restorer: usize,
+    pub(super) mask: u64,
+}
+
+impl KernelAction {
+    /// What a program finds when nobody has touched the signal (`SIG_DFL` is 0).
+    pub(super) const DEFAULT: Self = Self {
+        handler: 0,
+        flags: 0,
+        restorer: 0,
+        mask: 0,
+    };
+}
+
+/// The signals that are ignored or handled in this process, for whatever reason: inherited as
+/// ignored (`nohup`, a careless parent), ignored by Rust's runtime (SIGPIPE), or handled by us.
+/// A child must find none of it, because an ignored signal survives its exec and silently
+/// disables a reload by SIGHUP.
+pub fn not_default() -> SignalSet {
+    (1..=64)
+        .filter_map(Signal::new)
+        .filter(|signal| is_changed(*signal))
+        .fold(SignalSet::EMPTY, SignalSet::with)
+}
+
+fn is_changed(signal: Signal) -> bool {
+    let mut action = KernelAction::DEFAULT;
+    // SAFETY: no new action is given; the old one goes to a live struct of the kernel's layout.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigaction,
+            libc::c_long::from(signal.raw()),
+            std::ptr::null::<KernelAction>(),
+            &raw mut action,
+            KERNEL_SET_BYTES,
+        )
+    };
+    done == 0 && action.handler != KernelAction::DEFAULT.handler
+}
+
+/// Makes SIGCHLD default again, for who waits by [`wait_any`]: a parent that ignored it would
+/// have made the kernel bury our children untold (wait(2)).
+pub fn hear_of_children() {
+    let default = KernelAction::DEFAULT;
+    // SAFETY: the new action is a live struct of the kernel's layout; the old one is not asked for.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigaction,
+            libc::c_long::from(Signal::CHLD.raw()),
+            &raw const default,
+            std::ptr::null_mut::<KernelAction>(),
+            KERNEL_SET_BYTES,
+        );
+    }
+}
+
+/// Waits for one of `set`, which must be blocked, and takes it; `None` after `timeout`, or if the
+/// wait was interrupted (a stop and its continuation do that), which is the same to a loop.
+pub fn wait_any(set: SignalSet, timeout: Duration) -> Option<Signal> {
+    let timeout = TimeSpec::from_duration(timeout.min(WAIT_MAX));
+    // SAFETY: the set has the size that is told, no siginfo is asked for, the timeout is alive.
+    let signal = unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigtimedwait,
+            &raw const set.0,
+            std::ptr::null_mut::<libc::siginfo_t>(),
+            &raw const timeout,
+            KERNEL_SET_BYTES,
+        )
+    };
+    i32::try_from(signal).ok().and_then(Signal::new)
+}
+
+/// The signals that the init hears, as they come.
+pub struct Signals {
+    delivery: SignalDelivery<AsyncFd<UnixStream>, SignalOnly>,
+}
+
+impl Signals {
+    /// Handles the signals of an init, then unblocks everything: what came during the boot is
+    /// delivered now. Needs a running tokio reactor.
+    ///
+    /// # Errors
+    /// No descriptors left.
+    pub fn new() -> io::Result<Self> {
+        let (read, write) = UnixStream::pair()?;
+        read.set_nonblocking(true)?;
+        write.set_nonblocking(true)?;
+        // SAFETY: the stream owns its descriptor, gives the same one each time, and lives in the
+        // `AsyncFd`, which deregisters it before it is dropped.
+        let read = unsafe { AsyncFd::register_with_interest(read, Interest::READABLE)? };
+        let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, HEARD.map(Signal::raw))?;
+        swap_mask(SignalSet::EMPTY);
+        Ok(Self { delivery })
+    }
+
+    /// Waits for signals: each at most once, however often it came, as the kernel itself keeps
+    /// them. Cancel-safe: a signal that is not given now is given by the next call.
+    pub async fn wait(&mut self) -> Vec<Signal> {
+        loop {
+            let arrived = self.take();
+            if !arrived.is_empty() {
+                return arrived;
+            }
+            match self.delivery.get_read().readable().await {
+                // Cleared before the pipe is emptied: a note that comes in between wakes us once
+                // in vain, where the other order would lose it.
+                Ok(mut guard) => guard.clear_ready(),
+                // The reactor is gone, so we are about to end; never spin.
+                Err(_) => return std::future::pending().await,
+            }
+        }
+    }
+
+    /// The signals that have come, without waiting.
+    pub fn take(&mut self) -> Vec<Signal> {
+        self.delivery.pending().filter_map(Signal::new).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_is_the_kernels() {
+        let set = SignalSet::EMPTY.with(Signal::HUP).with(Signal::HALT);
+        assert_eq!(set.bits(), 1 | 1 << 36);
+        assert!(set.contains(Signal::HALT) && !set.contains(Signal::TERM));
+        assert_eq!(
+            set.without(Signal::HUP).without(Signal::HALT),
+            SignalSet::EMPTY
+        );
+        let all = (1..=64)
+            .filter_map(Signal::new)
+            .fold(SignalSet::EMPTY, SignalSet::with);
+        assert_eq!(all, SignalSet::ALL);
+    }
+}

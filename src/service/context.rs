@@ -1,0 +1,282 @@
+//! The surroundings of a process, from `service.toml`: user, directory, variables, limits.
+
+use std::collections::BTreeSet;
+
+use toml::de::DeValue;
+
+use crate::diag::Diagnostic;
+use crate::service::definition::{Context, Limit, Resource};
+use crate::service::environment::{Environment, Resolver};
+use crate::service::expand::{self, Fault};
+use crate::service::faults::Faults;
+use crate::service::table::{Item, Table};
+
+/// The resources of setrlimit(2) by the names that Compose and systemd use; those that count bytes
+/// also take a size.
+const RESOURCES: [(&str, Resource, bool); 10] = [
+    ("as", Resource::As, true),
+    ("core", Resource::Core, true),
+    ("cpu", Resource::Cpu, false),
+    ("data", Resource::Data, true),
+    ("fsize", Resource::Fsize, true),
+    ("memlock", Resource::Memlock, true),
+    ("nofile", Resource::Nofile, false),
+    ("nproc", Resource::Nproc, false),
+    ("rtprio", Resource::Rtprio, false),
+    ("stack", Resource::Stack, true),
+];
+
+/// capabilities(7); a capability's number is its place.
+const CAPABILITIES: [&str; 41] = [
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+    "SETPCAP",
+    "LINUX_IMMUTABLE",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_ADMIN",
+    "NET_RAW",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "SYS_MODULE",
+    "SYS_RAWIO",
+    "SYS_CHROOT",
+    "SYS_PTRACE",
+    "SYS_PACCT",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_NICE",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "MKNOD",
+    "LEASE",
+    "AUDIT_WRITE",
+    "AUDIT_CONTROL",
+    "SETFCAP",
+    "MAC_OVERRIDE",
+    "MAC_ADMIN",
+    "SYSLOG",
+    "WAKE_ALARM",
+    "BLOCK_SUSPEND",
+    "AUDIT_READ",
+    "PERFMON",
+    "BPF",
+    "CHECKPOINT_RESTORE",
+];
+
+/// Reads everything that surrounds the process.
+pub(super) fn context(
+    top: &Table<'_>,
+    container: &Environment,
+    faults: &mut Faults<'_>,
+) -> Context {
+    let mut read = |name| {
+        let item: Item<'_> = top.get(name)?;
+        filled(&item, faults).map(str::to_owned)
+    };
+    let (user, workdir) = (read("user"), read("workdir"));
+    Context {
+        user,
+        workdir,
+        umask: top.get("umask").and_then(|item| umask(&item, faults)),
+        env: top
+            .get("env")
+            .map_or_else(Vec::new, |item| env(&item, container, faults)),
+        limits: top
+            .get("limits")
+            .map_or_else(Vec::new, |item| limits(&item, faults)),
+        nice: top
+            .get("nice")
+            .and_then(|item| item.whole(-20..=19, faults))
+            .and_then(|nice| i32::try_from(nice).ok()),
+        no_new_privileges: top
+            .get("no-new-privileges")
+            .and_then(|item| item.flag(faults))
+            .unwrap_or(false),
+        capabilities: top
+            .get("capabilities")
+            .and_then(|item| capabilities(&item, faults)),
+    }
+}
+
+/// A text that is expanded at each start, must not be empty, and can be taken apart.
+fn filled<'a>(item: &Item<'a>, faults: &mut Faults<'_>) -> Option<&'a str> {
+    let text = template(item, faults)?;
+    if text.trim().is_empty() {
+        let fault = format!("{} is empty", item.subject);
+        return item.bad(faults, Diagnostic::error(fault));
+    }
+    Some(text)
+}
+
+/// A text that is expanded at each start and can be taken apart.
+pub(super) fn template<'a>(item: &Item<'a>, faults: &mut Faults<'_>) -> Option<&'a str> {
+    let text = item.quoted(faults)?;
+    match expand::pieces(text) {
+        Ok(_) => Some(text),
+        Err(bad) => {
+            let span = faults.within(item.span.clone(), text, &bad.at);
+            let message = format!("cannot expand {}: {}", item.subject, bad.message);
+            faults.at(span, Diagnostic::error(message).hint(bad.hint));
+            None
+        }
+    }
+}
+
+fn umask(item: &Item<'_>, faults: &mut Faults<'_>) -> Option<u32> {
+    if let DeValue::Integer(number) = item.value {
+        let hint = format!("write it in quotes: \"{:0>3}\"", number.as_str());
+        return item.wrong_but(faults, Some(hint));
+    }
+    let text = item.text(faults)?;
+    let octal = text.bytes().all(|b| (b'0'..=b'7').contains(&b));
+    let mask = u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mask| octal && *mask <= 0o777);
+    mask.or_else(|| {
+        let fault = Diagnostic::error(format!("`{text}` is not a umask"))
+            .hint("a umask is octal, from \"000\" to \"777\"; \"022\" is the usual one");
+        item.bad(faults, fault)
+    })
+}
+
+fn env(item: &Item<'_>, container: &Environment, faults: &mut Faults<'_>) -> Vec<(String, String)> {
+    let DeValue::Table(table) = item.value else {
+        let hint = "write `env = { NAME = \"value\" }`, or a table `[env]`";
+        item.wrong_but::<()>(faults, Some(hint.into()));
+        return Vec::new();
+    };
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    let mut found = Vec::new();
+    let mut places = Vec::new();
+    for (key, value) in entries {
+        let name = key.get_ref();
+        if let Some(why) = bad_variable(name) {
+            faults.at(key.span(), Diagnostic::error(why));
+            continue;
+        }
+        let item = Item::new(format!("`env.{name}`"), "a string", value);
+        if let Some(text) = template(&item, faults) {
+            found.push((name.to_string(), text.to_owned()));
+            places.push(item);
+        }
+    }
+    check_values(&found, &places, container, faults);
+    found
+}
+
+/// Why this cannot be a variable of execve(2) or of a shell's `env`.
+fn bad_variable(name: &str) -> Option<String> {
+    let bad = |c: char| c == '=' || c.is_whitespace() || c.is_control();
+    match name.chars().find(|c| bad(*c)) {
+        _ if name.is_empty() => Some("a variable's name cannot be empty".into()),
+        Some(c) => Some(format!("a variable's name cannot contain {c:?}")),
+        None => None,
+    }
+}
+
+/// Puts the values together once, to find what will fail at each start. That a variable is not set
+/// is a warning only: it may be set where the container runs, and not where its image is built.
+fn check_values(
+    env: &[(String, String)],
+    items: &[Item<'_>],
+    container: &Environment,
+    faults: &mut Faults<'_>,
+) {
+    let mut resolver = Resolver::new(container, env);
+    let mut told = BTreeSet::new();
+    for ((name, _), item) in env.iter().zip(items) {
+        let Err(fault) = resolver.value(name) else {
+            continue;
+        };
+        let message = format!("cannot expand {}: {fault}", item.subject);
+        match fault {
+            Fault::Circle(names) => {
+                let circle: BTreeSet<String> = names.into_iter().collect();
+                if !told.insert(circle) {
+                    continue;
+                }
+                item.bad::<()>(
+                    faults,
+                    Diagnostic::error(message).hint(
+                        "a variable's own name means the container's value: \
+                     `PATH = \"/app/bin:${PATH}\"`",
+                    ),
+                );
+            }
+            Fault::Unset(unset) => {
+                if told.insert(BTreeSet::from([unset.clone()])) {
+                    let hint = format!("give it a default: `${{{unset}:-…}}`");
+                    item.bad::<()>(faults, Diagnostic::warning(message).hint(hint));
+                }
+            }
+            Fault::TooDeep | Fault::TooLong | Fault::Malformed(_) | Fault::NotText => {
+                item.bad::<()>(faults, Diagnostic::error(message));
+            }
+        }
+    }
+}
+
+fn limits(item: &Item<'_>, faults: &mut Faults<'_>) -> Vec<(Resource, Limit)> {
+    let DeValue::Table(table) = item.value else {
+        let hint = "write `limits = { nofile = 65536 }`".to_owned();
+        item.wrong_but::<()>(faults, Some(hint));
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for (key, value) in table {
+        let name = key.get_ref();
+        let Some((_, resource, bytes)) = RESOURCES.iter().find(|(known, ..)| known == name) else {
+            let all: Vec<&str> = RESOURCES.iter().map(|(name, ..)| *name).collect();
+            let fault = Diagnostic::error(format!("unknown limit `{name}`"))
+                .hint(format!("the limits are {}", all.join(", ")));
+            faults.at(key.span(), fault.suggest(name, all));
+            continue;
+        };
+        let takes = if *bytes {
+            "a size or \"unlimited\""
+        } else {
+            "a whole number or \"unlimited\""
+        };
+        let item = Item::new(format!("`limits.{name}`"), takes, value);
+        let limit = match item.value {
+            DeValue::String(text) if *text == "unlimited" => Some(Limit::Unlimited),
+            _ if *bytes => item.size(faults).map(Limit::At),
+            _ => item
+                .whole(0..=i64::MAX, faults)
+                .and_then(|number| u64::try_from(number).ok())
+                .map(Limit::At),
+        };
+        found.extend(limit.map(|limit| (*resource, limit)));
+    }
+    found
+}
+
+fn capabilities(item: &Item<'_>, faults: &mut Faults<'_>) -> Option<Vec<u8>> {
+    let mut found = Vec::new();
+    for item in item.array("a capability's name", faults)? {
+        let Some(text) = item.text(faults) else {
+            continue;
+        };
+        let upper = text.to_ascii_uppercase();
+        let word = upper.strip_prefix("CAP_").unwrap_or(&upper);
+        let number = CAPABILITIES.iter().position(|name| *name == word);
+        if let Some(number) = number.and_then(|number| u8::try_from(number).ok()) {
+            found.push(number);
+        } else {
+            let fault = Diagnostic::error(format!("unknown capability `{text}`"));
+            item.bad::<()>(faults, fault.suggest(word, CAPABILITIES));
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    Some(found)
+}

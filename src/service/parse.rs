@@ -1,0 +1,371 @@
+//! One service directory → services (itself, and its logger), with every fault at its place.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use crate::diag::{Diagnostic, Severity, Spot};
+use crate::service::context::{self, template};
+use crate::service::definition::{Kind, Output, Program, Service, StopBy, When};
+use crate::service::draft::{Draft, Places};
+use crate::service::environment::{self, Environment};
+use crate::service::faults::Faults;
+use crate::service::fields;
+use crate::service::source::{Directory, File, Script};
+use crate::service::table::Table;
+use crate::service::{form, policy, scripts};
+use crate::values::Name;
+
+/// What is known from outside the files.
+pub(super) struct World<'a> {
+    /// The container's environment.
+    pub(super) container: &'a Environment,
+    /// Whether a user (as `user` has it, expanded) is known; else why not.
+    pub(super) user_known: &'a dyn Fn(&str) -> Result<(), String>,
+}
+
+/// Reads a directory. With faults, what it returns is as near as can be, so that the checks of the
+/// set do not blame others for it.
+pub(super) fn directory(
+    found: &Directory,
+    world: &World<'_>,
+    faults: &mut Vec<Diagnostic>,
+) -> Vec<Draft> {
+    let name = match found.name.to_string_lossy().parse::<Name>() {
+        Ok(name) => name,
+        Err(why) => {
+            let fault = Diagnostic::error(format!("cannot use this directory: {why}"))
+                .hint("a service is named by 1 to 64 of `A-Za-z0-9._@-`");
+            faults.push(fault.in_file(&found.path));
+            return Vec::new();
+        }
+    };
+    let mut service = Service::new(name, Vec::new());
+    service.dir.clone_from(&found.path);
+    service.file = found.path.join("run");
+    scripts::apply(found, &mut service, faults);
+    let mut draft = match (&found.definition, &found.run) {
+        (File::Absent, Script::Absent) => {
+            let fault = Diagnostic::error(format!("`{}` has nothing to start", service.name))
+                .hint("put a `service.toml` or an executable `run` there");
+            faults.push(fault.in_file(&found.path));
+            Draft::plain(service)
+        }
+        (File::Absent, _) => Draft::plain(service),
+        (definition, _) => {
+            let path = found.path.join("service.toml");
+            service.file.clone_from(&path);
+            match text(definition, &path) {
+                Ok(text) => parsed(text, &path, service, world, faults),
+                Err(fault) => {
+                    faults.push(fault);
+                    Draft::plain(service)
+                }
+            }
+        }
+    };
+    let mut drafts = Vec::new();
+    if let Some(log) = &found.log {
+        drafts.extend(logger(log, &mut draft, faults));
+    }
+    drafts.push(draft);
+    drafts
+}
+
+/// s6's `log/`: a service of its own whose input is the output of this one.
+fn logger(found: &Directory, producer: &mut Draft, faults: &mut Vec<Diagnostic>) -> Option<Draft> {
+    if found.definition != File::Absent {
+        let fault = Diagnostic::error("a logger is defined by its `run`, not by a service.toml")
+            .hint("take the file away, or make the logger a service of its own");
+        faults.push(fault.in_file(found.path.join("service.toml")));
+    }
+    if found.run == Script::Absent {
+        let fault = Diagnostic::error("`log` has no `run`")
+            .hint("put an executable `log/run` there, or take `log` away");
+        faults.push(fault.in_file(&found.path));
+        return None;
+    }
+    let mut service = Service::new(producer.service.name.logger(), Vec::new());
+    service.dir.clone_from(&found.path);
+    service.file = found.path.join("run");
+    scripts::apply(found, &mut service, faults);
+    // It reads what is left and then ends by itself, so that no last line is lost.
+    service.stop.by = StopBy::EndOfInput;
+    // A logger that waits for a producer that never starts would keep the container alive.
+    service.enabled &= producer.service.enabled;
+    if let Some(place) = producer.places.format.take() {
+        let fault = Diagnostic::warning("`log.format` has no effect on what goes to `log/run`")
+            .hint("take one of them away");
+        faults.push(Diagnostic {
+            place: Some(place),
+            ..fault
+        });
+    }
+    producer.service.after.push(service.name.clone());
+    producer.service.output = Output::Logger(service.name.clone());
+    Some(Draft::plain(service))
+}
+
+/// The text of a `service.toml`.
+fn text<'a>(definition: &'a File, path: &Path) -> Result<&'a str, Diagnostic> {
+    let bytes = match definition {
+        File::Absent => return Ok(""),
+        File::Unreadable(why) => {
+            let fault = Diagnostic::error(format!("cannot use `service.toml`: {why}"));
+            return Err(fault.in_file(path));
+        }
+        File::Content(bytes) => bytes,
+    };
+    std::str::from_utf8(bytes).map_err(|bad| {
+        // Everything before the fault is UTF-8, so that it is as long in the repaired text.
+        let at = bad.valid_up_to();
+        let repaired = String::from_utf8_lossy(bytes);
+        let spot = Spot::of(&repaired, at..at + '\u{fffd}'.len_utf8());
+        Diagnostic::error("the file is not UTF-8").at(path, spot)
+    })
+}
+
+/// Reads the text of a `service.toml`: its form, then what it says.
+fn parsed(
+    text: &str,
+    path: &Path,
+    base: Service,
+    world: &World<'_>,
+    faults: &mut Vec<Diagnostic>,
+) -> Draft {
+    let (document, form) = form::read(text, path);
+    let mut said = Faults::new(path, text);
+    let mut draft = definition(document.get_ref(), base, world, &mut said);
+    // What stands before the first fault of form was read as it was meant; what follows was guessed.
+    let line = |fault: &Diagnostic| Some(fault.place.as_ref()?.spot.as_ref()?.line);
+    let first = form.first().and_then(line);
+    let sure = |line: Option<usize>| match (first, line) {
+        (None, _) => true,
+        (Some(first), Some(line)) => line < first,
+        (Some(_), None) => false,
+    };
+    let places = &mut draft.places;
+    if first.is_some() {
+        let line_of = |at: usize| {
+            text.get(..at)
+                .map(|before| before.matches('\n').count() + 1)
+        };
+        places.needs.retain(|(_, span)| sure(line_of(span.start)));
+        places.after.retain(|(_, span)| sure(line_of(span.start)));
+    }
+    if !(places.needs.is_empty() && places.after.is_empty()) {
+        path.clone_into(&mut places.path);
+        text.clone_into(&mut places.source);
+    }
+    let said = said.sorted().into_iter();
+    faults.extend(said.filter(|fault| sure(line(fault))));
+    faults.extend(form);
+    draft
+}
+
+/// What the tables of a `service.toml` say.
+fn definition(
+    items: &DeTable<'_>,
+    base: Service,
+    world: &World<'_>,
+    faults: &mut Faults<'_>,
+) -> Draft {
+    let top = Table::open(fields::SERVICE, "", items, faults);
+    let program = program(&top, &base, faults);
+    let kind = top
+        .get("type")
+        .and_then(|item| {
+            let words = [("longrun", Kind::Longrun), ("oneshot", Kind::Oneshot)];
+            item.word(&words, faults)
+        })
+        .unwrap_or(Kind::Longrun);
+    let (needs, after) = (
+        names("needs", &top, &base.name, faults),
+        names("after", &top, &base.name, faults),
+    );
+    let main = top
+        .get("main")
+        .and_then(|item| item.flag(faults))
+        .unwrap_or(false);
+    let enabled = enabled(&top, base.enabled, world.container, faults);
+    let (mut restart, when) = policy::restart(&top, faults);
+    restart.when = when.unwrap_or(if main || kind == Kind::Oneshot {
+        When::Never
+    } else {
+        When::Always
+    });
+    let ready = policy::ready(&top, faults).or_else(|| base.ready.clone());
+    if kind == Kind::Oneshot {
+        oneshot_checks(&top, restart.when, faults);
+    }
+    let (stop, stop_timeout) = policy::stop(&top, &base.stop, faults);
+    let format = policy::format(&top, faults);
+    let places = Places {
+        main: top
+            .get("main")
+            .filter(|_| main)
+            .map(|item| faults.place(item.span)),
+        format: format
+            .as_ref()
+            .map(|(_, item)| faults.place(item.span.clone())),
+        stop_timeout: stop_timeout.map(|item| faults.place(item.span)),
+        needs,
+        after,
+        ..Places::default()
+    };
+    let service = Service {
+        kind,
+        program,
+        needs: places.needs.iter().map(|(name, _)| name.clone()).collect(),
+        after: places.after.iter().map(|(name, _)| name.clone()).collect(),
+        main,
+        enabled,
+        context: context::context(&top, world.container, faults),
+        ready,
+        restart,
+        stop,
+        reload: policy::reload(&top, faults),
+        output: Output::Container(format.map(|(format, _)| format)),
+        ..base
+    };
+    user(&top, &service, world, faults);
+    Draft { service, places }
+}
+
+/// `command`, or the `run` beside it; exactly one.
+fn program(top: &Table<'_>, base: &Service, faults: &mut Faults<'_>) -> Program {
+    let run = matches!(base.program, Program::Run(_));
+    match top.get("command") {
+        None if run => {}
+        None => {
+            let fault = Diagnostic::error(format!(
+                "`{}` has no `command`, and no `run` file",
+                base.name
+            ))
+            .hint("write `command = [\"program\", \"argument\"]`");
+            faults.whole(fault);
+        }
+        Some(item) => {
+            if run {
+                let fault = Diagnostic::error("`command` beside a `run` file: two ways to start")
+                    .hint("take one of them away");
+                item.bad::<()>(faults, fault);
+            }
+            if let Some(command) = item.command(faults) {
+                return Program::Command(command);
+            }
+        }
+    }
+    base.program.clone()
+}
+
+/// `needs` or `after`, each name once, with its place.
+fn names(
+    field: &'static str,
+    top: &Table<'_>,
+    own: &Name,
+    faults: &mut Faults<'_>,
+) -> Vec<(Name, Range<usize>)> {
+    let Some(items) = top
+        .get(field)
+        .and_then(|item| item.array("a service's name", faults))
+    else {
+        return Vec::new();
+    };
+    let mut found: Vec<(Name, Range<usize>)> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for item in items {
+        let Some(text) = item.text(faults) else {
+            continue;
+        };
+        match text.parse::<Name>() {
+            Err(why) => {
+                item.bad::<()>(faults, Diagnostic::error(why));
+            }
+            Ok(name) if name == *own => {
+                let verb = if field == "needs" {
+                    "needs"
+                } else {
+                    "waits for"
+                };
+                let fault = format!("`{name}` {verb} itself");
+                item.bad::<()>(faults, Diagnostic::error(fault).hint("take it out"));
+            }
+            Ok(name) if !seen.insert(name.clone()) => {
+                let fault = format!("`{field}` names `{name}` twice");
+                item.bad::<()>(faults, Diagnostic::warning(fault).hint("once is enough"));
+            }
+            Ok(name) => found.push((name, item.span)),
+        }
+    }
+    found
+}
+
+/// `enabled`: said, or decided by the environment now.
+fn enabled(top: &Table<'_>, base: bool, container: &Environment, faults: &mut Faults<'_>) -> bool {
+    let Some(item) = top.get("enabled") else {
+        return base;
+    };
+    if let DeValue::Boolean(flag) = item.value {
+        return *flag;
+    }
+    let DeValue::String(_) = item.value else {
+        item.wrong::<()>(faults);
+        return true;
+    };
+    let Some(text) = template(&item, faults) else {
+        return true;
+    };
+    let fault = match container.expand_text(text).as_deref() {
+        Ok("true") => return true,
+        Ok("false") => return false,
+        Ok(other) => Diagnostic::error(format!(
+            "{} must become true or false, not `{other}`",
+            item.subject
+        )),
+        Err(why) => Diagnostic::error(format!("cannot expand {}: {why}", item.subject)),
+    };
+    item.bad::<()>(
+        faults,
+        fault.hint("for example `enabled = \"${WORKER:-true}\"`"),
+    );
+    true
+}
+
+/// What makes no sense for a oneshot.
+fn oneshot_checks(top: &Table<'_>, when: When, faults: &mut Faults<'_>) {
+    if let Some(item) = top.get("ready") {
+        let fault =
+            Diagnostic::error("a oneshot has no `[ready]`: it is ready when it has exited 0")
+                .hint("take it away, or make the service a longrun");
+        item.bad::<()>(faults, fault);
+    }
+    if let Some(item) = top.get("restart").filter(|_| when == When::Always) {
+        let fault = Diagnostic::error("a oneshot that is always restarted is never finished")
+            .hint("use \"on-failure\" or \"never\", or make the service a longrun");
+        item.bad::<()>(faults, fault);
+    }
+}
+
+/// Whether the user is known, as far as the variables in it are set.
+fn user(top: &Table<'_>, service: &Service, world: &World<'_>, faults: &mut Faults<'_>) {
+    let (Some(item), Some(text)) = (top.get("user"), &service.context.user) else {
+        return;
+    };
+    let Ok(environment) = environment::of_service(world.container, service) else {
+        return;
+    };
+    let fault = match environment.expand_text(text) {
+        Ok(user) => match (world.user_known)(&user) {
+            Ok(()) => return,
+            Err(why) => Diagnostic::error(why),
+        },
+        Err(why) => Diagnostic {
+            severity: Severity::Warning,
+            ..Diagnostic::error(format!("cannot expand {}: {why}", item.subject))
+        },
+    };
+    item.bad::<()>(faults, fault);
+}

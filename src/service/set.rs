@@ -1,0 +1,61 @@
+//! All service directories → all services, or all that is wrong with them.
+
+use std::collections::BTreeMap;
+
+use crate::diag::{Diagnostic, Place, Severity};
+use crate::service::definition::Service;
+use crate::service::draft::Draft;
+use crate::service::environment::Environment;
+use crate::service::order;
+use crate::service::parse::{self, World};
+use crate::service::source::Directory;
+use crate::values::Name;
+
+/// What the directories define.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Loaded {
+    /// Sorted by name. Not to be used if there are errors.
+    pub services: Vec<Service>,
+    /// Faults of files in the order of names and lines, then those of the set.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Where a `stop.timeout` is set.
+    pub(super) stop_timeouts: BTreeMap<Name, Place>,
+}
+
+impl Loaded {
+    /// Whether anything stops the boot.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics
+            .iter()
+            .any(|fault| fault.severity == Severity::Error)
+    }
+}
+
+/// Reads what was found. `container` decides `enabled`; `user_known` says whether a user (a name or
+/// `uid[:gid]`) exists, or why not.
+pub fn load(
+    found: &[Directory],
+    container: &Environment,
+    user_known: &dyn Fn(&str) -> Result<(), String>,
+) -> Loaded {
+    let world = World {
+        container,
+        user_known,
+    };
+    let mut diagnostics = Vec::new();
+    let mut drafts: Vec<Draft> = Vec::new();
+    for directory in found {
+        drafts.extend(parse::directory(directory, &world, &mut diagnostics));
+    }
+    drafts.sort_by(|a, b| a.service.name.cmp(&b.service.name));
+    diagnostics.extend(order::check(&drafts));
+    let stop_timeouts = drafts.iter().filter_map(|draft| {
+        let place = draft.places.stop_timeout.clone()?;
+        Some((draft.service.name.clone(), place))
+    });
+    Loaded {
+        stop_timeouts: stop_timeouts.collect(),
+        services: drafts.into_iter().map(|draft| draft.service).collect(),
+        diagnostics,
+    }
+}

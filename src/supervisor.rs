@@ -1,0 +1,382 @@
+//! THE LOOP: wait → event → fleet → orders → perform. It owns all state; what it decides is decided
+//! by the machine, and what it tells is told by the narrator.
+
+mod asked;
+mod helpers;
+mod launch;
+mod narrator;
+mod perform;
+mod report;
+mod starts;
+mod why;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use crate::control::server::Server;
+use crate::logs::router::{Router, Work};
+use crate::machine::fleet::Fleet;
+use crate::machine::shutdown::Reason;
+use crate::machine::slot::{Input, Ix, Limits, Order};
+use crate::machine::unit::Event;
+use crate::os::clock;
+use crate::os::oom::OomCounter;
+use crate::os::probes::Target;
+use crate::os::reaper::{self, Children};
+use crate::os::signals::Signals;
+use crate::os::spawner::Spawner;
+use crate::os::{pid1, terminal};
+use crate::service::definition::{Format, Service};
+use crate::service::environment::Environment;
+use crate::values::{Exit, Moment, Pid, Signal};
+
+use helpers::Helpers;
+use launch::Launcher;
+use narrator::{Level, Line, Narrator};
+use report::History;
+use starts::Starts;
+use why::Faults;
+
+/// What the boot hands over.
+pub struct Boot {
+    /// Every service, sorted by name; CMD, if there is one, is the last.
+    pub services: Vec<Service>,
+    /// CMD's number.
+    pub cmd: Option<Ix>,
+    /// The container's environment.
+    pub environment: Environment,
+    /// The time that the end, and CMD's wait, may take.
+    pub limits: Limits,
+    /// The format of services that do not name one.
+    pub format: Format,
+    /// The container's output.
+    pub router: Router,
+    /// The control socket, if it could be had.
+    pub server: Option<Server>,
+    /// Starts processes.
+    pub spawner: Spawner,
+    /// The signals of an init.
+    pub signals: Signals,
+}
+
+/// PID 1, once it runs.
+pub struct Supervisor {
+    fleet: Fleet,
+    cmd: Option<Ix>,
+    format: Format,
+    sides: Vec<Side>,
+    launcher: Launcher,
+    router: Router,
+    server: Option<Server>,
+    signals: Signals,
+    starts: Starts,
+    helpers: Helpers,
+    answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
+    oom: Oom,
+    narrator: Narrator,
+    history: History,
+    orders: VecDeque<Order>,
+    /// The number of the next line of each service (`None`: of pidone) for those who follow.
+    followed: BTreeMap<Option<Ix>, u64>,
+    reap: bool,
+    orphans: u64,
+    code: Option<u8>,
+}
+
+/// What is known of a service beside the machine's knowledge.
+#[derive(Default)]
+struct Side {
+    /// Where its probe dials in this start.
+    target: Option<Target>,
+    /// Why its last start made no process.
+    start_fault: Option<String>,
+    /// What its last probe saw.
+    probe_fault: Option<String>,
+}
+
+/// The answer of a probe that dialled.
+struct Answer {
+    ix: Ix,
+    /// Of which start: an answer to an earlier one no longer matters.
+    starts: u32,
+    result: Result<(), String>,
+}
+
+/// The kernel's count of processes killed for memory, and what it was last.
+struct Oom {
+    counter: OomCounter,
+    last: Option<u64>,
+}
+
+impl Oom {
+    fn new() -> Self {
+        let counter = OomCounter::find();
+        let last = counter.read();
+        Self { counter, last }
+    }
+
+    /// Whether the kernel has killed for memory since the last time this was asked.
+    fn has_killed(&mut self) -> bool {
+        let count = self.counter.read();
+        count > std::mem::replace(&mut self.last, count)
+    }
+}
+
+/// What the loop can be woken by.
+enum Wake {
+    Signals(Vec<Signal>),
+    Starts(Vec<u64>),
+    Answer(Answer),
+    Asked(asked::Asked),
+    Output(Work),
+    Tick,
+}
+
+/// The flush of the output at the end may take this long: the rest of a second that the machine
+/// leaves after its last SIGKILL.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(900);
+
+impl Supervisor {
+    /// Takes over from the boot.
+    ///
+    /// # Errors
+    /// No descriptors left.
+    pub fn new(boot: Boot) -> std::io::Result<Self> {
+        let now = clock::now();
+        let count = boot.services.len();
+        Ok(Self {
+            fleet: Fleet::new(boot.services, boot.limits, now),
+            cmd: boot.cmd,
+            format: boot.format,
+            sides: (0..count).map(|_| Side::default()).collect(),
+            launcher: Launcher {
+                spawner: boot.spawner,
+                environment: boot.environment,
+                null: pid1::null()?,
+            },
+            router: boot.router,
+            server: boot.server,
+            signals: boot.signals,
+            starts: Starts::new()?,
+            helpers: Helpers::default(),
+            // One question a service is under way at a time, so this is room for every answer.
+            answers: mpsc::channel(count.max(1)),
+            oom: Oom::new(),
+            narrator: Narrator::new(now),
+            history: History::default(),
+            orders: VecDeque::new(),
+            followed: BTreeMap::new(),
+            reap: false,
+            orphans: 0,
+            code: None,
+        })
+    }
+
+    /// Runs until the container ends; gives its exit code.
+    pub async fn run(mut self) -> u8 {
+        let mut orders = Vec::new();
+        self.fleet.boot(self.cmd, clock::now(), &mut orders);
+        self.orders.extend(orders);
+        let code = loop {
+            self.perform_all();
+            self.tell_all();
+            if let Some(code) = self.code {
+                break code;
+            }
+            let wake = self.wait().await;
+            self.translate(wake);
+        };
+        self.router.flush(FLUSH_TIMEOUT, clock::wall()).await;
+        code
+    }
+
+    /// Waits, and does nothing else.
+    async fn wait(&mut self) -> Wake {
+        let now = clock::now();
+        let deadline = [self.fleet.deadline(), self.helpers.deadline()]
+            .into_iter()
+            .flatten()
+            .min();
+        let due = async {
+            match deadline {
+                Some(at) => sleep(at.since(now)).await,
+                None => std::future::pending().await,
+            }
+        };
+        let request = async {
+            match &mut self.server {
+                Some(server) => server.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            signals = self.signals.wait() => Wake::Signals(signals),
+            tokens = self.starts.wait() => Wake::Starts(tokens),
+            Some(answer) = self.answers.1.recv() => Wake::Answer(answer),
+            (client, peer, request) = request => Wake::Asked(asked::Asked { client, peer, request }),
+            work = self.router.wait() => Wake::Output(work),
+            () = due => Wake::Tick,
+        }
+    }
+
+    /// Makes of what has woken us what the fleet understands.
+    fn translate(&mut self, wake: Wake) {
+        match wake {
+            Wake::Signals(signals) => signals.into_iter().for_each(|signal| self.signal(signal)),
+            Wake::Starts(tokens) => {
+                for (ix, event, fault) in self.starts.read(&tokens) {
+                    self.started(ix, event, fault);
+                }
+            }
+            Wake::Answer(Answer { ix, starts, result }) => {
+                if self
+                    .fleet
+                    .slot(ix)
+                    .is_some_and(|slot| slot.starts == starts)
+                {
+                    self.probed(ix, result);
+                }
+            }
+            Wake::Asked(asked) => self.answer(asked),
+            Wake::Output(work) => self.router.turn(work, clock::wall()),
+            Wake::Tick => {
+                for (pid, ix) in self.helpers.overdue(clock::now()) {
+                    perform::to_group(pid, Signal::KILL);
+                    tracing::debug!(
+                        service = self.name(ix),
+                        "a command beside it hangs: SIGKILL"
+                    );
+                }
+                self.take(Input::Tick);
+            }
+        }
+    }
+
+    /// One thing happens to the fleet.
+    fn take(&mut self, input: Input) {
+        let mut orders = Vec::new();
+        self.fleet.take(input, clock::now(), &mut orders);
+        self.orders.extend(orders);
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        let cmd = self
+            .cmd
+            .and_then(|ix| self.fleet.slot(ix)?.unit.state.main_pid());
+        match signal {
+            Signal::CHLD => self.reap = true,
+            Signal::TERM | Signal::INT | Signal::QUIT | Signal::PWR | Signal::HALT => {
+                if self.fleet.ending().is_some() {
+                    tracing::info!("{signal} again");
+                }
+                self.take(Input::Shutdown(Reason::Signal(signal)));
+            }
+            // HUP, USR1, USR2 and WINCH are CMD's, as if it were the container's first process.
+            other => match cmd {
+                Some(pid) => perform::to_process(pid, other),
+                None => tracing::debug!("{other}: there is no CMD that it could be meant for"),
+            },
+        }
+    }
+
+    /// Collects the dead. What a start still has to say comes before its death.
+    fn reap(&mut self) {
+        let (dead, children) = reaper::reap();
+        for (pid, exit) in dead {
+            self.died(pid, exit);
+        }
+        self.reap = children == Children::More;
+        if children == Children::None {
+            self.take(Input::Childless);
+        }
+    }
+
+    fn died(&mut self, pid: Pid, exit: Exit) {
+        if let Some(helper) = self.helpers.take(pid) {
+            return self.helped(helper, exit);
+        }
+        let Some(ix) = self.fleet.owner(pid) else {
+            self.orphans += 1;
+            return;
+        };
+        let mut exit = exit;
+        for (event, fault) in self.starts.last_words(ix) {
+            if event == Event::ExecFailed {
+                exit = Exit::Code(fault.as_ref().map_or(126, |fault| fault.code));
+            }
+            self.started(ix, event, fault);
+        }
+        self.router.drain(ix, clock::wall());
+        let oom = exit == Exit::Signal(Signal::KILL) && self.oom.has_killed();
+        if Some(ix) == self.cmd {
+            // Without a terminal there is nothing to take back.
+            let _ = terminal::take_back();
+        }
+        self.take(Input::Exited { pid, exit, oom });
+    }
+
+    /// A start has come further, or not.
+    fn started(&mut self, ix: Ix, event: Event, fault: Option<starts::Fault>) {
+        if let Some(fault) = fault {
+            self.complain(ix, fault.text);
+        }
+        self.take(Input::Unit(ix, event));
+    }
+
+    /// A probe has been answered.
+    fn probed(&mut self, ix: Ix, result: Result<(), String>) {
+        let ready = result.is_ok();
+        if let Some(side) = self.sides.get_mut(ix) {
+            side.probe_fault = result.err();
+        }
+        self.take(Input::Unit(ix, Event::Probed { ready }));
+    }
+
+    fn complain(&mut self, ix: Ix, fault: String) {
+        if let Some(side) = self.sides.get_mut(ix) {
+            side.start_fault = Some(fault);
+        }
+    }
+
+    fn faults(&self, ix: Ix) -> Faults<'_> {
+        faults_of(&self.sides, ix)
+    }
+
+    fn name(&self, ix: Ix) -> &str {
+        self.fleet
+            .slot(ix)
+            .map_or("", |slot| slot.service.name.as_str())
+    }
+
+    fn tell(lines: impl IntoIterator<Item = Line>) {
+        for Line {
+            service,
+            level,
+            text,
+        } in lines
+        {
+            let service = service.as_deref();
+            match level {
+                Level::Info => tracing::info!(service, "{text}"),
+                Level::Warn => tracing::warn!(service, "{text}"),
+                Level::Error => tracing::error!(service, "{text}"),
+            }
+        }
+    }
+
+    /// When something happened, for people and for programs.
+    fn stamp() -> (Moment, Duration) {
+        (clock::now(), clock::wall())
+    }
+}
+
+fn faults_of(sides: &[Side], ix: Ix) -> Faults<'_> {
+    let side = sides.get(ix);
+    Faults {
+        start: side.and_then(|side| side.start_fault.as_deref()),
+        probe: side.and_then(|side| side.probe_fault.as_deref()),
+    }
+}

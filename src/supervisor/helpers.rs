@@ -1,0 +1,70 @@
+//! Commands that run beside services: exec probes and reload commands. They belong to no state of
+//! the machine; each has a deadline.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::machine::slot::Ix;
+use crate::values::{Moment, Pid};
+
+/// A command beside a service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Helper {
+    /// Whose.
+    pub(super) ix: Ix,
+    /// What for.
+    pub(super) kind: Kind,
+}
+
+/// What a helper is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// It asks whether that start of its service is ready.
+    Probe {
+        /// Which start.
+        starts: u32,
+    },
+    /// It makes its service read its configuration again.
+    Reload,
+}
+
+impl Kind {
+    /// How long it may take.
+    fn timeout(self) -> Duration {
+        match self {
+            Self::Probe { .. } => Duration::from_secs(5),
+            Self::Reload => Duration::from_secs(60),
+        }
+    }
+}
+
+/// Every helper that lives.
+#[derive(Default)]
+pub(super) struct Helpers(HashMap<Pid, (Helper, Option<Moment>)>);
+
+impl Helpers {
+    /// One more.
+    pub(super) fn add(&mut self, pid: Pid, helper: Helper, now: Moment) {
+        self.0
+            .insert(pid, (helper, Some(now + helper.kind.timeout())));
+    }
+
+    /// The one that is gone, if it was one of these.
+    pub(super) fn take(&mut self, pid: Pid) -> Option<Helper> {
+        self.0.remove(&pid).map(|(helper, _)| helper)
+    }
+
+    /// When one must be killed.
+    pub(super) fn deadline(&self) -> Option<Moment> {
+        self.0.values().filter_map(|(_, deadline)| *deadline).min()
+    }
+
+    /// Those that must be killed now; each is named once.
+    pub(super) fn overdue(&mut self, now: Moment) -> Vec<(Pid, Ix)> {
+        let due = |deadline: &mut Option<Moment>| deadline.take_if(|at| *at <= now).is_some();
+        self.0
+            .iter_mut()
+            .filter_map(|(pid, (helper, deadline))| due(deadline).then_some((*pid, helper.ix)))
+            .collect()
+    }
+}

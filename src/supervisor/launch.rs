@@ -1,0 +1,214 @@
+//! From a definition to a process: the environment, the user, the directory and the descriptors of
+//! a start, as a spawner's plan.
+
+use std::ffi::OsString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+use crate::os::plan::{Plan, Session};
+use crate::os::probes::Target;
+use crate::os::spawner::{Spawned, Spawner};
+use crate::os::users::{self, User};
+use crate::service::address;
+use crate::service::definition::{Output, Probe, Program, Service};
+use crate::service::environment::{self, Environment};
+use crate::values::Exit;
+
+/// What every start needs, whatever the service.
+pub(super) struct Launcher {
+    /// Starts processes.
+    pub(super) spawner: Spawner,
+    /// The container's environment.
+    pub(super) environment: Environment,
+    /// `/dev/null`.
+    pub(super) null: OwnedFd,
+}
+
+/// What is made anew at each start of a service, because the environment, the users' database and
+/// the file system may have changed since.
+pub(super) struct Surroundings {
+    env: Environment,
+    /// Whom it becomes.
+    pub(super) user: Option<User>,
+    workdir: Option<PathBuf>,
+}
+
+/// Where a process's standard descriptors go; those that are absent are PID 1's own.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Streams<'fd> {
+    pub(super) stdin: Option<BorrowedFd<'fd>>,
+    pub(super) stdout: Option<BorrowedFd<'fd>>,
+    pub(super) stderr: Option<BorrowedFd<'fd>>,
+    /// The notification pipe and its number there.
+    pub(super) notify: Option<(BorrowedFd<'fd>, i32)>,
+}
+
+impl Launcher {
+    /// Expands what a definition leaves to the moment of the start. The error is for people.
+    pub(super) fn surroundings(&self, service: &Service) -> Result<Surroundings, String> {
+        let mut env = environment::of_service(&self.environment, service)?;
+        let expand = |env: &Environment, key: &str, text: &Option<String>| {
+            text.as_deref()
+                .map(|text| {
+                    env.expand_text(text)
+                        .map_err(|fault| format!("cannot expand `{key}`: {fault}"))
+                })
+                .transpose()
+        };
+        let user = expand(&env, "user", &service.context.user)?
+            .map(|text| users::resolve(&text))
+            .transpose()?;
+        if let Some(user) = &user {
+            follow_user(&mut env, user, service);
+        }
+        let workdir = expand(&env, "workdir", &service.context.workdir)?.map(PathBuf::from);
+        let workdir = match &service.program {
+            Program::Run(_) => Some(workdir.unwrap_or_else(|| service.dir.clone())),
+            Program::Command(_) => workdir,
+        };
+        Ok(Surroundings { env, user, workdir })
+    }
+
+    /// Starts the service itself.
+    pub(super) fn main(
+        &self,
+        service: &Service,
+        around: &Surroundings,
+        streams: Streams<'_>,
+    ) -> Result<Spawned, String> {
+        let argv = match &service.program {
+            Program::Command(command) => command.iter().map(OsString::from).collect(),
+            Program::Run(path) => vec![path.into(), service.name.as_str().into()],
+        };
+        let is_cmd = service.dir.as_os_str().is_empty();
+        let session = if is_cmd {
+            Session::Foreground
+        } else {
+            Session::New
+        };
+        self.spawn(service, around, argv, streams, session)
+    }
+
+    /// Starts s6's `finish`: `./finish EXIT|256 SIGNAL|0 NAME`, in the service directory.
+    pub(super) fn finish(
+        &self,
+        service: &Service,
+        around: &Surroundings,
+        exit: Exit,
+        streams: Streams<'_>,
+    ) -> Result<Spawned, String> {
+        let Some(finish) = &service.finish else {
+            return Err("it has no finish".into());
+        };
+        let (code, signal) = match exit {
+            Exit::Code(code) => (i32::from(code), 0),
+            Exit::Signal(signal) | Exit::Core(signal) => (256, signal.raw()),
+        };
+        let argv = vec![
+            finish.path.clone().into(),
+            code.to_string().into(),
+            signal.to_string().into(),
+            service.name.as_str().into(),
+        ];
+        self.spawn(service, around, argv, streams, Session::New)
+    }
+
+    /// Starts a command beside the service, in the same surroundings: a probe, a reload.
+    pub(super) fn beside(
+        &self,
+        service: &Service,
+        command: &[String],
+        streams: Streams<'_>,
+    ) -> Result<Spawned, String> {
+        let around = self.surroundings(service)?;
+        let argv = command.iter().map(OsString::from).collect();
+        self.spawn(service, &around, argv, streams, Session::New)
+    }
+
+    fn spawn(
+        &self,
+        service: &Service,
+        around: &Surroundings,
+        argv: Vec<OsString>,
+        streams: Streams<'_>,
+        session: Session,
+    ) -> Result<Spawned, String> {
+        let env = around
+            .env
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        let standard = [(streams.stdin, 0), (streams.stdout, 1), (streams.stderr, 2)];
+        let descriptors = standard
+            .into_iter()
+            .filter_map(|(fd, number)| fd.map(|fd| (fd, number)))
+            .chain(streams.notify)
+            .collect();
+        let plan = Plan {
+            workdir: around.workdir.clone(),
+            user: around.user.clone(),
+            umask: service.context.umask,
+            nice: service.context.nice,
+            limits: service.context.limits.clone(),
+            no_new_privileges: service.context.no_new_privileges,
+            capabilities: service.context.capabilities.clone(),
+            session,
+            descriptors,
+            ..Plan::new(argv, env)
+        };
+        self.spawner
+            .spawn(&plan)
+            .map_err(|error| with_hint(&error.to_string(), error.hint()))
+    }
+
+    /// Null for all three.
+    pub(super) fn silent(&self) -> Streams<'_> {
+        let null = Some(self.null.as_fd());
+        Streams {
+            stdin: null,
+            stdout: null,
+            stderr: null,
+            notify: None,
+        }
+    }
+}
+
+/// Where this service's probe dials, if it does.
+pub(super) fn target(service: &Service, around: &Surroundings) -> Result<Option<Target>, String> {
+    let expand = |text: &str| {
+        let expanded = around.env.expand_text(text);
+        expanded.map_err(|fault| format!("cannot expand the probe's address: {fault}"))
+    };
+    match service.ready.as_ref().map(|ready| &ready.probe) {
+        Some(Probe::Tcp(text)) => Ok(Some(Target::Tcp(address::tcp(&expand(text)?)?))),
+        Some(Probe::Http(text)) => Ok(Some(Target::Http(address::http(&expand(text)?)?))),
+        Some(Probe::Exec(_) | Probe::Fd(_)) | None => Ok(None),
+    }
+}
+
+/// `HOME`, `USER` and `LOGNAME` follow the user, unless the service says otherwise.
+fn follow_user(env: &mut Environment, user: &User, service: &Service) {
+    for (name, value) in [
+        ("HOME", user.home.as_str()),
+        ("USER", user.name.as_str()),
+        ("LOGNAME", user.name.as_str()),
+    ] {
+        let own = service.context.env.iter().any(|(own, _)| own == name);
+        if !own && !value.is_empty() {
+            env.set(name, value);
+        }
+    }
+}
+
+/// A sentence and its next step in one line of the story.
+pub(super) fn with_hint(text: &str, hint: Option<String>) -> String {
+    hint.map_or_else(|| text.to_owned(), |hint| format!("{text} (hint: {hint})"))
+}
+
+/// Whether the service's stdout goes to a logger, and not to the container.
+pub(super) fn logger(service: &Service) -> Option<&crate::values::Name> {
+    match &service.output {
+        Output::Logger(name) => Some(name),
+        Output::Container(_) => None,
+    }
+}

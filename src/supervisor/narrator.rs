@@ -1,0 +1,287 @@
+//! The story that PID 1 tells on the container's stderr: few lines, each worth reading at 3 a.m.
+//! Pure: changes in, lines out.
+
+use crate::machine::fleet::Fleet;
+use crate::machine::shutdown::{Reason, Shutdown};
+use crate::machine::slot::{Change, Ix, Slot};
+use crate::machine::unit::{Cause, Failure, Next, State};
+use crate::service::definition::StopBy;
+use crate::supervisor::why::{self, Faults};
+use crate::values::{Exit, Moment, show_span};
+
+/// A line of the story.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Line {
+    /// Of which service; `None`: of pidone itself.
+    pub(super) service: Option<String>,
+    /// How bad it is.
+    pub(super) level: Level,
+    /// What happened.
+    pub(super) text: String,
+}
+
+/// How bad a line of the story is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Level {
+    /// As it should be.
+    Info,
+    /// Somebody should look.
+    Warn,
+    /// Something does not work.
+    Error,
+}
+
+/// Tells the story, and remembers how much of the boot it has told.
+#[derive(Debug)]
+pub(super) struct Narrator {
+    /// `db ready in 1.1s`, while the boot goes on.
+    boot: Option<Vec<String>>,
+    since: Moment,
+}
+
+impl Narrator {
+    /// A narrator for a boot that begins now.
+    pub(super) fn new(now: Moment) -> Self {
+        Self {
+            boot: Some(Vec::new()),
+            since: now,
+        }
+    }
+
+    /// Whether the boot goes on: not everything enabled has arrived, or has failed to.
+    pub(super) fn is_booting(&self) -> bool {
+        self.boot.is_some()
+    }
+
+    /// A service has changed. `faults` is what its last start and probe complained of.
+    pub(super) fn changed(
+        &mut self,
+        change: &Change,
+        fleet: &Fleet,
+        faults: Faults<'_>,
+    ) -> Vec<Line> {
+        let Some(slot) = fleet.slot(change.ix) else {
+            return Vec::new();
+        };
+        let mut lines = Vec::new();
+        let line = self.line(change, slot, fleet, faults);
+        let boots = self.boot.is_some() && fleet.ending().is_none();
+        match (line, &mut self.boot) {
+            (Some(line), Some(boot)) if boots && is_arrival(change) => {
+                boot.push(format!("{} {}", slot.service.name, line.text));
+            }
+            (line, _) => lines.extend(line),
+        }
+        let settled = |slot: &Slot| {
+            !slot.service.enabled || slot.unit.state.satisfies() || slot.unit.state.is_at_rest()
+        };
+        if fleet.ending().is_some() || fleet.slots().iter().all(settled) {
+            lines.splice(0..0, self.boot_line());
+        }
+        lines
+    }
+
+    /// The boot as one line, once.
+    fn boot_line(&mut self) -> Option<Line> {
+        let arrived = self.boot.take()?;
+        (!arrived.is_empty()).then(|| info(None, arrived.join(" · ")))
+    }
+
+    /// What a change is worth telling.
+    fn line(
+        &self,
+        change: &Change,
+        slot: &Slot,
+        fleet: &Fleet,
+        faults: Faults<'_>,
+    ) -> Option<Line> {
+        let took = show_span(change.at.since(change.since));
+        let booting = self.boot.is_some();
+        let since_boot = show_span(change.at.since(self.since));
+        let line = match change.to {
+            State::Ready { .. } if booting => about(slot, format!("ready in {since_boot}")),
+            State::Ready { pid, .. } => about(slot, format!("ready in {took}, pid {pid}")),
+            State::Finished if booting => about(slot, format!("finished in {since_boot}")),
+            State::Finished => about(slot, format!("finished in {took}")),
+            State::Down => match change.from {
+                State::Stopping { .. } | State::Finishing { .. } => stopped(slot, &took),
+                _never_ran => return None,
+            },
+            State::Stopping {
+                next: Next::Policy(Cause::NotReady),
+                ..
+            } => warn(
+                slot,
+                format!("{}: stopping it", why::not_ready(slot, faults)),
+            ),
+            State::Failed(failure) => failed(change.ix, slot, failure, fleet, faults),
+            State::Backoff { until } => {
+                let wait = show_span(until.since(change.at));
+                warn(
+                    slot,
+                    format!(
+                        "{}, restart {} in {wait}",
+                        death(slot, faults),
+                        slot.restarts
+                    ),
+                )
+            }
+            State::Waiting | State::Spawning | State::Starting(_) => match change.from {
+                State::Starting(_) | State::Ready { .. } | State::Finishing { .. } => warn(
+                    slot,
+                    format!("{}, restart {} now", death(slot, faults), slot.restarts),
+                ),
+                _first_start => return None,
+            },
+            State::Stopping { .. } | State::SpawningFinish { .. } | State::Finishing { .. } => {
+                return None;
+            }
+        };
+        Some(line)
+    }
+
+    /// The end has begun.
+    pub(super) fn ending(&mut self, ending: &Shutdown, fleet: &Fleet) -> Vec<Line> {
+        let name = |ix: Ix| {
+            fleet
+                .slot(ix)
+                .map_or_else(String::new, |slot| slot.service.name.to_string())
+        };
+        let why = match ending.reason {
+            Reason::Signal(signal) => signal.to_string(),
+            Reason::Asked(_) => "asked by `pidone shutdown`".into(),
+            Reason::Main(ix, exit) => format!("{} ended ({})", name(ix), ended(exit)),
+            Reason::MainFailed(ix) => format!("{} could not start", name(ix)),
+            Reason::CmdWait(ix) => {
+                let waits = why::waits_for(fleet, ix).unwrap_or_default();
+                format!("{} is not started: it {waits} for too long", name(ix))
+            }
+            Reason::Limit(ix, _) => format!("{} has reached its limit", name(ix)),
+            Reason::Empty(_) => "nothing is left to run".into(),
+        };
+        let budget = show_span(ending.deadline.since(ending.since));
+        let text = match ending.services {
+            0 => why,
+            1 => format!("{why}: stopping 1 service, at most {budget}"),
+            many => format!("{why}: stopping {many} services, at most {budget}"),
+        };
+        self.boot_line()
+            .into_iter()
+            .chain([info(None, text)])
+            .collect()
+    }
+
+    /// A service gets SIGKILL.
+    pub(super) fn killed(slot: &Slot, now: Moment) -> Line {
+        let took = show_span(now.since(slot.entered));
+        let text = match slot.unit.state {
+            State::Finishing { .. } => format!("its finish still runs after {took}: SIGKILL"),
+            _stopping => format!("still up after {took}: SIGKILL"),
+        };
+        Line {
+            service: Some(slot.service.name.to_string()),
+            level: Level::Warn,
+            text,
+        }
+    }
+
+    /// The last line.
+    pub(super) fn done(ending: &Shutdown, orphans: u64, code: u8) -> Line {
+        let clean = ending.services.saturating_sub(ending.killed);
+        let killed = (ending.killed > 0).then(|| format!(", {} killed", ending.killed));
+        let orphans = match orphans {
+            0 => None,
+            1 => Some(", 1 orphan reaped".to_owned()),
+            many => Some(format!(", {many} orphans reaped")),
+        };
+        let (killed, orphans) = (killed.unwrap_or_default(), orphans.unwrap_or_default());
+        info(
+            None,
+            format!("done: {clean} clean{killed}{orphans}; exit {code}"),
+        )
+    }
+}
+
+/// Whether this change is a service's arrival, which the boot's one line tells.
+fn is_arrival(change: &Change) -> bool {
+    matches!(change.to, State::Ready { .. } | State::Finished)
+}
+
+fn info(service: Option<String>, text: String) -> Line {
+    Line {
+        service,
+        level: Level::Info,
+        text,
+    }
+}
+
+fn about(slot: &Slot, text: String) -> Line {
+    info(Some(slot.service.name.to_string()), text)
+}
+
+fn warn(slot: &Slot, text: String) -> Line {
+    let service = Some(slot.service.name.to_string());
+    Line {
+        service,
+        level: Level::Warn,
+        text,
+    }
+}
+
+/// `stopped by SIGQUIT in 0.2s (code 0)`
+fn stopped(slot: &Slot, took: &str) -> Line {
+    let asked = match slot.service.stop.by {
+        StopBy::Signal(signal) => format!(" by {signal}"),
+        StopBy::EndOfInput => String::new(),
+    };
+    let end = match (slot.oom, slot.exit) {
+        (true, _) => " (killed by the kernel's OOM killer)".into(),
+        (false, Some(Exit::Code(code))) => format!(" (code {code})"),
+        (false, Some(exit @ (Exit::Signal(signal) | Exit::Core(signal)))) => {
+            let as_asked = slot.service.stop.by == StopBy::Signal(signal);
+            if as_asked && exit == Exit::Signal(signal) {
+                String::new()
+            } else {
+                format!(" ({exit})")
+            }
+        }
+        (false, None) => String::new(),
+    };
+    info(
+        Some(slot.service.name.to_string()),
+        format!("stopped{asked} in {took}{end}"),
+    )
+}
+
+fn failed(ix: Ix, slot: &Slot, failure: Failure, fleet: &Fleet, faults: Faults<'_>) -> Line {
+    let why = why::note(fleet, ix, faults);
+    let text = match (failure, why) {
+        (Failure::Died, _) | (_, None) => format!("failed: {}", death(slot, Faults::default())),
+        (Failure::Limit, Some(why)) => format!("failed: {}, {why}", death(slot, Faults::default())),
+        (Failure::NotReady | Failure::Exec | Failure::Finish | Failure::Need, Some(why)) => {
+            format!("failed: {why}")
+        }
+    };
+    Line {
+        service: Some(slot.service.name.to_string()),
+        level: Level::Error,
+        text,
+    }
+}
+
+/// How it died, as the beginning of a sentence.
+fn death(slot: &Slot, faults: Faults<'_>) -> String {
+    match (slot.oom, slot.exit, faults.start) {
+        (true, _, _) => "killed by the kernel's OOM killer".into(),
+        (false, _, Some(fault)) => fault.to_owned(),
+        (false, Some(exit), None) => ended(exit),
+        (false, None, None) => "could not be started".into(),
+    }
+}
+
+fn ended(exit: Exit) -> String {
+    match exit {
+        Exit::Code(code) => format!("exit code {code}"),
+        Exit::Signal(_) | Exit::Core(_) => format!("died of {exit}"),
+    }
+}

@@ -1,0 +1,109 @@
+//! Why a service is as it is, in words: for notes, events and the story.
+
+use crate::machine::fleet::Fleet;
+use crate::machine::slot::{Ix, Slot, Want};
+use crate::machine::unit::{Failure, State};
+use crate::values::show_span;
+
+/// What went wrong with a service's last start.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Faults<'a> {
+    /// Why its process could not be started.
+    pub(super) start: Option<&'a str>,
+    /// What its last probe saw.
+    pub(super) probe: Option<&'a str>,
+}
+
+/// What is exceptional about a service, beyond how its process ended.
+pub(super) fn note(fleet: &Fleet, ix: Ix, faults: Faults<'_>) -> Option<String> {
+    let slot = fleet.slot(ix)?;
+    match slot.unit.state {
+        State::Down => match slot.want {
+            Want::Off => Some("not enabled".into()),
+            Want::Down if fleet.ending().is_none() => Some("stopped by hand".into()),
+            Want::Down | Want::Up => None,
+        },
+        State::Waiting => waits_for(fleet, ix),
+        State::Failed(failure) => failed(fleet, ix, slot, failure, faults),
+        State::Spawning | State::Starting(_) => faults.probe.map(str::to_owned),
+        State::Backoff { .. } => faults.start.map(str::to_owned),
+        State::Ready { .. }
+        | State::Stopping { .. }
+        | State::SpawningFinish { .. }
+        | State::Finishing { .. }
+        | State::Finished => None,
+    }
+}
+
+fn failed(
+    fleet: &Fleet,
+    ix: Ix,
+    slot: &Slot,
+    failure: Failure,
+    faults: Faults<'_>,
+) -> Option<String> {
+    match failure {
+        Failure::Died => None,
+        Failure::Exec => faults.start.map(str::to_owned),
+        Failure::NotReady => Some(not_ready(slot, faults)),
+        Failure::Limit => slot.service.restart.limit.map(|limit| {
+            format!(
+                "restarted {} times within {}",
+                limit.times,
+                show_span(limit.within)
+            )
+        }),
+        Failure::Finish => Some("its finish exited 125".into()),
+        Failure::Need => {
+            let needs: Vec<String> = fleet
+                .waits_for(ix)
+                .into_iter()
+                .filter(|other| slot.service.needs.contains(&other.service.name))
+                .map(|other| {
+                    format!(
+                        "{}, which is {}",
+                        other.service.name,
+                        other.unit.state.word()
+                    )
+                })
+                .collect();
+            Some(format!("needs {}", needs.join(", and ")))
+        }
+    }
+}
+
+/// `not ready within 30s: 127.0.0.1:3000: connection refused`
+pub(super) fn not_ready(slot: &Slot, faults: Faults<'_>) -> String {
+    let within = slot.service.ready.as_ref().and_then(|ready| ready.within);
+    let within = within.map_or(String::new(), |within| {
+        format!(" within {}", show_span(within))
+    });
+    let fault = faults
+        .probe
+        .map_or(String::new(), |fault| format!(": {fault}"));
+    format!("not ready{within}{fault}")
+}
+
+/// `waits for db (starting)`
+pub(super) fn waits_for(fleet: &Fleet, ix: Ix) -> Option<String> {
+    let others: Vec<String> = fleet
+        .waits_for(ix)
+        .into_iter()
+        .map(|other| format!("{} ({})", other.service.name, other.unit.state.word()))
+        .collect();
+    (!others.is_empty()).then(|| format!("waits for {}", shorten(others)))
+}
+
+/// How many names a note lists before it says how many more there are.
+const NAMES_MAX: usize = 4;
+
+fn shorten(mut names: Vec<String>) -> String {
+    let more = names.len().saturating_sub(NAMES_MAX);
+    names.truncate(NAMES_MAX);
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    format!("{}{more}", names.join(", "))
+}

@@ -1,0 +1,208 @@
+//! What a service's process is born with: descriptors, signals, limits, user, environment.
+
+use std::collections::BTreeMap;
+
+use crate::support::{Recipe, can_contain, container};
+
+/// Tells what it sees of itself, a fact a line, then its readiness; then stays.
+const LOOK: &str = r#"{
+    for fd in /proc/$$/fd/*; do echo "fd ${fd##*/} $(readlink "$fd")"; done
+    grep -E '^(Sig|Shd|NoNewPrivs|Uid|Gid|Groups|CapEff|CapPrm|Umask)' /proc/$$/status
+    echo "nofile $(ulimit -Sn) $(ulimit -Hn)"
+    echo "core $(ulimit -Sc)"
+    echo "session $(cut -d' ' -f6 /proc/$$/stat) pid $$"
+    echo "nice $(cut -d' ' -f19 /proc/$$/stat)"
+    echo "cwd $(pwd)"
+    env | sed 's/^/env /'
+} >/tmp/look
+cat /tmp/look >&2
+"#;
+
+/// Boots one service that looks at itself, and gives its facts.
+fn look(recipe: Recipe, toml: &str, after: &str) -> BTreeMap<String, String> {
+    let toml = format!("command = [\"sh\", \"/mnt/look\"]\n{toml}");
+    let script = format!("{LOOK}{after}\necho seen\nexec sleep 1000\n");
+    let mut it = recipe.file("look", &script).service("self", &toml).start();
+    it.out.until("seen");
+    let text = it.err.until("cwd ");
+    it.until("self", "ready");
+    it.stop();
+    text.lines()
+        .filter_map(|line| line.split_once("self ! "))
+        .map(|(_, fact)| {
+            let cut = if fact.starts_with("fd ") {
+                4
+            } else {
+                fact.find([':', ' ']).unwrap_or(0)
+            };
+            let (key, value) = fact.split_at(cut.min(fact.len()));
+            let (key, value) = match fact.strip_prefix("env ").and_then(|f| f.split_once('=')) {
+                Some((name, value)) => (format!("${name}"), value.to_owned()),
+                None => (
+                    key.trim().to_owned(),
+                    value.trim_matches([':', ' ', '\t']).to_owned(),
+                ),
+            };
+            (key, value)
+        })
+        .collect()
+}
+
+#[test]
+fn three_descriptors_and_nothing_else() {
+    if !can_contain() {
+        return;
+    }
+    let facts = look(container(), "", "");
+    let fds: Vec<_> = facts.keys().filter(|k| k.starts_with("fd ")).collect();
+    // The shell holds its script at 10 or above; that is its own.
+    let low: Vec<_> = fds
+        .iter()
+        .filter(|k| k.len() == 4 && !facts[**k].ends_with("look"))
+        .collect();
+    assert_eq!(low, [&"fd 0", &"fd 1", &"fd 2"], "{facts:#?}");
+    assert_eq!(facts["fd 0"], "/dev/null");
+    assert!(facts["fd 1"].starts_with("pipe:") && facts["fd 2"].starts_with("pipe:"));
+}
+
+#[test]
+fn descriptors_with_exec_form() {
+    if !can_contain() {
+        return;
+    }
+    let toml = "command = [\"sh\", \"-c\", \"ls /proc/$$/fd | tr '\\\\n' ' '; echo .; echo >&3; \
+                exec sleep 1000\"]\n[ready]\nfd = 3\n";
+    let mut it = container().service("self", toml).start();
+    it.out.until("self | 0 1 2 3 .");
+    it.until("self", "ready");
+    it.stop();
+}
+
+#[test]
+fn signals_are_default_whatever_pid_1_inherited() {
+    if !can_contain() {
+        return;
+    }
+    for through in [
+        "",
+        "env --ignore-signal=HUP,PIPE,USR1 --block-signal=TERM,USR2,CHLD",
+    ] {
+        let facts = look(container().through(through), "", "");
+        for mask in ["SigBlk", "SigIgn"] {
+            assert_eq!(
+                facts[mask], "0000000000000000",
+                "{through}: {mask}\n{facts:#?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn limits_are_the_containers() {
+    if !can_contain() {
+        return;
+    }
+    let facts = look(container().through("prlimit --nofile=512:4096"), "", "");
+    assert_eq!(facts["nofile"], "512 4096", "{facts:#?}");
+    let toml = "limits = { nofile = 300, core = 0 }\n";
+    let facts = look(container(), toml, "");
+    assert_eq!(facts["nofile"], "300 300", "{facts:#?}");
+    assert_eq!(facts["core"], "0", "{facts:#?}");
+}
+
+#[test]
+fn a_session_of_its_own() {
+    if !can_contain() {
+        return;
+    }
+    let facts = look(container(), "", "");
+    let (session, pid) = facts["session"].split_once(" pid ").unwrap();
+    assert_eq!(session, pid);
+}
+
+#[test]
+fn another_user_with_its_groups_and_home() {
+    if !can_contain() {
+        return;
+    }
+    let facts = look(container().env("SOME", "thing"), "user = \"nobody\"\n", "");
+    assert_eq!(facts["Uid"].split('\t').next(), Some("65534"), "{facts:#?}");
+    assert_eq!(facts["Gid"].split('\t').next(), Some("65534"));
+    assert_eq!(facts["CapEff"], "0000000000000000");
+    assert_eq!(facts["$USER"], "nobody");
+    assert_eq!(facts["$LOGNAME"], "nobody");
+    assert_eq!(facts["$HOME"], "/nonexistent");
+    assert_eq!(
+        facts["$SOME"], "thing",
+        "the container's environment reaches it"
+    );
+}
+
+#[test]
+fn a_user_without_a_passwd_entry() {
+    if !can_contain() {
+        return;
+    }
+    let facts = look(container(), "user = \"12345:54321\"\n", "");
+    assert_eq!(facts["Uid"].split('\t').next(), Some("12345"), "{facts:#?}");
+    assert_eq!(facts["Gid"].split('\t').next(), Some("54321"));
+    assert_eq!(facts["Groups"], "", "{facts:#?}");
+}
+
+#[test]
+fn surroundings_as_declared() {
+    if !can_contain() {
+        return;
+    }
+    let toml = "workdir = \"/usr\"\numask = \"027\"\nnice = 5\nno-new-privileges = true\n\
+                env = { PORT = \"3000\", URL = \"http://${HOST:-box}:${PORT}/$$\" }\n";
+    let facts = look(container().env("PIDONE_LOG_FORMAT", "prefix"), toml, "");
+    assert_eq!(facts["cwd"], "/usr", "{facts:#?}");
+    assert_eq!(facts["Umask"], "0027");
+    assert_eq!(facts["nice"], "5");
+    assert_eq!(facts["NoNewPrivs"], "1");
+    assert_eq!(facts["$URL"], "http://box:3000/$");
+    assert!(
+        !facts.contains_key("$PIDONE_LOG_FORMAT"),
+        "settings are not passed on"
+    );
+}
+
+#[test]
+fn capabilities_kept_when_dropping_the_user() {
+    if !can_contain() {
+        return;
+    }
+    let toml = "user = \"nobody\"\ncapabilities = [\"NET_BIND_SERVICE\"]\n";
+    let facts = look(container(), toml, "");
+    assert_eq!(facts["Uid"].split('\t').next(), Some("65534"), "{facts:#?}");
+    assert_eq!(facts["CapEff"], "0000000000000400", "{facts:#?}");
+}
+
+#[test]
+fn dev_stdout_opens_for_another_user() {
+    if !can_contain() {
+        return;
+    }
+    let toml = "user = \"nobody\"\ncommand = \"echo out >/dev/stdout; echo err >/dev/stderr; \
+                exec sleep 1000\"\n";
+    let mut it = container().service("web", toml).start();
+    it.out.until("web | out\n");
+    it.err.until("web ! err\n");
+    it.stop();
+}
+
+#[test]
+fn run_is_called_as_s6_calls_it() {
+    if !can_contain() {
+        return;
+    }
+    let mut it = container()
+        .script(
+            "services/web/run",
+            "#!/bin/sh\necho \"$# $1 $(pwd)\"\nexec sleep 1000\n",
+        )
+        .start();
+    it.out.until("web | 1 web /mnt/services/web\n");
+    it.stop();
+}

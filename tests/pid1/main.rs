@@ -1,0 +1,27 @@
+//! The real binary as PID 1, in namespaces: what a container's user sees of it. One noun a file.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::needless_pass_by_value,
+    reason = "a test may stop where it stands, and waits for conditions with a deadline"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod backpressure;
+mod bad_input;
+mod child;
+mod control;
+mod exit_codes;
+mod harness;
+mod orphans;
+mod output;
+mod readiness;
+mod restart;
+mod restricted;
+mod stop;
+mod terminal;

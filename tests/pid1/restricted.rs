@@ -1,0 +1,156 @@
+//! Where much is missing: rights, files, descriptors, the number 1.
+
+use crate::support::{Recipe, can_contain, container};
+
+fn fleet(recipe: Recipe) -> Recipe {
+    recipe
+        .service("a", "command = \"echo a is up; exec sleep 1000\"\n")
+        .service(
+            "b",
+            "needs = [\"a\"]\ncommand = \"echo b is up; exec sleep 1000\"\n",
+        )
+}
+
+/// Boots, starts in order, passes output on, answers if it can be asked, and stops.
+fn works(recipe: Recipe, answers: bool) {
+    let mut it = fleet(recipe).start();
+    it.out.until("a | a is up\n");
+    it.out.until("b | b is up\n");
+    if answers {
+        it.until("b", "ready");
+        assert_eq!(it.pidone(&["health"]).code, 0);
+        assert_eq!(it.pidone(&["restart", "b"]).code, 0);
+    }
+    it.stop();
+}
+
+#[test]
+fn not_as_pid_1() {
+    if can_contain() {
+        works(container().below(), true);
+    }
+}
+
+#[test]
+fn as_a_user_nobody_knows() {
+    if can_contain() {
+        works(container().uid(12345), true);
+    }
+}
+
+#[test]
+fn without_capabilities() {
+    if can_contain() {
+        works(container().no_caps(), true);
+    }
+}
+
+#[test]
+fn on_a_read_only_root() {
+    if can_contain() {
+        works(container().read_only(), true);
+    }
+}
+
+#[test]
+fn without_a_writable_run() {
+    if can_contain() {
+        works(container().run_unwritable(), true);
+    }
+}
+
+#[test]
+fn with_nothing_writable_at_all() {
+    if !can_contain() {
+        return;
+    }
+    let recipe = container()
+        .read_only()
+        .run_unwritable()
+        .tmp_unwritable()
+        .uid(12345);
+    let mut it = fleet(recipe).start();
+    it.out.until("b | b is up\n");
+    let err = it.err.text();
+    assert!(
+        err.contains("socket"),
+        "it must say that it cannot be asked: {err}"
+    );
+    it.stop();
+}
+
+#[test]
+fn all_of_it_at_once_and_not_pid_1() {
+    if can_contain() {
+        works(
+            container()
+                .read_only()
+                .run_unwritable()
+                .uid(12345)
+                .no_caps()
+                .below(),
+            true,
+        );
+    }
+}
+
+#[test]
+fn without_proc() {
+    if can_contain() {
+        works(container().no_proc(), true);
+    }
+}
+
+#[test]
+fn without_proc_below_another_pid_1() {
+    if can_contain() {
+        works(container().no_proc().below(), true);
+    }
+}
+
+#[test]
+fn with_descriptor_0_closed() {
+    if can_contain() {
+        works(container().stdin_closed(), true);
+    }
+}
+
+#[test]
+fn with_every_descriptor_closed() {
+    if !can_contain() {
+        return;
+    }
+    let script = "exec /mnt/pidone init --services /mnt/services <&- >&- 2>&-";
+    let mut it = container()
+        .service(
+            "a",
+            "command = \"echo up; touch /mnt/up; exec sleep 1000\"\n",
+        )
+        .program(&["sh", "-c", script])
+        .start();
+    let up = crate::support::poll(crate::support::SOON, || it.path("up").exists());
+    assert!(up, "it never started");
+    it.until("a", "ready");
+    it.stop();
+}
+
+#[test]
+fn a_user_who_may_not_switch_users() {
+    if !can_contain() {
+        return;
+    }
+    let toml = "user = \"nobody\"\ncommand = \"echo up; exec sleep 1000\"\n";
+    let mut it = container()
+        .uid(12345)
+        .service("web", toml)
+        .service("other", "command = \"echo other; exec sleep 1000\"\n")
+        .start();
+    it.out.until("other | other\n");
+    it.until("web", "waiting-to-restart");
+    let err = it.err.text();
+    assert!(
+        err.contains("web") && err.contains("not permitted"),
+        "{err}"
+    );
+    it.stop();
+}

@@ -1,0 +1,144 @@
+//! What a container wrote, gathered while it runs by a reader that a test can hold up.
+
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use super::SOON;
+
+/// One stream of a container. Clones share it.
+#[derive(Clone)]
+pub struct Log(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    keys: Option<std::fs::File>,
+}
+
+#[derive(Default)]
+struct State {
+    bytes: Vec<u8>,
+    held: bool,
+    ended: bool,
+}
+
+impl Log {
+    /// A log that has ended with nothing in it.
+    pub fn nothing() -> Self {
+        let state = State {
+            ended: true,
+            ..State::default()
+        };
+        Self::with(state, None)
+    }
+
+    /// Reads `fd` to its end, on a thread of its own.
+    pub fn of(fd: OwnedFd) -> Self {
+        Self::gathering(fd, None)
+    }
+
+    /// Reads a terminal's master side, and can type on it.
+    pub fn of_terminal(master: OwnedFd) -> Self {
+        let keys = master.try_clone().unwrap().into();
+        Self::gathering(master, Some(keys))
+    }
+
+    fn gathering(fd: OwnedFd, keys: Option<std::fs::File>) -> Self {
+        let log = Self::with(State::default(), keys);
+        let shared = log.clone();
+        std::thread::spawn(move || shared.gather(fd.into()));
+        log
+    }
+
+    fn with(state: State, keys: Option<std::fs::File>) -> Self {
+        Self(Arc::new(Shared {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            keys,
+        }))
+    }
+
+    /// Types on the terminal.
+    pub fn type_in(&self, text: &str) {
+        let mut keys = self.0.keys.as_ref().expect("stdout is a terminal");
+        keys.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// The terminal, to change its size.
+    pub fn terminal(&self) -> &std::fs::File {
+        self.0.keys.as_ref().expect("stdout is a terminal")
+    }
+
+    fn gather(&self, mut from: std::fs::File) {
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            let mut state = self.0.state.lock().unwrap();
+            while state.held {
+                state = self.0.changed.wait(state).unwrap();
+            }
+            drop(state);
+            // A terminal ends with EIO when its last process is gone.
+            let count = from.read(&mut buffer).unwrap_or(0);
+            let mut state = self.0.state.lock().unwrap();
+            state.bytes.extend_from_slice(&buffer[..count]);
+            state.ended = count == 0;
+            self.0.changed.notify_all();
+            if count == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Stops reading (`true`) or goes on (`false`). One read that is under way still completes.
+    pub fn hold(&self, held: bool) {
+        self.0.state.lock().unwrap().held = held;
+        self.0.changed.notify_all();
+    }
+
+    /// Everything so far.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.state.lock().unwrap().bytes).into_owned()
+    }
+
+    /// How many bytes came so far.
+    pub fn len(&self) -> usize {
+        self.0.state.lock().unwrap().bytes.len()
+    }
+
+    /// Waits until all that came so far contains this; gives everything so far.
+    pub fn until(&self, wanted: &str) -> String {
+        self.wait(SOON, |text| text.contains(wanted))
+            .unwrap_or_else(|text| panic!("`{wanted}` never came:\n{text}"))
+    }
+
+    /// Waits until `holds` of everything so far; the error is everything so far.
+    pub fn wait(&self, within: Duration, holds: impl Fn(&str) -> bool) -> Result<String, String> {
+        let deadline = Instant::now() + within;
+        let mut state = self.0.state.lock().unwrap();
+        loop {
+            let text = String::from_utf8_lossy(&state.bytes).into_owned();
+            if holds(&text) {
+                return Ok(text);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || state.ended {
+                return Err(text);
+            }
+            state = self.0.changed.wait_timeout(state, left).unwrap().0;
+        }
+    }
+
+    /// Waits for the end of the stream: every writer has closed it.
+    pub fn finish(&self, within: Duration) {
+        let deadline = Instant::now() + within;
+        let mut state = self.0.state.lock().unwrap();
+        state.held = false;
+        self.0.changed.notify_all();
+        while !state.ended && Instant::now() < deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            state = self.0.changed.wait_timeout(state, left).unwrap().0;
+        }
+    }
+}
