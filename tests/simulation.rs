@@ -134,6 +134,8 @@ fn world(chance: &mut Chance) -> (World, Option<Ix>) {
     };
     let mut world = World::new(services, limits);
     world.late = Duration::from_millis(chance.of(&[0, 0, 0, 1, 40, 3000]));
+    world.batches = chance.percent(50);
+    world.grain = Duration::from_millis(chance.of(&[1, 1, 50, 1000]));
     (world, if is_cmd { main } else { None })
 }
 

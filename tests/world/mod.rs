@@ -85,6 +85,14 @@ pub(crate) struct World {
     starts: Vec<usize>,
     agenda: BTreeMap<(Moment, u64), Happening>,
     next: u64,
+    /// Ordered, and not performed yet.
+    orders: VecDeque<Order>,
+    /// Somebody has died, or may have.
+    reap: bool,
+    /// What happens at one moment is taken in together, before anything is performed.
+    pub(crate) batches: bool,
+    /// Everything happens at a multiple of this, so that more happens at one moment.
+    pub(crate) grain: Duration,
     /// A tick comes this late.
     pub(crate) late: Duration,
     ticks: u32,
@@ -111,6 +119,10 @@ impl World {
             lives,
             agenda: BTreeMap::new(),
             next: 0,
+            orders: VecDeque::new(),
+            reap: false,
+            batches: false,
+            grain: Duration::from_millis(1),
             late: Duration::ZERO,
             ticks: 0,
         }
@@ -125,7 +137,8 @@ impl World {
         let mut orders = Vec::new();
         self.tell(|_| "boot".into());
         self.fleet.boot(cmd, self.now, &mut orders);
-        self.perform_all(orders);
+        self.order(orders);
+        self.perform_all();
     }
 
     /// Something from outside, at a moment to come.
@@ -164,8 +177,17 @@ impl World {
         self.ticks = if next > self.now { 0 } else { self.ticks };
         self.now = self.now.max(next);
         if planned == Some(next) {
-            let (_, happening) = self.agenda.pop_first().unwrap();
-            self.happen(happening);
+            // What has happened at one moment comes in one batch, or one by one.
+            while let Some((at, _)) = self.agenda.keys().next()
+                && *at <= self.now
+            {
+                let (_, happening) = self.agenda.pop_first().unwrap();
+                self.happen(happening);
+                if !self.batches {
+                    break;
+                }
+            }
+            self.perform_all();
         } else {
             self.ticks += 1;
             self.check(
@@ -179,11 +201,11 @@ impl World {
 
     fn happen(&mut self, happening: Happening) {
         match happening {
-            Happening::Comes(input) => self.turn(input),
+            Happening::Comes(input) => self.take(input),
             Happening::OrphanDies(id) => {
                 if self.orphans.remove(&id).is_some() {
                     self.tell(|_| "an orphan dies".into());
-                    self.report_childless();
+                    self.reap = true;
                 }
             }
             Happening::Execs(pid) => self.execs(pid),
@@ -192,18 +214,18 @@ impl World {
                     process.is_doomed = true;
                     let ix = process.ix;
                     self.schedule(self.now + DEATH, Happening::Dies(pid, Exit::Code(127)));
-                    self.turn(Input::Unit(ix, Event::ExecFailed));
+                    self.take(Input::Unit(ix, Event::ExecFailed));
                 }
             }
             Happening::Notifies(pid) => {
                 if let Some(ix) = self.processes.get(&pid).map(|process| process.ix) {
-                    self.turn(Input::Unit(ix, Event::Notified));
+                    self.take(Input::Unit(ix, Event::Notified));
                 }
             }
             Happening::Answers(pid) => {
                 if let Some(process) = self.processes.get(&pid) {
                     let ready = process.ready_at.is_some_and(|at| at <= self.now);
-                    self.turn(Input::Unit(process.ix, Event::Probed { ready }));
+                    self.take(Input::Unit(process.ix, Event::Probed { ready }));
                 }
             }
             Happening::Dies(pid, exit) => self.dies(pid, exit),
@@ -240,50 +262,58 @@ impl World {
                 },
             );
         }
-        self.turn(Input::Unit(ix, Event::Execed));
+        self.take(Input::Unit(ix, Event::Execed));
     }
 
     fn dies(&mut self, pid: Pid, exit: Exit) {
         if let Some(process) = self.processes.remove(&pid) {
             self.books.died(&process, exit);
-            self.turn(Input::Exited {
+            self.take(Input::Exited {
                 pid,
                 exit,
                 oom: false,
             });
-            self.report_childless();
-        }
-    }
-
-    fn report_childless(&mut self) {
-        if self.processes.is_empty() && self.orphans.is_empty() && self.exit.is_none() {
-            self.turn(Input::Childless);
+            self.reap = true;
         }
     }
 
     /// One turn of the loop: the fleet takes it in, and everything that it orders is performed.
     pub(crate) fn turn(&mut self, input: Input) {
+        self.take(input);
+        self.perform_all();
+    }
+
+    fn take(&mut self, input: Input) {
         self.turns += 1;
         self.tell(|world| story::input(world, input));
         self.books.comes(&self.fleet, input);
         let mut orders = Vec::new();
         self.fleet.take(input, self.now, &mut orders);
-        self.perform_all(orders);
+        self.order(orders);
     }
 
-    fn perform_all(&mut self, orders: Vec<Order>) {
-        let mut queue = VecDeque::from(orders);
+    fn order(&mut self, orders: Vec<Order>) {
+        for order in orders {
+            self.rules_of_order(order);
+            self.orders.push_back(order);
+        }
+    }
+
+    /// The reaper says whether anybody is left before what the deaths led to is performed.
+    fn perform_all(&mut self) {
         let mut count = 0;
-        while let Some(order) = queue.pop_front() {
+        loop {
+            let is_alone = self.processes.is_empty() && self.orphans.is_empty();
+            if std::mem::take(&mut self.reap) && is_alone {
+                self.take(Input::Childless);
+            }
+            let Some(order) = self.orders.pop_front() else {
+                break;
+            };
             count += 1;
             self.tell(|world| story::order(world, order));
-            self.rules_of_order(order);
             if let Some(answer) = self.perform(order) {
-                let mut more = Vec::new();
-                self.tell(|world| story::input(world, answer));
-                self.books.comes(&self.fleet, answer);
-                self.fleet.take(answer, self.now, &mut more);
-                queue.extend(more);
+                self.take(answer);
             }
         }
         self.rules_of_turn(count);
@@ -291,7 +321,11 @@ impl World {
 
     fn schedule(&mut self, at: Moment, happening: Happening) {
         self.next += 1;
-        self.agenda.insert((at, self.next), happening);
+        let grain = self.grain.as_millis();
+        let rest = at.since_origin().as_millis() % grain;
+        let wait = if rest == 0 { 0 } else { grain - rest };
+        let wait = Duration::from_millis(u64::try_from(wait).unwrap());
+        self.agenda.insert((at + wait, self.next), happening);
     }
 
     /// A rule: the first that does not hold is kept.

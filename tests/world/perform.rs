@@ -44,8 +44,8 @@ impl World {
                         self.schedule(self.now + DEATH, Happening::OrphanDies(id));
                     }
                 }
-                let is_alone = self.processes.is_empty() && self.orphans.is_empty();
-                is_alone.then_some(Input::Childless)
+                self.reap = true;
+                None
             }
             Order::Exit(code) => {
                 self.exit = Some(code);

@@ -24,10 +24,11 @@ pub(crate) struct Books {
     asked: Option<Reason>,
     /// A second INT, or a QUIT, forces the end.
     forced: bool,
-    /// When the end began, and in which turn.
-    ending: Option<(Moment, u64)>,
+    /// When the end began.
+    ending: Option<Moment>,
     /// Something had to be killed since.
     killed: bool,
+    has_exited: bool,
 }
 
 impl Books {
@@ -57,6 +58,7 @@ impl Books {
             forced: false,
             ending: None,
             killed: false,
+            has_exited: false,
         }
     }
 
@@ -127,7 +129,7 @@ impl World {
 
     /// What must hold when this order is given.
     pub(crate) fn rules_of_order(&mut self, order: Order) {
-        self.check(self.exit.is_none(), "there is no order after exit");
+        self.check(!self.books.has_exited, "there is no order after exit");
         match order {
             Order::Act(ix, Action::Spawn) => self.rules_of_spawn(ix),
             Order::Act(ix, Action::Ask(pid)) => {
@@ -150,21 +152,24 @@ impl World {
             Order::Changed(change) => self.books.changed(change),
             Order::Ending => {
                 self.check(self.books.ending.is_none(), "the end begins once");
-                self.books.ending = Some((self.now, self.turns));
+                self.books.ending = Some(self.now);
             }
             Order::Strays(signal) => {
                 let none = self.processes.is_empty();
                 self.check(none, "strays come when no service is left");
                 self.books.killed |= signal == Signal::KILL;
             }
-            Order::Exit(code) => self.rules_of_exit(code),
+            Order::Exit(code) => {
+                self.books.has_exited = true;
+                self.rules_of_exit(code);
+            }
         }
     }
 
     fn rules_of_spawn(&mut self, ix: Ix) {
         let is_its_turn = self.has_its_turn(ix);
         let is_alone = !self.processes.values().any(|process| process.ix == ix);
-        let is_late = self.books.ending.is_some_and(|(_, turn)| turn < self.turns);
+        let is_late = self.books.ending.is_some();
         self.check(
             is_its_turn,
             "nothing starts before what it needs and what it comes after",
@@ -215,7 +220,7 @@ impl World {
         let is_past = |other: &Ix| {
             let slot = &self.fleet.slots()[*other];
             let state = slot.unit.state;
-            // What is to go down may have been ready when this was decided in the same turn.
+            // What is to go down may have been ready when this was decided.
             let goes = slot.want != Want::Up;
             let is_at_rest = state.is_at_rest() && state != State::Down;
             goes || slot.unit.retry.hopeless || state.satisfies() || is_at_rest
