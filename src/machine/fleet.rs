@@ -241,7 +241,7 @@ impl Fleet {
         }
     }
 
-    /// Wants it down, and what needs it. What has finished cannot be undone, so that nothing follows.
+    /// Wants it down, and what needs it. What has finished cannot be undone: nothing follows.
     fn stop(&mut self, ix: Ix, now: Moment, orders: &mut Vec<Order>) {
         if self
             .slots

@@ -13,7 +13,7 @@ pub(crate) type Rule = fn(&Edge<'_>) -> bool;
 pub(crate) const RULES: &[(&str, Rule)] = &[
     ("a pid exists exactly while a process lives", pid_is_process),
     (
-        "a stop ends: a kill is due or was sent, or the child ends by itself, or no timeout was asked for",
+        "a stop ends: a kill is due or was sent, the child ends by itself, or it has no timeout",
         stop_ends,
     ),
     (

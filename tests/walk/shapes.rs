@@ -1,5 +1,7 @@
 //! Every shape of service that the machine tells apart.
 
+use std::time::Duration;
+
 use pidone::service::definition::{
     Finish, Kind, Probe, Ready, Restart, RestartLimit, Service, When,
 };
@@ -36,10 +38,14 @@ pub(crate) fn shapes() -> Vec<(String, Service)> {
             Some((Probe::Tcp("127.0.0.1:80".into()), Some(UNIT * 2))),
         ),
     ];
+    let finish = |timeout| {
+        let path = "finish".into();
+        Some(Finish { path, timeout })
+    };
     let finishes = [
         ("no", None),
-        ("timed", Some(Some(UNIT))),
-        ("endless", Some(None)),
+        ("timed", finish(Some(UNIT))),
+        ("endless", finish(None)),
     ];
     for kind in [Kind::Longrun, Kind::Oneshot] {
         for (probe_name, probe) in &probes {
@@ -48,28 +54,11 @@ pub(crate) fn shapes() -> Vec<(String, Service)> {
                     // What never times out is walked with the simplest of the rest only.
                     let is_simple = probe.is_none() && *restart_name == "always";
                     let endless = is_simple.then_some(None);
-                    if !is_simple && finish.is_some_and(|timeout| timeout.is_none()) {
+                    if !is_simple && *finish_name == "endless" {
                         continue;
                     }
                     for timeout in [Some(Some(UNIT * 2)), endless].into_iter().flatten() {
-                        let mut service = Service::new("web".parse().unwrap(), vec!["web".into()]);
-                        service.kind = kind;
-                        service.ready = probe.clone().map(|(probe, within)| Ready {
-                            probe,
-                            interval: UNIT,
-                            within,
-                        });
-                        service.finish = finish.map(|timeout| Finish {
-                            path: "finish".into(),
-                            timeout,
-                        });
-                        service.restart = Restart {
-                            max_delay: UNIT,
-                            jitter_permille: 0,
-                            reset_after: UNIT * 3,
-                            ..restart.clone()
-                        };
-                        service.stop.timeout = timeout;
+                        let service = shape(kind, probe.clone(), finish.clone(), restart, timeout);
                         let name = format!(
                             "{kind:?}, probe {probe_name}, finish {finish_name}, restart \
                              {restart_name}, stop timeout {timeout:?}"
@@ -81,4 +70,29 @@ pub(crate) fn shapes() -> Vec<(String, Service)> {
         }
     }
     shapes
+}
+
+fn shape(
+    kind: Kind,
+    probe: Option<(Probe, Option<Duration>)>,
+    finish: Option<Finish>,
+    restart: &Restart,
+    stop: Option<Duration>,
+) -> Service {
+    let mut service = Service::new("web".parse().unwrap(), vec!["web".into()]);
+    service.kind = kind;
+    service.ready = probe.map(|(probe, within)| Ready {
+        probe,
+        interval: UNIT,
+        within,
+    });
+    service.finish = finish;
+    service.restart = Restart {
+        max_delay: UNIT,
+        jitter_permille: 0,
+        reset_after: UNIT * 3,
+        ..restart.clone()
+    };
+    service.stop.timeout = stop;
+    service
 }

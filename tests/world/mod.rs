@@ -273,6 +273,7 @@ impl World {
                 exit,
                 oom: false,
             });
+            self.check(self.fleet.owner(pid).is_none(), "the dead belong to nobody");
             self.reap = true;
         }
     }
