@@ -54,7 +54,9 @@ pub(crate) fn shapes() -> Vec<(String, Service)> {
                     // What never times out is walked with the simplest of the rest only.
                     let is_simple = probe.is_none() && *restart_name == "always";
                     let endless = is_simple.then_some(None);
-                    if !is_simple && *finish_name == "endless" {
+                    // And who makes a oneshot that is restarted even when it ends well?
+                    let is_odd = kind == Kind::Oneshot && *restart_name == "always";
+                    if !is_simple && (*finish_name == "endless" || is_odd) {
                         continue;
                     }
                     for timeout in [Some(Some(UNIT * 2)), endless].into_iter().flatten() {

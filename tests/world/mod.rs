@@ -71,6 +71,8 @@ pub(crate) struct World {
     pub(crate) now: Moment,
     /// The code of the `Exit` order.
     pub(crate) exit: Option<u8>,
+    /// The rules are looked at; not where only the time counts.
+    pub(crate) is_checked: bool,
     /// The first rule that did not hold.
     pub(crate) broken: Option<String>,
     pub(crate) processes: BTreeMap<Pid, Process>,
@@ -107,6 +109,7 @@ impl World {
         Self {
             now,
             exit: None,
+            is_checked: true,
             broken: None,
             processes: BTreeMap::new(),
             orphans: BTreeMap::new(),

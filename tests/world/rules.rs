@@ -129,6 +129,9 @@ impl World {
 
     /// What must hold when this order is given.
     pub(crate) fn rules_of_order(&mut self, order: Order) {
+        if !self.is_checked {
+            return;
+        }
         self.check(!self.books.has_exited, "there is no order after exit");
         match order {
             Order::Act(ix, Action::Spawn) => self.rules_of_spawn(ix),
@@ -285,6 +288,9 @@ impl World {
 
     /// What must hold when a turn is over, in which so many orders were given.
     pub(crate) fn rules_of_turn(&mut self, orders: usize) {
+        if !self.is_checked {
+            return;
+        }
         let services = self.fleet.slots().len();
         self.check(orders <= 10 + 10 * services, "a turn has few orders");
         self.rules_of_pids();
