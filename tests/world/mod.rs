@@ -66,6 +66,7 @@ enum Happening {
 }
 
 /// The world.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct World {
     pub(crate) fleet: Fleet,
     pub(crate) now: Moment,
