@@ -15,7 +15,8 @@ use crate::values::{Exit, Moment, Pid};
 /// is killed.
 const EXEC_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The end of a start for which no process could be made: the shell's code for what it cannot execute.
+/// The end of a start for which no process could be made: the shell's code for what it cannot
+/// execute.
 pub(super) const NO_PROCESS: Exit = Exit::Code(126);
 
 /// What becomes of a service when this happens to it now, and what is to be done.
