@@ -274,7 +274,8 @@ mod tests {
         assert_eq!(
             fault.to_string(),
             "error: unknown signal `SIGQUITT`\n --> web/service.toml:2:11\n  |\n2 |     \
-             signal = \"SIGQUITT\"\n  |              ^^^^^^^^^^ here\nhint: did you mean `SIGQUIT`?\n"
+             signal = \"SIGQUITT\"\n  |              ^^^^^^^^^^ here\n\
+             hint: did you mean `SIGQUIT`?\n"
         );
     }
 

@@ -300,7 +300,7 @@ impl std::ops::Add<Duration> for Moment {
 /// durations cannot overflow.
 const SPAN_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// Reads `250ms`, `10s`, `2m`, `1h`, `1d`, `1.5s`, `1m30s`. A bare number is refused, because nobody
+/// Reads `250ms`, `10s`, `2m`, `1h`, `1d`, `1.5s`, `1m30s`. A bare number is refused: nobody
 /// agrees whether it means seconds (systemd) or milliseconds (s6); bare `0` is fine.
 pub fn parse_span(text: &str) -> Result<Duration, String> {
     let bad = || format!("`{text}` is not a duration");

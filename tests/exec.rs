@@ -32,7 +32,7 @@ fn pidone(options: &[&str], command: &[&str]) -> Command {
 
 fn tini(command: &[&str]) -> Option<Command> {
     if !Path::new(TINI).exists() {
-        eprintln!("comparison skipped: there is no {TINI}");
+        let _ = writeln!(std::io::stderr(), "comparison skipped: there is no {TINI}");
         return None;
     }
     let mut order = Command::new(TINI);
@@ -233,6 +233,22 @@ fn inherited_ignores_and_masks_do_not_reach_the_command() {
 }
 
 #[test]
+fn a_parent_that_ignores_its_children_is_not_taken_after() {
+    let mut order = Command::new("env");
+    order.args([
+        "--ignore-signal=CHLD",
+        PIDONE,
+        "exec",
+        "--",
+        "sh",
+        "-c",
+        "exit 5",
+    ]);
+    let child = order.stdin(Stdio::null()).spawn().unwrap();
+    assert_eq!(end(child), Some(5));
+}
+
+#[test]
 fn the_command_is_in_front_of_the_terminal() {
     let pty = openpty(None, None).unwrap();
     let slave: OwnedFd = pty.slave;
@@ -279,4 +295,30 @@ fn the_command_is_in_front_of_the_terminal() {
         std::thread::sleep(Duration::from_millis(1));
     };
     assert_eq!(status.code(), Some(128 + Named::INT.raw()));
+}
+
+#[test]
+fn it_is_an_init_as_pid_1() {
+    let as_pid1 = |script: &str| {
+        let mut order = Command::new("unshare");
+        order.args(["--pid", "--fork", "--mount-proc", "--kill-child", PIDONE]);
+        order.args(["exec", "--", "bash", "-c", script]);
+        order
+    };
+    let probe = Command::new("unshare")
+        .args(["--pid", "--fork", "true"])
+        .output();
+    if !probe.is_ok_and(|probe| probe.status.success()) {
+        let _ = writeln!(
+            std::io::stderr(),
+            "it_is_an_init_as_pid_1 skipped: needs root and unshare"
+        );
+        return;
+    }
+    // Orphans come to pid 1 and leave no zombie; who is left over goes with the namespace.
+    let script = "for i in 1 2 3 4 5; do (sleep 0.0$i & ) ; done; sleep 0.3; setsid sleep 60 & \
+        [ $PPID = 1 ] && ! grep -l 'State:.Z' /proc/[0-9]*/status; exit $((7 + $?))";
+    assert_eq!(code(as_pid1(script)), Some(7));
+    assert_eq!(code(as_pid1("kill -TERM $PPID; sleep 60")), Some(143));
+    assert_eq!(code(as_pid1("kill -SEGV $$")), Some(139));
 }

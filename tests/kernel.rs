@@ -4,6 +4,7 @@
     missing_docs,
     clippy::disallowed_methods,
     clippy::indexing_slicing,
+    clippy::similar_names,
     clippy::unwrap_used,
     clippy::expect_used
 )]
@@ -120,7 +121,7 @@ async fn signals_coalesce(signals: &mut Signals) {
 async fn deaths_are_told(spawner: &Spawner, signals: &mut Signals) {
     let code = start(spawner, "exit 42");
     let killed = start(spawner, "kill -9 $$");
-    let core = start(spawner, "cd /tmp; kill -3 $$");
+    let core = start(spawner, "ulimit -c 0; kill -3 $$");
     let ended = reap_all(signals).await;
     assert_eq!(ended[&code.pid], Exit::Code(42));
     assert_eq!(ended[&killed.pid], Exit::Signal(Signal::KILL));

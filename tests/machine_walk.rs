@@ -6,7 +6,7 @@
 //! what really happened (which process lives, whether it got SIGKILL), so that the rules do not
 //! take the machine's word for it.
 
-#![allow(clippy::unwrap_used, reason = "a test may")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -37,6 +37,7 @@ struct Node {
 }
 
 /// What really happened.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 struct Ghost {
     /// The process that lives.

@@ -1,6 +1,12 @@
 //! Screens as golden stories: `tests/golden/screens/*.test` hold a command, what PID 1 answers to
 //! it, and the whole screen. `UPDATE=1 cargo test --test screens` writes the screens anew.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may fail; PID 1's rules are not its own"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

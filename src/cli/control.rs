@@ -108,7 +108,9 @@ fn parse_signal(text: &str) -> Result<Signal, Box<Diagnostic>> {
     text.parse().map_err(|unknown: String| {
         let names: Vec<String> = Signal::names().collect();
         let names = names.iter().map(String::as_str);
-        Diagnostic::error(unknown).suggest(text, names).into()
+        let upper = text.to_ascii_uppercase();
+        let word = format!("SIG{}", upper.strip_prefix("SIG").unwrap_or(&upper));
+        Diagnostic::error(unknown).suggest(&word, names).into()
     })
 }
 

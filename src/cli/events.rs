@@ -38,7 +38,12 @@ pub fn run(args: &Args) -> Result<Answer, Trouble> {
         follow: args.follow,
     })?;
     loop {
-        match client.next(None)? {
+        let reply = if args.follow {
+            client.next(None)?
+        } else {
+            client.next_now()?
+        };
+        match reply {
             None | Some(Reply::End) => return Ok(Answer::Yes),
             // The picture in which the past ends and the future begins.
             Some(Reply::Status(_)) => {}

@@ -69,7 +69,7 @@ fn past(
             last,
             follow: false,
         })?;
-        while let Some(part) = part(client)? {
+        while let Some(part) = part(client.next_now()?)? {
             lines.push(part);
         }
     }
@@ -85,15 +85,15 @@ fn follow(client: &mut Client, args: &Args, screen: &Screen) -> Result<Answer, T
         last: Some(args.last.unwrap_or(LAST_BEFORE_FOLLOWING)),
         follow: true,
     })?;
-    while let Some(part) = part(client)? {
+    while let Some(part) = part(client.next(None)?)? {
         print::show(&screen.show(&part))?;
     }
     Ok(Answer::Yes)
 }
 
-/// The next part of the answer; `None` at its end, or when pidone has ended.
-fn part(client: &mut Client) -> Result<Option<Part>, Trouble> {
-    match client.next(None)? {
+/// A part of the answer; `None` at its end, or when pidone has ended.
+fn part(reply: Option<Reply>) -> Result<Option<Part>, Trouble> {
+    match reply {
         None | Some(Reply::End) => Ok(None),
         Some(Reply::Line(line)) => Ok(Some(Part::Line(line))),
         Some(Reply::Skipped { ts, lines }) => Ok(Some(Part::Skipped { ts, lines })),

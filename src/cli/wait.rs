@@ -6,26 +6,33 @@ use std::time::Duration;
 
 use crate::cli::goal::{Goal, Verdict, Watch};
 use crate::cli::{Answer, Trouble, print};
-use crate::control::client::{Client, Failure, PATIENCE, closed, places, unexpected};
+use crate::control::client::{Client, Failure, closed, places, unexpected};
 use crate::control::protocol::{Refusal, Reply, Request, Status};
 use crate::os::clock;
 use crate::values::{Moment, parse_span};
 
 /// What `pidone wait` takes.
 #[derive(clap::Args)]
-#[group(id = "goal", required = true, multiple = false, args = ["ready", "down"])]
 pub struct Args {
+    #[command(flatten)]
+    until: Until,
+    /// The services; default: every enabled one
+    names: Vec<String>,
+    /// Wait at most so long, as 10s or 2m; default: for ever
+    #[arg(long, value_name = "TIME", value_parser = parse_span)]
+    timeout: Option<Duration>,
+}
+
+/// Exactly one of them.
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+struct Until {
     /// Until they are ready (or finished)
     #[arg(long)]
     ready: bool,
     /// Until they are down (or finished, or failed)
     #[arg(long)]
     down: bool,
-    /// The services; default: every enabled one
-    names: Vec<String>,
-    /// Wait at most so long, as 10s or 2m; default: for ever
-    #[arg(long, value_name = "TIME", value_parser = parse_span)]
-    timeout: Option<Duration>,
 }
 
 /// Waits.
@@ -36,7 +43,7 @@ pub fn run(args: &Args) -> Result<Answer, Trouble> {
     let limit = args
         .timeout
         .map(|timeout| (clock::now() + timeout, timeout));
-    let goal = if args.ready {
+    let goal = if args.until.ready {
         Goal::BeReady
     } else {
         Goal::BeDown
@@ -105,7 +112,7 @@ impl Stream {
             last: Some(0),
             follow: true,
         })?;
-        match client.next(Some(clock::now() + PATIENCE))? {
+        match client.next_now()? {
             Some(Reply::Status(status)) => Ok(Self {
                 places: places.to_vec(),
                 client,

@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt,
 };
@@ -140,14 +141,20 @@ impl Client {
     /// A refusal, or no answer.
     pub fn ask(&mut self, request: &Request) -> Result<Reply, Failure> {
         self.send(request)?;
+        self.next_now()?.ok_or_else(closed)
+    }
+
+    /// The next reply, which is due at once; `None` when pidone has closed the connection.
+    ///
+    /// # Errors
+    /// A refusal, or no answer.
+    pub fn next_now(&mut self) -> Result<Option<Reply>, Failure> {
         match self.next(Some(clock::now() + PATIENCE)) {
-            Ok(Some(reply)) => Ok(reply),
-            Ok(None) => Err(closed()),
             Err(Failure::Late) => Err(Failure::Broken(format!(
                 "pidone has not answered within {}s",
                 PATIENCE.as_secs()
             ))),
-            Err(other) => Err(other),
+            other => other,
         }
     }
 
@@ -195,7 +202,7 @@ impl Client {
             if self.unread.len() > MESSAGE_BYTES_MAX {
                 return Err(Failure::Broken("the answer is too long".to_owned()));
             }
-            if self.read(by)? == 0 {
+            if !self.read(by)? {
                 return Ok(None);
             }
         }
@@ -212,7 +219,8 @@ impl Client {
         Some(std::mem::replace(&mut self.unread, rest))
     }
 
-    fn read(&mut self, by: Option<Moment>) -> Result<usize, Failure> {
+    /// Waits for more, and takes it; whether there can be more after that.
+    fn read(&mut self, by: Option<Moment>) -> Result<bool, Failure> {
         let left = by.map(|by| by.since(clock::now()));
         if left == Some(Duration::ZERO) {
             return Err(Failure::Late);
@@ -223,21 +231,20 @@ impl Client {
             .set_read_timeout(left)
             .map_err(|error| broken(&error))?;
         let mut bytes = [0; 16 * 1024];
-        loop {
-            match self.stream.read(&mut bytes) {
-                Ok(count) => {
-                    self.unread
-                        .extend_from_slice(bytes.get(..count).unwrap_or_default());
-                    return Ok(count);
-                }
-                Err(error) => match error.kind() {
-                    ErrorKind::Interrupted => {}
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut => return Err(Failure::Late),
-                    // It closed while something of ours was unread.
-                    ErrorKind::ConnectionReset => return Ok(0),
-                    _other => return Err(broken(&error)),
-                },
+        match self.stream.read(&mut bytes) {
+            Ok(count) => {
+                let bytes = bytes.get(..count).unwrap_or_default();
+                self.unread.extend_from_slice(bytes);
+                Ok(count > 0)
             }
+            Err(error) => match error.kind() {
+                // A socket with a timeout is not taken up again after a signal (signal(7)).
+                ErrorKind::Interrupted => Ok(true),
+                ErrorKind::WouldBlock | ErrorKind::TimedOut => Err(Failure::Late),
+                // It closed while something of ours was unread.
+                ErrorKind::ConnectionReset => Ok(false),
+                _other => Err(broken(&error)),
+            },
         }
     }
 }
@@ -259,8 +266,15 @@ fn dial(path: &Path) -> io::Result<UnixStream> {
     let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
     let patience = TimeVal::new(i64::try_from(PATIENCE.as_secs()).unwrap_or(5), 0);
     setsockopt(&socket, sockopt::SendTimeout, &patience)?;
-    connect(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
-    Ok(socket.into())
+    let address = UnixAddr::new(path)?;
+    loop {
+        match connect(socket.as_raw_fd(), &address) {
+            Ok(()) => return Ok(socket.into()),
+            // Nothing has happened yet: a unix socket connects whole or not at all.
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 fn unreachable_at(path: &Path, error: &io::Error) -> Failure {

@@ -32,7 +32,7 @@ impl Place {
             path,
             shared_parent,
         };
-        match given {
+        match given.filter(|path| !path.as_os_str().is_empty()) {
             Some(path) => vec![place(path, false)],
             None => vec![
                 place("/run/pidone/control.sock".into(), false),

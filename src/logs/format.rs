@@ -87,7 +87,6 @@ impl Writer {
     }
 
     fn try_line(&self, out: &mut impl Write, piece: Piece<'_>) -> std::io::Result<()> {
-        let text = piece.text.strip_suffix(b"\n").unwrap_or(piece.text);
         match self.shape {
             Shape::Raw => out.write_all(piece.text),
             Shape::Prefix => {
@@ -98,10 +97,14 @@ impl Writer {
                     }
                     _ => out.write_all(&self.lead)?,
                 }
-                out.write_all(text)?;
+                out.write_all(piece.text)?;
+                if piece.text.ends_with(b"\n") {
+                    return Ok(());
+                }
                 out.write_all(b"\n")
             }
             Shape::Json => {
+                let text = piece.text.strip_suffix(b"\n").unwrap_or(piece.text);
                 out.write_all(&self.lead)?;
                 json_text(out, text)?;
                 out.write_all(if piece.open {
@@ -134,33 +137,58 @@ fn json_lead(origin: Origin<'_>) -> Vec<u8> {
 
 /// The inside of a JSON string (RFC 8259); bytes that are not UTF-8 become U+FFFD.
 fn json_text(out: &mut impl Write, text: &[u8]) -> std::io::Result<()> {
+    // Nearly every line is UTF-8, and the whole is checked faster than its chunks are found.
+    if std::str::from_utf8(text).is_ok() {
+        return json_escaped(out, text);
+    }
     for chunk in text.utf8_chunks() {
-        let mut rest = chunk.valid().as_bytes();
-        while let Some(at) = rest
-            .iter()
-            .position(|byte| *byte < b' ' || *byte == b'"' || *byte == b'\\')
-        {
-            let (plain, special) = rest.split_at(at);
-            out.write_all(plain)?;
-            let Some((byte, after)) = special.split_first() else {
-                break;
-            };
-            match byte {
-                b'"' => out.write_all(b"\\\"")?,
-                b'\\' => out.write_all(b"\\\\")?,
-                b'\n' => out.write_all(b"\\n")?,
-                b'\r' => out.write_all(b"\\r")?,
-                b'\t' => out.write_all(b"\\t")?,
-                other => write!(out, "\\u{other:04x}")?,
-            }
-            rest = after;
-        }
-        out.write_all(rest)?;
+        json_escaped(out, chunk.valid().as_bytes())?;
         if !chunk.invalid().is_empty() {
             out.write_all("\u{fffd}".as_bytes())?;
         }
     }
     Ok(())
+}
+
+fn json_escaped(out: &mut impl Write, text: &[u8]) -> std::io::Result<()> {
+    let mut rest = text;
+    loop {
+        let (plain, special) = rest.split_at(json_plain(rest));
+        out.write_all(plain)?;
+        let Some((byte, after)) = special.split_first() else {
+            return Ok(());
+        };
+        match byte {
+            b'"' => out.write_all(b"\\\"")?,
+            b'\\' => out.write_all(b"\\\\")?,
+            b'\n' => out.write_all(b"\\n")?,
+            b'\r' => out.write_all(b"\\r")?,
+            b'\t' => out.write_all(b"\\t")?,
+            other => write!(out, "\\u{other:04x}")?,
+        }
+        rest = after;
+    }
+}
+
+/// How many bytes at the beginning of `text` stand for themselves in a JSON string. Looks at eight
+/// bytes at once: in each byte of a word, the top bit of `(b - n) & !b` says that b < n ≤ 128, for
+/// the lowest such byte at least, which is all that is asked.
+fn json_plain(text: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const TOPS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word & TOPS;
+    let equal = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let (words, tail) = text.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let special = below(word, b' ') | equal(word, b'"') | equal(word, b'\\');
+        if special != 0 {
+            return at * 8 + special.trailing_zeros() as usize / 8;
+        }
+    }
+    let plain = |byte: &u8| *byte >= b' ' && *byte != b'"' && *byte != b'\\';
+    let end = tail.iter().position(|byte| !plain(byte));
+    text.len() - tail.len() + end.unwrap_or(tail.len())
 }
 
 /// A point of wall time in RFC 3339, UTC, milliseconds: `2026-11-22T08:00:01.234Z`.
@@ -275,6 +303,24 @@ mod tests {
                 );
                 let value: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
                 assert_eq!(value["msg"], String::from_utf8_lossy(&text).into_owned());
+            }
+        }
+    }
+
+    #[test]
+    fn what_needs_no_escape_is_found_at_every_place() {
+        for byte in 0..=255_u8 {
+            let special = byte < b' ' || byte == b'"' || byte == b'\\';
+            for len in 1..20 {
+                for at in 0..len {
+                    let mut text = vec![b' '; len];
+                    text[at] = byte;
+                    assert_eq!(json_plain(&text), if special { at } else { len });
+                    // Nor do neighbours hide it.
+                    text[len - 1] = b'"';
+                    let first = if special { at } else { len - 1 };
+                    assert_eq!(json_plain(&text), first, "{text:?}");
+                }
             }
         }
     }

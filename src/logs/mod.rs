@@ -9,6 +9,7 @@ pub mod format;
 pub mod story;
 
 mod lane;
+mod loggers;
 mod outlet;
 mod recent;
 

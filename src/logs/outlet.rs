@@ -27,6 +27,11 @@ pub(super) struct Token {
 }
 
 impl Token {
+    /// stdout and stderr of a service.
+    pub(super) fn both(unit: usize) -> [Self; 2] {
+        [false, true].map(|stderr| Self { unit, stderr })
+    }
+
     pub(super) fn from_raw(raw: u64) -> Self {
         Self {
             unit: usize::try_from(raw >> 1).unwrap_or(usize::MAX),

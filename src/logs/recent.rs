@@ -4,8 +4,6 @@
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use memchr::memchr_iter;
-
 use crate::logs::ring::{Line, Ring, Stream};
 use crate::os::memory::Mapping;
 
@@ -49,20 +47,13 @@ impl Recent {
 
     /// Remembers one line.
     pub(super) fn push(&mut self, wall: Duration, stream: Stream, partial: bool, text: &[u8]) {
-        self.with_room(text.len(), 1)
-            .push(wall, stream, partial, text);
+        self.with_room(text.len()).push(wall, stream, partial, text);
     }
 
     /// Remembers whole lines.
     pub(super) fn extend(&mut self, wall: Duration, stream: Stream, lines: &[u8]) {
         if !lines.is_empty() {
-            let count = if self.is_full_size() {
-                0
-            } else {
-                memchr_iter(b'\n', lines).count()
-            };
-            self.with_room(lines.len(), count)
-                .extend(wall, stream, lines);
+            self.with_room(lines.len()).extend(wall, stream, lines);
         }
     }
 
@@ -84,13 +75,13 @@ impl Recent {
     }
 
     /// The ring, grown if these lines would push out others although there may be more room.
-    fn with_room(&mut self, bytes: usize, lines: usize) -> &mut Ring<Storage> {
+    fn with_room(&mut self, bytes: usize) -> &mut Ring<Storage> {
         let full_size = self.is_full_size();
         let ring = self
             .ring
             .take()
             .unwrap_or_else(|| Ring::new(Storage::Small(vec![0; SMALL_BYTES].into_boxed_slice())));
-        let ring = if full_size || ring.has_room(bytes, lines) {
+        let ring = if full_size || ring.has_room(bytes) {
             ring
         } else {
             match Mapping::new(self.bytes_max) {
@@ -145,7 +136,7 @@ mod tests {
                 false,
                 format!("{n}").as_bytes(),
             );
-            assert_eq!(recent.is_full_size(), n >= 37, "{n}");
+            assert_eq!(recent.is_full_size(), n >= 32, "{n}");
         }
         recent.extend(Duration::ZERO, Stream::Stdout, b"100\n101\n");
         assert_eq!(recent.numbers(), (0, 102));

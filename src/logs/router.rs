@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::logs::format::{OWN_NAME, Origin, Writer};
 use crate::logs::lane::{Lane, Setting, Task};
-use crate::logs::outlet::{Outlet, Outlets, Token, pipe_of};
+use crate::logs::loggers::Loggers;
+use crate::logs::outlet::{Outlet, Outlets, Token};
 use crate::logs::recent::{Recent, share};
 use crate::logs::ring::{Line, Stream};
 use crate::logs::story;
@@ -57,16 +58,9 @@ pub struct Router {
     own_stderr: OwnedFd,
     outlets: Outlets,
     by_name: BTreeMap<Name, usize>,
-    loggers: BTreeMap<usize, LoggerPipe>,
+    loggers: Loggers,
     /// What pidone says about itself.
     own: Recent,
-}
-
-/// The pipe from a service to its logger (s6's `log/`); it outlives both.
-struct LoggerPipe {
-    read: OwnedFd,
-    /// `None` once the logger was asked to end.
-    write: Option<OwnedFd>,
 }
 
 const STDOUT: usize = 0;
@@ -95,7 +89,7 @@ impl Router {
             own_stderr,
             outlets: Outlets::new(),
             by_name: BTreeMap::new(),
-            loggers: BTreeMap::new(),
+            loggers: Loggers::default(),
             own: Recent::new(share(settings.memory, settings.services)),
         })
     }
@@ -117,23 +111,10 @@ impl Router {
         format: Format,
         owner: Option<(u32, u32)>,
     ) -> io::Result<(BorrowedFd<'_>, BorrowedFd<'_>)> {
-        self.open(
-            Token {
-                unit,
-                stderr: false,
-            },
-            name,
-            format,
-            owner,
-        )?;
-        self.open(Token { unit, stderr: true }, name, format, owner)?;
-        Ok((
-            self.write_end(Token {
-                unit,
-                stderr: false,
-            }),
-            self.write_end(Token { unit, stderr: true }),
-        ))
+        let [stdout, stderr] = Token::both(unit);
+        self.open(stdout, name, format, owner)?;
+        self.open(stderr, name, format, owner)?;
+        Ok((self.write_end(stdout), self.write_end(stderr)))
     }
 
     /// The same for stderr alone, of a service whose stdout goes to its logger.
@@ -147,9 +128,9 @@ impl Router {
         format: Format,
         owner: Option<(u32, u32)>,
     ) -> io::Result<BorrowedFd<'_>> {
-        let token = Token { unit, stderr: true };
-        self.open(token, name, format, owner)?;
-        Ok(self.write_end(token))
+        let [_, stderr] = Token::both(unit);
+        self.open(stderr, name, format, owner)?;
+        Ok(self.write_end(stderr))
     }
 
     /// The pipe into this logger: what it reads, and what its producer (`owner`) writes to.
@@ -161,29 +142,12 @@ impl Router {
         unit: usize,
         owner: Option<(u32, u32)>,
     ) -> io::Result<(BorrowedFd<'_>, BorrowedFd<'_>)> {
-        if self
-            .loggers
-            .get(&unit)
-            .is_none_or(|pipe| pipe.write.is_none())
-        {
-            let (read, write) = pipe_of(owner)?;
-            let write = Some(write);
-            self.loggers.insert(unit, LoggerPipe { read, write });
-        }
-        match self.loggers.get(&unit) {
-            Some(LoggerPipe {
-                read,
-                write: Some(write),
-            }) => Ok((read.as_fd(), write.as_fd())),
-            Some(_) | None => Err(io::ErrorKind::NotFound.into()),
-        }
+        self.loggers.pipe(unit, owner)
     }
 
     /// The logger reads to the end once its producer has ended too: its input has no other writer.
     pub fn close_logger_input(&mut self, unit: usize) {
-        if let Some(pipe) = self.loggers.get_mut(&unit) {
-            pipe.write = None;
-        }
+        self.loggers.close_input(unit);
     }
 
     /// This process writes from now on.
@@ -196,8 +160,7 @@ impl Router {
     /// The service's process has ended: what it left in its pipes is read and its open line passed
     /// on, now or (with a slow reader) as soon as there is room.
     pub fn drain(&mut self, unit: usize, wall: Duration) {
-        for stderr in [false, true] {
-            let token = Token { unit, stderr };
+        for token in Token::both(unit) {
             let setting = self.setting(wall);
             if let Some(lane) = self.lane_of(token)
                 && let Some(lane) = self.lanes.get_mut(lane)
@@ -210,18 +173,17 @@ impl Router {
 
     /// The service is no more: its pipes are closed, its lines forgotten.
     pub fn forget(&mut self, unit: usize) {
-        for stderr in [false, true] {
-            let token = Token { unit, stderr };
+        for token in Token::both(unit) {
             if let Some(lane) = self.lane_of(token).and_then(|at| self.lanes.get(at))
                 && let Some(source) = self
                     .outlets
                     .get_mut(&unit)
-                    .and_then(|outlet| outlet.source(stderr))
+                    .and_then(|outlet| outlet.source(token.stderr))
             {
                 lane.poller().remove(&source.read);
             }
         }
-        self.loggers.remove(&unit);
+        self.loggers.forget(unit);
         if let Some(outlet) = self.outlets.remove(&unit) {
             self.by_name.remove(&outlet.name);
         }

@@ -2,19 +2,21 @@
 
 use crate::machine::fleet::Fleet;
 use crate::machine::shutdown::{Reason, Shutdown, Step};
-use crate::machine::slot::{Order, Want};
-use crate::machine::unit::Event;
-use crate::values::{Moment, Signal};
+use crate::machine::slot::{Ix, Order, Slot, Want};
+use crate::machine::unit::{Event, Failure, State};
+use crate::service::definition::OnLimit;
+use crate::values::{Exit, Moment, Signal};
 
 impl Fleet {
     /// Begins the end. Asked again, INT and QUIT force it: a person is waiting at the terminal.
     pub(super) fn shutdown(&mut self, reason: Reason, now: Moment, orders: &mut Vec<Order>) {
         if self.ending.is_some() {
             if matches!(reason, Reason::Signal(Signal::INT | Signal::QUIT)) {
-                self.cut_off(now, orders);
+                self.force(now, orders);
             }
             return;
         }
+        self.tell_changes(now, orders);
         let alive = self
             .slots
             .iter()
@@ -26,6 +28,62 @@ impl Fleet {
             self.look.push_back(ix);
         }
         orders.push(Order::Ending);
+    }
+
+    /// Whether a service that will not come back ends the container.
+    pub(super) fn gone_for_good(&mut self, ix: Ix, now: Moment, orders: &mut Vec<Order>) {
+        let Some(slot) = self.slots.get(ix) else {
+            return;
+        };
+        let failure = slot.failure();
+        let is_limit = failure == Some(Failure::Limit);
+        if failure.is_none() && slot.unit.state != State::Finished {
+            return;
+        }
+        let exit = slot.exit.unwrap_or(Exit::Code(1));
+        let reason = match failure {
+            Some(Failure::Need | Failure::NotReady) => Reason::MainFailed(ix),
+            // Even if it exited 0 each time: it was not to end.
+            Some(Failure::Limit) => Reason::Limit(ix, exit),
+            Some(Failure::Died | Failure::Exec | Failure::Finish) | None => Reason::Main(ix, exit),
+        };
+        if slot.service.main || is_limit && slot.service.restart.on_limit == OnLimit::Exit {
+            self.shutdown(reason, now, orders);
+        }
+    }
+
+    /// The code when nothing is left to run: that of the first service which is failed now. What
+    /// has failed for want of another is not where it began.
+    fn code_of_empty(&self) -> u8 {
+        let failed = self
+            .slots
+            .iter()
+            .filter_map(|slot| Some((slot, slot.failure()?)));
+        failed
+            .min_by_key(|(slot, failure)| (*failure == Failure::Need, slot.entered))
+            .map_or(0, |(slot, failure)| match failure {
+                Failure::Need | Failure::NotReady => 1,
+                Failure::Died | Failure::Exec | Failure::Limit | Failure::Finish => {
+                    slot.exit.map_or(1, |exit| exit.code().max(1))
+                }
+            })
+    }
+
+    /// Kills what the end is waiting for.
+    fn force(&mut self, now: Moment, orders: &mut Vec<Order>) {
+        match self.ending.as_ref().map(|ending| ending.step) {
+            Some(Step::Services) => self.cut_off(now, orders),
+            Some(Step::Strays(_)) => self.kill_strays(orders),
+            Some(Step::Killed) | None => {}
+        }
+    }
+
+    fn kill_strays(&mut self, orders: &mut Vec<Order>) {
+        if let Some(ending) = &mut self.ending {
+            ending.step = Step::Killed;
+            ending.killed += 1;
+            orders.push(Order::Strays(Signal::KILL));
+        }
     }
 
     /// Kills every service that is left.
@@ -59,9 +117,11 @@ impl Fleet {
         let at_rest = self.slots.iter().all(|slot| slot.unit.state.is_at_rest());
         match &mut self.ending {
             None => {
-                let is_empty = at_rest && !self.slots.iter().any(|slot| slot.want == Want::Down);
+                let is_by_hand =
+                    |slot: &Slot| slot.want == Want::Down && slot.unit.state != State::Finished;
+                let is_empty = at_rest && !self.slots.iter().any(is_by_hand);
                 if is_empty {
-                    self.shutdown(Reason::Empty(self.first_failure.unwrap_or(0)), now, orders);
+                    self.shutdown(Reason::Empty(self.code_of_empty()), now, orders);
                 }
                 is_empty
             }
@@ -81,11 +141,7 @@ impl Fleet {
         };
         match ending.step {
             Step::Services if !ending.cut_off => self.cut_off(now, orders),
-            Step::Strays(_) => {
-                ending.step = Step::Killed;
-                ending.killed += 1;
-                orders.push(Order::Strays(Signal::KILL));
-            }
+            Step::Strays(_) => self.kill_strays(orders),
             Step::Services | Step::Killed if !self.over => {
                 orders.push(Order::Exit(ending.code()));
                 self.over = true;

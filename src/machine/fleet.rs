@@ -4,12 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
+use crate::machine::links::link;
 use crate::machine::shutdown::{Reason, Shutdown};
 use crate::machine::slot::{Change, Input, Ix, Limits, Order, Slot, Want};
-use crate::machine::step::step;
-use crate::machine::unit::{Action, Event, Failure, State, Unit};
-use crate::service::definition::{OnLimit, Service};
-use crate::values::{Exit, Moment, Name, Pid};
+use crate::machine::step::{NO_PROCESS, step};
+use crate::machine::unit::{Action, Event, State};
+use crate::service::definition::Service;
+use crate::values::{Exit, Moment, Pid};
 
 /// All services of a container.
 #[derive(Clone, Debug)]
@@ -24,64 +25,18 @@ pub struct Fleet {
     /// What the services that changed in this turn were before it, and since when.
     before: BTreeMap<Ix, (State, Moment)>,
     pub(super) limits: Limits,
-    /// CMD's number, and when it has waited long enough.
+    /// CMD's number, and when it has waited long enough; until it starts.
     cmd: Option<(Ix, Moment)>,
     pub(super) ending: Option<Shutdown>,
     pub(super) over: bool,
-    pub(super) first_failure: Option<u8>,
 }
 
 impl Fleet {
     /// These services, all down. `needs` and `after` that name nobody are ignored: what must be
     /// refused was refused when the definitions were read.
     pub fn new(services: Vec<Service>, limits: Limits, now: Moment) -> Self {
-        let names: HashMap<Name, Ix> = services
-            .iter()
-            .enumerate()
-            .map(|(ix, s)| (s.name.clone(), ix))
-            .collect();
-        let find = |list: &[Name]| -> Vec<Ix> {
-            list.iter()
-                .filter_map(|name| names.get(name).copied())
-                .collect()
-        };
-        let mut slots: Vec<Slot> = services
-            .into_iter()
-            .map(|service| Slot {
-                needs: find(&service.needs),
-                after: find(&service.after),
-                needed_by: Vec::new(),
-                followed_by: Vec::new(),
-                want: Want::Off,
-                unit: Unit::new(),
-                entered: now,
-                starts: 0,
-                restarts: 0,
-                exit: None,
-                oom: false,
-                service,
-            })
-            .collect();
-        for ix in 0..slots.len() {
-            let (needs, after) = slots
-                .get(ix)
-                .map(|s| (s.needs.clone(), s.after.clone()))
-                .unwrap_or_default();
-            for below in needs {
-                slots
-                    .get_mut(below)
-                    .into_iter()
-                    .for_each(|slot| slot.needed_by.push(ix));
-            }
-            for below in after {
-                slots
-                    .get_mut(below)
-                    .into_iter()
-                    .for_each(|slot| slot.followed_by.push(ix));
-            }
-        }
         Self {
-            slots,
+            slots: link(services, now),
             pids: HashMap::new(),
             timers: BTreeSet::new(),
             look: VecDeque::new(),
@@ -90,7 +45,6 @@ impl Fleet {
             cmd: None,
             ending: None,
             over: false,
-            first_failure: None,
         }
     }
 
@@ -108,7 +62,12 @@ impl Fleet {
 
     /// Takes in what has happened, and says what is to be done.
     pub fn take(&mut self, input: Input, now: Moment, orders: &mut Vec<Order>) {
+        if self.over {
+            return;
+        }
         match input {
+            // Once the end has begun nothing comes up again, and nothing goes out of turn.
+            Input::Start(_) | Input::Stop(_) | Input::Restart(_) if self.ending.is_some() => {}
             Input::Unit(ix, event) => self.apply(ix, event, now, orders),
             Input::Exited { pid, exit, oom } => self.exited(pid, exit, oom, now, orders),
             Input::Start(ix) => self.start(ix, now, orders),
@@ -165,15 +124,24 @@ impl Fleet {
         };
         let (unit, actions) = step(&slot.service, &slot.unit, event, now);
         let (from, to) = (slot.unit.state, unit.state);
-        let retried = unit.retry.failures > slot.unit.retry.failures;
+        // Only the policy remembers failures; a person's restart starts over.
+        let is_restart = from.is_alive()
+            && matches!(to, State::Waiting | State::Backoff { .. })
+            && unit.retry.failures > 0
+            && slot.want == Want::Up;
         slot.unit = unit;
+        if from == State::Spawning && event == Event::SpawnFailed {
+            (slot.exit, slot.oom) = (Some(NO_PROCESS), false);
+        }
         if from != to {
             let entered = slot.entered;
+            self.cmd
+                .take_if(|(cmd, _)| *cmd == ix && to == State::Spawning);
             if from.word() != to.word() {
                 slot.entered = now;
             }
             slot.starts += u32::from(from == State::Spawning && to.pid().is_some());
-            slot.restarts += u32::from(retried);
+            slot.restarts += u32::from(is_restart);
             if let Some(pid) = from.pid() {
                 self.pids.remove(&pid);
             }
@@ -191,68 +159,56 @@ impl Fleet {
         }
         let kills = actions
             .iter()
-            .filter(|action| matches!(action, Action::Kill(_)))
-            .count();
+            .any(|action| matches!(action, Action::Kill(_)));
         orders.extend(actions.into_iter().map(|action| Order::Act(ix, action)));
         if let Some(ending) = &mut self.ending {
-            ending.killed += kills;
+            if kills
+                && let Some(slot) = self.slots.get_mut(ix)
+                && !std::mem::replace(&mut slot.killed, true)
+            {
+                ending.killed += 1;
+            }
             // After the cut-off nothing new may live: a `finish`, or a start under way.
             if ending.cut_off && from.pid() != to.pid() && to.pid().is_some() {
                 self.apply(ix, Event::Kill, now, orders);
             }
         }
         if from != to {
-            self.ended_for_good(ix, to, now, orders);
+            self.gone_for_good(ix, now, orders);
         }
     }
 
     /// A change of this service may matter to itself and to its neighbours.
     fn look_around(&mut self, ix: Ix) {
-        self.look.push_back(ix);
-        if let Some(slot) = self.slots.get(ix) {
-            let around = [&slot.needs, &slot.after, &slot.needed_by, &slot.followed_by];
-            self.look.extend(around.into_iter().flatten());
-        }
-    }
-
-    /// Whether a service that will not come back ends the container.
-    fn ended_for_good(&mut self, ix: Ix, to: State, now: Moment, orders: &mut Vec<Order>) {
         let Some(slot) = self.slots.get(ix) else {
             return;
         };
-        let exit = slot.exit.unwrap_or(Exit::Code(1));
-        let failure = match to {
-            State::Failed(failure) => Some(failure),
-            State::Finished => None,
-            State::Down
-            | State::Waiting
-            | State::Spawning
-            | State::Starting(_)
-            | State::Ready { .. }
-            | State::Stopping { .. }
-            | State::SpawningFinish { .. }
-            | State::Finishing { .. }
-            | State::Backoff { .. } => return,
-        };
-        let code = match failure {
-            Some(Failure::Need | Failure::NotReady) => Exit::Code(1),
-            Some(Failure::Died | Failure::Exec | Failure::Limit | Failure::Finish) | None => exit,
-        };
-        if failure.is_some() {
-            self.first_failure.get_or_insert(code.code().max(1));
+        self.look.push_back(ix);
+        self.look
+            .extend(slot.needed_by.iter().chain(&slot.followed_by));
+        if slot.want == Want::Up {
+            self.look.extend(slot.needs.iter().chain(&slot.after));
+        } else {
+            self.look_below(ix);
         }
-        if slot.service.main {
-            self.shutdown(
-                match failure {
-                    Some(Failure::Need | Failure::NotReady) => Reason::MainFailed(ix),
-                    _ended => Reason::Main(ix, exit),
-                },
-                now,
-                orders,
-            );
-        } else if failure == Some(Failure::Limit) && slot.service.restart.on_limit == OnLimit::Exit
-        {
-            self.shutdown(Reason::Limit(ix, exit), now, orders);
+    }
+
+    /// Whoever waits for this one to go may stand below several that are gone.
+    fn look_below(&mut self, ix: Ix) {
+        let (mut todo, mut seen) = (vec![ix], BTreeSet::new());
+        while let Some(slot) = todo.pop().and_then(|next| self.slots.get(next)) {
+            for below in slot.needs.iter().chain(&slot.after) {
+                if seen.insert(*below) {
+                    self.look.push_back(*below);
+                    if self
+                        .slots
+                        .get(*below)
+                        .is_some_and(|other| !other.unit.state.is_alive())
+                    {
+                        todo.push(*below);
+                    }
+                }
+            }
         }
     }
 
@@ -269,9 +225,6 @@ impl Fleet {
 
     /// Wants it up, and what it needs; what it needs and has finished need not run again.
     fn start(&mut self, ix: Ix, now: Moment, orders: &mut Vec<Order>) {
-        if self.ending.is_some() {
-            return;
-        }
         let mut todo = vec![ix];
         let mut seen = BTreeSet::new();
         while let Some(next) = todo.pop() {
@@ -284,6 +237,7 @@ impl Fleet {
                 self.apply(next, Event::Start, now, orders);
             }
             self.look_around(next);
+            self.look_below(next);
         }
     }
 
@@ -307,6 +261,8 @@ impl Fleet {
     }
 
     fn tick(&mut self, now: Moment, orders: &mut Vec<Order>) {
+        // First, so that what is killed at the cut-off is not killed again for its own timeout.
+        self.ending_tick(now, orders);
         let due: Vec<Ix> = self
             .timers
             .iter()
@@ -324,10 +280,9 @@ impl Fleet {
         {
             self.shutdown(Reason::CmdWait(ix), now, orders);
         }
-        self.ending_tick(now, orders);
     }
 
-    /// Looks at everybody concerned until nobody has anything to do, then tells what has changed.
+    /// Looks at everybody concerned until nobody has anything to do.
     fn settle(&mut self, now: Moment, orders: &mut Vec<Order>) {
         loop {
             while let Some(ix) = self.look.pop_front() {
@@ -335,13 +290,19 @@ impl Fleet {
                     self.apply(ix, event, now, orders);
                 }
             }
+            self.tell_changes(now, orders);
             if !self.turn_page(now, orders) {
-                break;
+                return;
             }
         }
+    }
+
+    /// Tells what has changed, before the end begins or goes on because of it. A death is told even
+    /// if the next start of the same turn leaves the word as it was: starting → starting.
+    pub(super) fn tell_changes(&mut self, now: Moment, orders: &mut Vec<Order>) {
         for (ix, (from, since)) in std::mem::take(&mut self.before) {
             if let Some(to) = self.slots.get(ix).map(|slot| slot.unit.state)
-                && from.word() != to.word()
+                && (from.word() != to.word() || from.pid().is_some_and(|pid| to.pid() != Some(pid)))
             {
                 orders.push(Order::Changed(Change {
                     ix,

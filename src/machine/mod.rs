@@ -13,6 +13,8 @@ pub mod shutdown;
 
 pub mod slot;
 
+mod links;
+
 mod wish;
 
 mod ending;

@@ -73,9 +73,11 @@ impl Shutdown {
         }
     }
 
-    /// When everything that is left is killed: early enough to say so.
+    /// When everything that is left is killed: early enough to say so. A budget of less than two
+    /// seconds is halved, so that services are always asked before they are killed.
     pub fn cutoff(&self) -> Moment {
-        self.deadline.before(LAST_SECOND).max(self.since)
+        let budget = self.deadline.since(self.since);
+        self.deadline.before(LAST_SECOND.min(budget / 2))
     }
 
     /// When strays that got SIGTERM now get SIGKILL.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::machine::shutdown::Reason;
-use crate::machine::unit::{Action, Event, State, Unit};
+use crate::machine::unit::{Action, Event, Failure, State, Unit};
 use crate::service::definition::Service;
 use crate::values::{Exit, Moment, Pid, Signal};
 
@@ -99,12 +99,33 @@ pub struct Slot {
     pub exit: Option<Exit>,
     /// The kernel killed that process for memory.
     pub oom: bool,
+    /// It had to be killed since the end began.
+    pub(super) killed: bool,
     /// What it needs, and what comes before it.
     pub(super) needs: Vec<Ix>,
     pub(super) after: Vec<Ix>,
     /// Who needs it, and who comes after it.
     pub(super) needed_by: Vec<Ix>,
     pub(super) followed_by: Vec<Ix>,
+}
+
+impl Slot {
+    /// Why it has failed, if it has.
+    pub fn failure(&self) -> Option<Failure> {
+        match self.unit.state {
+            State::Failed(failure) => Some(failure),
+            State::Down
+            | State::Waiting
+            | State::Spawning
+            | State::Starting(_)
+            | State::Ready { .. }
+            | State::Stopping { .. }
+            | State::SpawningFinish { .. }
+            | State::Finishing { .. }
+            | State::Backoff { .. }
+            | State::Finished => None,
+        }
+    }
 }
 
 /// The limits of a fleet.

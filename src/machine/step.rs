@@ -15,6 +15,9 @@ use crate::values::{Exit, Moment, Pid};
 /// is killed.
 const EXEC_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The end of a start for which no process could be made: the shell's code for what it cannot execute.
+pub(super) const NO_PROCESS: Exit = Exit::Code(126);
+
 /// What becomes of a service when this happens to it now, and what is to be done.
 pub fn step(service: &Service, unit: &Unit, event: Event, now: Moment) -> (Unit, Vec<Action>) {
     let turn = Turn {
@@ -61,11 +64,22 @@ impl Turn<'_> {
                 },
                 vec![],
             ),
-            Event::Stop { .. } | Event::Kill => self.settle(match state {
-                // What has finished stays finished: stopping it cannot undo what it did.
-                State::Finished => State::Finished,
-                _other => State::Down,
-            }),
+            // No person asked for it: its own restarts are not forgotten. It was not trying.
+            Event::Go if state == State::Failed(Failure::Need) => (
+                Unit {
+                    state: State::Waiting,
+                    retry: Retry {
+                        trying_since: None,
+                        ..self.retry.clone()
+                    },
+                },
+                vec![],
+            ),
+            // What has finished stays finished: stopping it cannot undo what it did.
+            Event::Stop { .. } | Event::Kill if matches!(state, State::Finished) => {
+                self.settle(state)
+            }
+            Event::Stop { .. } | Event::Kill => self.settle(State::Down),
             Event::Go
             | Event::NeedFailed
             | Event::Spawned(_)
@@ -125,7 +139,7 @@ impl Turn<'_> {
                 }))
             }
             // No process could be made: as a program that cannot be executed.
-            Event::SpawnFailed => self.policy(Exit::Code(126), Cause::Exec),
+            Event::SpawnFailed => self.policy(NO_PROCESS, Cause::Exec),
             Event::Start
             | Event::Go
             | Event::NeedFailed

@@ -237,10 +237,10 @@ impl State {
 
     /// The process of the service itself, not that of `finish`.
     pub fn main_pid(&self) -> Option<Pid> {
-        match self {
-            Self::Finishing { .. } => None,
-            _other => self.pid(),
+        if matches!(self, Self::Finishing { .. }) {
+            return None;
         }
+        self.pid()
     }
 
     /// When time alone changes it.

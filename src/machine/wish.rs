@@ -1,6 +1,8 @@
 //! What a service's state and its neighbours' states ask for: the rules of `needs`, `after` and of
 //! stopping in reverse. Asked again after every change, so that no wish is ever lost.
 
+use std::collections::BTreeSet;
+
 use crate::machine::fleet::Fleet;
 use crate::machine::shutdown::Shutdown;
 use crate::machine::slot::{Ix, Slot, Want};
@@ -12,7 +14,7 @@ impl Fleet {
         let slot = self.slots.get(ix)?;
         match slot.want {
             Want::Up => self.wish_up(slot),
-            Want::Off | Want::Down => self.wish_down(slot),
+            Want::Off | Want::Down => self.wish_down(ix, slot),
         }
     }
 
@@ -21,7 +23,7 @@ impl Fleet {
             State::Down => Some(Event::Start),
             State::Waiting if self.has_failed_need(slot) => Some(Event::NeedFailed),
             State::Waiting if self.is_cleared(slot) => Some(Event::Go),
-            State::Failed(Failure::Need) if self.has_its_needs(slot) => Some(Event::Start),
+            State::Failed(Failure::Need) if self.has_its_needs(slot) => Some(Event::Go),
             State::Waiting
             | State::Spawning
             | State::Starting(_)
@@ -35,7 +37,7 @@ impl Fleet {
         }
     }
 
-    fn wish_down(&self, slot: &Slot) -> Option<Event> {
+    fn wish_down(&self, ix: Ix, slot: &Slot) -> Option<Event> {
         let by = self.ending.as_ref().map(Shutdown::cutoff);
         match slot.unit.state {
             State::Waiting | State::Backoff { .. } => Some(Event::Stop { by }),
@@ -52,7 +54,7 @@ impl Fleet {
             | State::Finishing {
                 next: Next::Restart | Next::Policy(_),
                 ..
-            } => self.may_stop(slot).then_some(Event::Stop { by }),
+            } => self.may_stop(ix).then_some(Event::Stop { by }),
             State::Down
             | State::Spawning
             | State::Stopping {
@@ -69,10 +71,12 @@ impl Fleet {
         }
     }
 
-    /// One of its needs has failed, or keeps failing to start.
+    /// One of its needs has failed, keeps failing to start, or is not enabled, so that waiting for
+    /// it would be for ever.
     fn has_failed_need(&self, slot: &Slot) -> bool {
         self.each(&slot.needs).any(|need| {
             matches!(need.unit.state, State::Failed(_))
+                || need.want == Want::Off && need.unit.state == State::Down
                 || need.unit.retry.hopeless && !need.unit.state.satisfies()
         })
     }
@@ -85,20 +89,48 @@ impl Fleet {
     /// Its needs are ready, and what comes before it has become ready, has failed, or is not meant
     /// to be up.
     fn is_cleared(&self, slot: &Slot) -> bool {
+        // Down, or failed for want of a need that is there again: it is about to start.
+        let is_due = |other: &Slot| match other.unit.state {
+            State::Down => true,
+            State::Failed(Failure::Need) => self.has_its_needs(other),
+            State::Waiting
+            | State::Spawning
+            | State::Starting(_)
+            | State::Ready { .. }
+            | State::Stopping { .. }
+            | State::SpawningFinish { .. }
+            | State::Finishing { .. }
+            | State::Backoff { .. }
+            | State::Finished
+            | State::Failed(_) => false,
+        };
         let is_past = |other: &Slot| {
             let state = &other.unit.state;
             state.satisfies()
                 || other.unit.retry.hopeless
-                || state.is_at_rest() && (other.want != Want::Up || *state != State::Down)
+                || state.is_at_rest() && (other.want != Want::Up || !is_due(other))
         };
         self.has_its_needs(slot) && self.each(&slot.after).all(is_past)
     }
 
-    /// Nobody that stands on it and is to go too lives any more.
-    fn may_stop(&self, slot: &Slot) -> bool {
-        self.each(&slot.needed_by)
-            .chain(self.each(&slot.followed_by))
-            .all(|above| above.want == Want::Up || !above.unit.state.is_alive())
+    /// Nobody that is to go too and stands on it lives any more; be it that it stands on it through
+    /// others that are gone: web needs migrate, which has finished, which needs db.
+    fn may_stop(&self, ix: Ix) -> bool {
+        let (mut todo, mut seen) = (vec![ix], BTreeSet::new());
+        while let Some(slot) = todo.pop().and_then(|next| self.slots.get(next)) {
+            for above in slot.needed_by.iter().chain(&slot.followed_by) {
+                match self.slots.get(*above) {
+                    Some(other) if !other.unit.state.is_alive() => {
+                        if seen.insert(*above) {
+                            todo.push(*above);
+                        }
+                    }
+                    Some(other) if other.want != Want::Up => return false,
+                    Some(_) | None => {}
+                }
+            }
+        }
+        true
     }
 
     fn each<'a>(&'a self, list: &'a [Ix]) -> impl Iterator<Item = &'a Slot> {

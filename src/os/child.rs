@@ -281,39 +281,39 @@ fn keep_capabilities(keep: u64) -> Result<(), Failure> {
 /// Tries the candidates as execvp(3) does; returns only if none could be executed. A script
 /// without `#!` is not handed to a shell: the exec form means what it says.
 fn execute(plan: &Prepared<'_>) -> Failure {
-    let mut told: Option<Failure> = None;
+    let mut denied = None;
+    let mut errno = libc::ENOENT;
     for (index, path) in plan.candidates.iter().enumerate() {
-        let arguments = [
-            path.expose_provenance(),
-            plan.argv.expose_provenance(),
-            plan.envp.expose_provenance(),
-            0,
-            0,
-        ];
-        let errno = call(libc::SYS_execve, arguments).err().unwrap_or(0);
-        let found = Failure {
-            sight: look(*path),
-            ..Failure::at(Step::Exec, index, errno)
-        };
+        let path = path.expose_provenance();
+        let (argv, envp) = (plan.argv.expose_provenance(), plan.envp.expose_provenance());
+        errno = call(libc::SYS_execve, [path, argv, envp, 0, 0])
+            .err()
+            .unwrap_or(0);
         match errno {
-            // Not this one: the search goes on. A file that is there all the same (its
-            // interpreter is not) is worth telling of in the end.
-            libc::ENOENT | libc::ENOTDIR | libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT => {
-                let better =
-                    told.is_none_or(|t| t.sight == Sight::Absent && t.errno != libc::EACCES);
-                if better && (found.sight != Sight::Absent || plan.candidates.len() == 1) {
-                    told = Some(found);
-                }
-            }
-            libc::EACCES => {
-                if told.is_none_or(|t| t.errno != libc::EACCES) {
-                    told = Some(found);
-                }
-            }
-            _ => return found,
+            // Not this one: the search goes on, and remembers what it was not allowed.
+            libc::ENOENT | libc::ENOTDIR | libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT => {}
+            libc::EACCES => denied = denied.or(Some(index)),
+            _ => return seen(plan, index, errno),
         }
     }
-    told.unwrap_or(Failure::new(Step::Exec, libc::ENOENT))
+    // Looked at only now, so that a search that succeeds costs one call for each miss.
+    match denied {
+        Some(index) => seen(plan, index, libc::EACCES),
+        None if plan.candidates.len() == 1 => seen(plan, 0, errno),
+        // A file that is there all the same lacks its interpreter: worth telling of.
+        None => (0..plan.candidates.len())
+            .map(|index| seen(plan, index, libc::ENOENT))
+            .find(|failure| failure.sight != Sight::Absent)
+            .unwrap_or(Failure::new(Step::Exec, libc::ENOENT)),
+    }
+}
+
+fn seen(plan: &Prepared<'_>, index: usize, errno: i32) -> Failure {
+    let path = plan.candidates.get(index).copied();
+    Failure {
+        sight: path.map_or(Sight::Absent, look),
+        ..Failure::at(Step::Exec, index, errno)
+    }
 }
 
 fn look(path: *const libc::c_char) -> Sight {

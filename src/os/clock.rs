@@ -17,6 +17,7 @@ pub fn wall() -> Duration {
 }
 
 fn read(clock: ClockId) -> Duration {
-    // Reading a clock that exists cannot fail (clock_gettime(2)); zero keeps PID 1 alive if it does.
+    // Reading a clock that exists cannot fail (clock_gettime(2));
+    // zero keeps PID 1 alive if it did.
     clock_gettime(clock).map_or(Duration::ZERO, Duration::from)
 }

@@ -167,7 +167,7 @@ fn regular(kind: &fs::Metadata) -> Result<(), String> {
     Err(format!("it is {word}, not a file"))
 }
 
-/// Whether nothing at all is there. A symbolic link to nothing is something: a fault, not an absence.
+/// Whether nothing at all is there. A symbolic link to nothing is something: a fault, no absence.
 fn absent(path: &Path) -> bool {
     fs::symlink_metadata(path).is_err_and(|why| why.kind() == ErrorKind::NotFound)
 }

@@ -368,3 +368,72 @@ fn splice_out(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_are_whole_lines_where_they_can_be() {
+        let long = [vec![b'x'; 5000], b"\n".to_vec()].concat();
+        for (bytes, first) in [
+            (b"a\nb\n".to_vec(), 4),
+            (b"line\n".repeat(1000), 4095),
+            (long.clone(), 4096),
+            ([b"a\n".to_vec(), long].concat(), 2),
+            (vec![b'\n'; 4096], 4096),
+        ] {
+            assert_eq!(chunk(&bytes).len(), first);
+        }
+    }
+
+    #[test]
+    fn a_thread_takes_over_where_splice_is_refused() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let read_back = runtime.block_on(async {
+            let (out, to_out) = pipe2(OFlag::O_CLOEXEC).expect("a pipe");
+            let mut sink = Sink::new(to_out).expect("a sink");
+            sink.put(b"before\n");
+            sink.pump();
+            sink.settle(Err(Errno::EPERM));
+            assert!(sink.report().is_some() && !sink.is_closed());
+            sink.put(b"after\n");
+            while !sink.is_idle() {
+                sink.writable().await;
+                sink.pump();
+            }
+            sink.finish().await;
+            let mut bytes = [0; 100];
+            let count = read(&out, &mut bytes).expect("it was written");
+            bytes[..count].to_vec()
+        });
+        assert_eq!(read_back, b"before\nafter\n");
+    }
+
+    #[test]
+    fn a_full_device_is_reported() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let full = std::fs::File::options().write(true).open("/dev/full");
+            let mut sink = Sink::new(full.expect("it exists").into()).expect("a sink");
+            sink.put(b"lost\n");
+            while !sink.is_idle() {
+                sink.writable().await;
+                sink.pump();
+            }
+            let report = sink.report().expect("there is a thread");
+            let report = report.try_clone_to_owned().expect("a copy");
+            let report = watch(report, Interest::READABLE).expect("it can be watched");
+            let _ready = report.readable().await.expect("a report comes");
+            assert!(sink.read_report());
+            assert_eq!((sink.take_failure(), sink.lost()), (Some(Errno::ENOSPC), 5));
+            assert_eq!(sink.take_failure(), None);
+        });
+    }
+}

@@ -15,7 +15,7 @@ pub fn groups(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
         let room = size_of_val(groups.as_slice());
         let mut bytes = libc::socklen_t::try_from(room).map_err(io::Error::other)?;
         // SAFETY: the pointer is to `bytes` writable bytes of `groups`, which outlives the call,
-        // and the kernel writes no more than `bytes` of them; gid_t is a u32 without invalid values.
+        // and the kernel writes no more than `bytes` of them; a gid_t is a u32, and any is valid.
         let result = unsafe {
             libc::getsockopt(
                 socket.as_raw_fd(),

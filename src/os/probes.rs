@@ -44,7 +44,8 @@ async fn connect(address: SocketAddr) -> Result<TcpStream, String> {
 async fn get(target: &HttpTarget) -> Result<(), String> {
     let mut stream = connect(target.address).await?;
     let request = format!(
-        "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: pidone\r\nAccept: */*\r\nConnection: close\r\n\r\n",
+        "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: pidone\r\nAccept: */*\r\n\
+         Connection: close\r\n\r\n",
         target.path, target.host
     );
     let failed = |error: io::Error| format!("{}: {}", target.address, plain(&error));

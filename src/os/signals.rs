@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use nix::sys::time::TimeSpec;
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 use tokio::io::Interest;
@@ -30,6 +31,9 @@ const HEARD: [Signal; 10] = [
 
 /// The size of the kernel's signal set, in bytes; it refuses any other (rt_sigprocmask(2)).
 const KERNEL_SET_BYTES: libc::c_long = 8;
+
+/// Nobody waits longer in one call; longer times could overflow the kernel's seconds.
+const WAIT_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// A set of signals, laid out as the kernel's own: bit `n - 1` is signal `n`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -146,14 +150,26 @@ fn is_changed(signal: Signal) -> bool {
     done == 0 && action.handler != KernelAction::DEFAULT.handler
 }
 
+/// Makes SIGCHLD default again, for who waits by [`wait_any`]: a parent that ignored it would
+/// have made the kernel bury our children untold (wait(2)).
+pub fn hear_of_children() {
+    let default = KernelAction::DEFAULT;
+    // SAFETY: the new action is a live struct of the kernel's layout; the old one is not asked for.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigaction,
+            libc::c_long::from(Signal::CHLD.raw()),
+            &raw const default,
+            std::ptr::null_mut::<KernelAction>(),
+            KERNEL_SET_BYTES,
+        );
+    }
+}
+
 /// Waits for one of `set`, which must be blocked, and takes it; `None` after `timeout`, or if the
 /// wait was interrupted (a stop and its continuation do that), which is the same to a loop.
 pub fn wait_any(set: SignalSet, timeout: Duration) -> Option<Signal> {
-    let seconds = libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX);
-    let timeout = libc::timespec {
-        tv_sec: seconds,
-        tv_nsec: libc::c_long::from(timeout.subsec_nanos()),
-    };
+    let timeout = TimeSpec::from_duration(timeout.min(WAIT_MAX));
     // SAFETY: the set has the size that is told, no siginfo is asked for, the timeout is alive.
     let signal = unsafe {
         libc::syscall(
@@ -182,7 +198,7 @@ impl Signals {
         let (read, write) = UnixStream::pair()?;
         read.set_nonblocking(true)?;
         write.set_nonblocking(true)?;
-        // SAFETY: the stream owns its descriptor, gives the same one each time, and lives inside the
+        // SAFETY: the stream owns its descriptor, gives the same one each time, and lives in the
         // `AsyncFd`, which deregisters it before it is dropped.
         let read = unsafe { AsyncFd::register_with_interest(read, Interest::READABLE)? };
         let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, HEARD.map(Signal::raw))?;

@@ -204,9 +204,13 @@ fn check_values(
                 if !told.insert(circle) {
                     continue;
                 }
-                item.bad::<()>(faults, Diagnostic::error(message).hint(
-                    "a variable's own name means the container's value: `PATH = \"/app/bin:${PATH}\"`",
-                ));
+                item.bad::<()>(
+                    faults,
+                    Diagnostic::error(message).hint(
+                        "a variable's own name means the container's value: \
+                     `PATH = \"/app/bin:${PATH}\"`",
+                    ),
+                );
             }
             Fault::Unset(unset) => {
                 if told.insert(BTreeSet::from([unset.clone()])) {

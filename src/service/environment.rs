@@ -10,7 +10,7 @@ use crate::service::settings;
 /// Variables may refer to variables this often in a row.
 const CHAIN_MAX: usize = 64;
 
-/// Variables and their values, in the order of their names. Values are bytes, as execve(2) has them.
+/// Variables and their values, in the order of their names. Values are bytes, as execve(2) has.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Environment(BTreeMap<OsString, OsString>);
 

@@ -1,4 +1,5 @@
-//! The tables of `service.toml` that say what happens when: `[ready] [restart] [stop] [reload] [log]`.
+//! The tables of `service.toml` that say what happens when: `[ready] [restart] [stop] [reload]
+//! [log]`.
 
 use std::time::Duration;
 

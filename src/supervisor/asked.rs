@@ -188,9 +188,14 @@ impl Supervisor {
                 .chain(own)
                 .collect()
         } else {
-            self.numbers(names)?
+            // `pidone` is no service, but it has lines of its own.
+            let (own, services): (Vec<String>, Vec<String>) =
+                names.iter().cloned().partition(|name| name == OWN_NAME);
+            let own = own.iter().flat_map(|_pidone| self.remembered(None, last));
+            self.numbers(&services)?
                 .into_iter()
                 .flat_map(|ix| self.lines(ix, last))
+                .chain(own)
                 .collect()
         };
         // The sort is stable: within a service, lines of one millisecond keep their order.

@@ -10,7 +10,7 @@ use crate::diag::Diagnostic;
 use crate::os::attempt::{ExecError, Progress};
 use crate::os::plan::{Plan, Session};
 use crate::os::reaper::{Children, reap};
-use crate::os::signals::{SignalSet, block_all, wait_any};
+use crate::os::signals::{SignalSet, block_all, hear_of_children, wait_any};
 use crate::os::spawner::{Spawned, Spawner};
 use crate::os::{kill, pid1};
 use crate::values::{Exit, Pid, Signal};
@@ -34,6 +34,7 @@ const LOOK: Duration = Duration::from_secs(3600);
 /// 126 if it could not be run, 64 for bad usage.
 pub fn run(args: &[OsString]) -> u8 {
     block_all();
+    hear_of_children();
     match Order::read(args) {
         Ok(Asked::Help) => {
             let _ = io::stdout().write_all(USAGE.as_bytes());

@@ -43,7 +43,7 @@ pub(crate) fn run<T>(story: impl Future<Output = T>) -> T {
 }
 
 /// Lets the router work until `done` says so.
-pub async fn drive(router: &mut Router, mut done: impl FnMut(&Router) -> bool) {
+pub(crate) async fn drive(router: &mut Router, mut done: impl FnMut(&Router) -> bool) {
     let end = clock::now() + PATIENCE;
     while !done(router) {
         assert!(clock::now() < end, "the condition never came true");

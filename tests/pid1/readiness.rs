@@ -79,7 +79,8 @@ fn by_s6s_notification_fd() {
         let recipe = container()
             .script(
                 "services/web/run",
-                "#!/bin/sh\nwhile [ ! -e /mnt/go ]; do sleep 0.02; done\necho >&3\nexec sleep 1000\n",
+                "#!/bin/sh\nwhile [ ! -e /mnt/go ]; do sleep 0.02; done\n\
+                 echo >&3\nexec sleep 1000\n",
             )
             .file("services/web/notification-fd", "3\n")
             .service("beside", BESIDE);

@@ -1,10 +1,11 @@
 //! How a container is stopped, and how it ends.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use nix::libc;
 
-use crate::support::{Recipe, SOON, can_contain, container, poll, process, read};
+use crate::support::{Recipe, SOON, can_contain, container, poll, read};
 
 const SLEEPER: &str = "command = [\"sleep\", \"1000\"]\n";
 
@@ -15,18 +16,29 @@ fn last_line(text: &str) -> &str {
     text.lines().last().unwrap_or("")
 }
 
+/// Whether TERM is blocked or caught in pidone, or in the `env` that is about to become it.
+fn awake(pid: i32) -> bool {
+    const TERM: u64 = 1 << (libc::SIGTERM - 1);
+    // One reading for all the fields: between two, `unshare` or the shell might become pidone.
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let field = |name| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.map_or("", |value| value.trim_start_matches(':').trim())
+    };
+    let held = |name| u64::from_str_radix(field(name), 16).unwrap_or(0) & TERM != 0;
+    ["pidone", "env"].contains(&field("Name")) && (held("SigBlk") || held("SigCgt"))
+}
+
 /// Boots, and sends TERM as soon as the process has TERM blocked or caught, plus `delay`. What is
 /// sent before that to a PID 1 is thrown away by the kernel, whatever the program does.
 fn stopped_at_boot(recipe: Recipe, delay: Duration) {
-    const TERM: u64 = 1 << (libc::SIGTERM - 1);
     let mut it = recipe
         .service("a", SLEEPER)
         .service("b", "needs = [\"a\"]\ncommand = [\"sleep\", \"1000\"]\n")
         .launch()
         .running;
-    let seen = |field| process::mask(it.pid, field).unwrap_or(0) & TERM != 0;
     let deadline = Instant::now() + SOON;
-    while !seen("SigBlk") && !seen("SigCgt") {
+    while !awake(it.pid) {
         assert!(
             Instant::now() < deadline,
             "TERM is never blocked: {}",

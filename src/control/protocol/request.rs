@@ -1,0 +1,115 @@
+//! What a client asks.
+
+use serde::{Deserialize, Serialize};
+
+/// What a client asks. Verbs and answers: [`crate::control::protocol`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "kebab-case")]
+pub enum Request {
+    /// How the services are.
+    Status {
+        /// These only; empty means all.
+        #[serde(default)]
+        names: Vec<String>,
+        /// With [`Detail`].
+        #[serde(default)]
+        detail: bool,
+    },
+    /// They are to be up. One that is ready stays as it is; a finished oneshot runs again.
+    Start {
+        /// At least one.
+        names: Vec<String>,
+    },
+    /// They are to be down.
+    Stop {
+        /// At least one.
+        names: Vec<String>,
+    },
+    /// They are to be stopped, and started again.
+    Restart {
+        /// At least one.
+        names: Vec<String>,
+    },
+    /// They are to read their configuration again. Each is told of by one `reload` event.
+    Reload {
+        /// At least one.
+        names: Vec<String>,
+    },
+    /// A signal to their main processes.
+    Signal {
+        /// As `SIGTERM`, `TERM` or `15`.
+        signal: String,
+        /// At least one.
+        names: Vec<String>,
+    },
+    /// What they have written.
+    Logs {
+        /// These only; empty means all, pidone's own lines too.
+        #[serde(default)]
+        names: Vec<String>,
+        /// At most so many past lines of each service; absent: all that are kept.
+        #[serde(default)]
+        last: Option<u32>,
+        /// Go on with each line as it is written.
+        #[serde(default)]
+        follow: bool,
+    },
+    /// What happens.
+    Events {
+        /// At most so many past events; absent: all that are kept.
+        #[serde(default)]
+        last: Option<u32>,
+        /// Go on with each event as it happens.
+        #[serde(default)]
+        follow: bool,
+    },
+    /// The container is to end.
+    Shutdown {
+        /// With this exit code; absent: as `docker stop` would end it.
+        #[serde(default)]
+        code: Option<u8>,
+    },
+}
+
+impl Request {
+    /// Whether it changes anything, or only looks.
+    pub fn changes(&self) -> bool {
+        match self {
+            Self::Status { .. } | Self::Logs { .. } | Self::Events { .. } => false,
+            Self::Start { .. }
+            | Self::Stop { .. }
+            | Self::Restart { .. }
+            | Self::Reload { .. }
+            | Self::Signal { .. }
+            | Self::Shutdown { .. } => true,
+        }
+    }
+
+    /// Its verb, as it is written.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Status { .. } => "status",
+            Self::Start { .. } => "start",
+            Self::Stop { .. } => "stop",
+            Self::Restart { .. } => "restart",
+            Self::Reload { .. } => "reload",
+            Self::Signal { .. } => "signal",
+            Self::Logs { .. } => "logs",
+            Self::Events { .. } => "events",
+            Self::Shutdown { .. } => "shutdown",
+        }
+    }
+
+    /// Whether its answer goes on until somebody leaves.
+    pub fn follows(&self) -> bool {
+        match self {
+            Self::Logs { follow, .. } | Self::Events { follow, .. } => *follow,
+            _looks_once => false,
+        }
+    }
+
+    /// Whether its answer is several messages, up to `end`.
+    pub fn streams(&self) -> bool {
+        matches!(self, Self::Logs { .. } | Self::Events { .. })
+    }
+}

@@ -1,0 +1,105 @@
+//! How the container and its services are.
+
+use serde::{Deserialize, Serialize};
+
+use crate::control::protocol::{ExitStatus, Line, State};
+
+/// How pidone and its services are.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// pidone's own pid.
+    pub pid: i32,
+    /// Where the container is in its life.
+    pub phase: Phase,
+    /// In the order of their names.
+    pub services: Vec<ServiceStatus>,
+}
+
+/// Where the container is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Services are being started for the first time.
+    Boot,
+    /// All that the boot waits for is there.
+    Running,
+    /// It was asked to end, or its main service has.
+    Stopping,
+}
+
+/// How a service is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub state: State,
+    /// Its process: the main one, or that of `finish`.
+    pub pid: Option<i32>,
+    /// How long it has been in this state, milliseconds.
+    pub for_ms: u64,
+    /// How often it was restarted, by itself or by hand, since the boot.
+    pub restarts: u64,
+    /// How its last process ended; `null` if none has.
+    pub exit: Option<ExitStatus>,
+    /// The kernel killed that process for memory.
+    pub oom: bool,
+    /// What is exceptional, in words: why it is not up, or was not. `null` if nothing is.
+    /// Neither `exit`, `oom` nor `next_try_ms` again: screens add them.
+    pub note: Option<String>,
+    /// Whether the boot starts it.
+    #[serde(default)]
+    pub enabled: bool,
+    /// How often its process was started since the boot.
+    #[serde(default)]
+    pub starts: u64,
+    /// When it is tried again, milliseconds from now; only while `waiting-to-restart`.
+    #[serde(default)]
+    pub next_try_ms: Option<u64>,
+    /// Only if asked for.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Detail>,
+}
+
+/// What only the page of one service shows.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Detail {
+    /// What defines it.
+    pub file: String,
+    /// What it needs, and how that is.
+    pub needs: Vec<Need>,
+    /// Its probe in words ([`crate::control::describe::ready`]).
+    pub ready: Option<String>,
+    /// How it is stopped, in words.
+    pub stop: String,
+    /// Its restart policy, in words.
+    pub restart: String,
+    /// How it is reloaded, in words.
+    pub reload: Option<String>,
+    /// Its last changes of state, oldest first.
+    pub history: Vec<Change>,
+    /// Its last lines, oldest first; a few, and each cut to what a page can hold.
+    pub lines: Vec<Line>,
+}
+
+/// A service that another one needs.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Need {
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub state: State,
+}
+
+/// One change of state, remembered.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Change {
+    /// When: RFC 3339, UTC, milliseconds.
+    pub ts: String,
+    /// The state before.
+    pub from: State,
+    /// The state after.
+    pub to: State,
+    /// Why, or with what pid.
+    pub why: Option<String>,
+}

@@ -1,0 +1,83 @@
+//! Who stands on whom: `needs` and `after` as numbers, in both directions.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::machine::slot::{Ix, Slot, Want};
+use crate::machine::unit::Unit;
+use crate::service::definition::{Kind, Service};
+use crate::values::{Moment, Name};
+
+/// A slot for each service, linked with the others. Names of nobody are ignored.
+pub(super) fn link(services: Vec<Service>, now: Moment) -> Vec<Slot> {
+    let names: HashMap<Name, Ix> = services
+        .iter()
+        .enumerate()
+        .map(|(ix, service)| (service.name.clone(), ix))
+        .collect();
+    let find = |list: &[Name]| -> Vec<Ix> {
+        list.iter()
+            .filter_map(|name| names.get(name).copied())
+            .collect()
+    };
+    let needs: Vec<Vec<Ix>> = services.iter().map(|s| find(&s.needs)).collect();
+    let through: Vec<Vec<Ix>> = (0..services.len())
+        .map(|ix| through_oneshots(ix, &needs, &services))
+        .collect();
+    let mut slots: Vec<Slot> = services
+        .into_iter()
+        .zip(through)
+        .map(|(service, needs)| Slot {
+            needs,
+            after: find(&service.after),
+            needed_by: Vec::new(),
+            followed_by: Vec::new(),
+            want: Want::Off,
+            unit: Unit::new(),
+            entered: now,
+            starts: 0,
+            restarts: 0,
+            exit: None,
+            oom: false,
+            killed: false,
+            service,
+        })
+        .collect();
+    for ix in 0..slots.len() {
+        let (needs, after) = slots
+            .get(ix)
+            .map(|slot| (slot.needs.clone(), slot.after.clone()))
+            .unwrap_or_default();
+        for below in needs {
+            if let Some(slot) = slots.get_mut(below) {
+                slot.needed_by.push(ix);
+            }
+        }
+        for below in after {
+            if let Some(slot) = slots.get_mut(below) {
+                slot.followed_by.push(ix);
+            }
+        }
+    }
+    slots
+}
+
+/// What a service needs, and what the oneshots need that it needs: their work is done and stays
+/// done, but what web does with the database that migrate has filled, it does with the database.
+fn through_oneshots(ix: Ix, needs: &[Vec<Ix>], services: &[Service]) -> Vec<Ix> {
+    let (mut all, mut seen, mut todo) = (Vec::new(), BTreeSet::new(), vec![ix]);
+    while let Some(next) = todo.pop() {
+        for need in needs.get(next).into_iter().flatten() {
+            if !seen.insert(*need) {
+                continue;
+            }
+            all.push(*need);
+            if services
+                .get(*need)
+                .is_some_and(|service| service.kind == Kind::Oneshot)
+            {
+                todo.push(*need);
+            }
+        }
+    }
+    all
+}

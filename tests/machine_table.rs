@@ -1,0 +1,300 @@
+//! The machine's table, printed from the code: for two typical services, what each event makes of
+//! each state. `UPDATE=1 cargo test --test machine_table` writes `golden/machine/table.txt` anew.
+
+#![allow(clippy::unwrap_used, clippy::format_push_string, reason = "a test may")]
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use pidone::machine::step::step;
+use pidone::machine::unit::{
+    Action, Cause, Event, Failure, Next, Retry, StartStep, Starting, State, Unit,
+};
+use pidone::service::definition::{Finish, Kind, Probe, Ready, Service};
+use pidone::values::{Exit, Moment, Pid, Signal};
+
+/// Now, in every row.
+const NOW: Moment = Moment::at(Duration::from_secs(1000));
+/// A moment ago: what was due then is due.
+const DUE: Moment = Moment::at(Duration::from_millis(999_999));
+/// What is not due yet.
+const LATER: Moment = Moment::at(Duration::from_secs(1003));
+
+fn web() -> Service {
+    let mut web = Service::new("web".parse().unwrap(), vec!["web".into()]);
+    web.ready = Some(Ready {
+        probe: Probe::Tcp("127.0.0.1:80".into()),
+        interval: Duration::from_millis(100),
+        within: Some(Duration::from_secs(30)),
+    });
+    web.finish = Some(Finish {
+        path: "finish".into(),
+        timeout: Some(Duration::from_secs(5)),
+    });
+    web.restart.jitter_permille = 0;
+    web
+}
+
+fn migrate() -> Service {
+    let mut migrate = Service::new("migrate".parse().unwrap(), vec!["migrate".into()]);
+    migrate.kind = Kind::Oneshot;
+    migrate.restart.when = pidone::service::definition::When::Never;
+    migrate
+}
+
+/// The states of a row's name; those that wait for a moment twice: before it and after it.
+fn states(service: &Service) -> Vec<(&'static str, State)> {
+    let pid = Pid::new(7).unwrap();
+    let starting = |step, ready_by| {
+        let ready_by = service.ready.as_ref().map(|_| ready_by);
+        State::Starting(Starting {
+            pid,
+            step,
+            ready_by,
+        })
+    };
+    let stopping = |kill_at, next| State::Stopping { pid, kill_at, next };
+    let exit = Exit::Code(1);
+    let died = Next::Policy(Cause::Died);
+    let late = Next::Policy(Cause::NotReady);
+    let exec = |by| StartStep::Exec { by };
+    let mut states = vec![
+        ("down", State::Down),
+        ("waiting", State::Waiting),
+        ("spawning (only within a turn)", State::Spawning),
+        ("starting, before its exec", starting(exec(LATER), LATER)),
+        (
+            "starting, before its exec, for 10s",
+            starting(exec(DUE), LATER),
+        ),
+    ];
+    if service.ready.is_some() {
+        states.extend([
+            ("starting, probed", starting(StartStep::Probing, LATER)),
+            (
+                "starting, between probes",
+                starting(StartStep::ProbeAt(LATER), LATER),
+            ),
+            (
+                "starting, a probe is due",
+                starting(StartStep::ProbeAt(DUE), LATER),
+            ),
+            (
+                "starting, its `within` is over",
+                starting(StartStep::Probing, DUE),
+            ),
+            (
+                "ready, for less than `reset-after`",
+                State::Ready { pid, since: DUE },
+            ),
+            (
+                "stopping, its start was too long",
+                stopping(Some(LATER), late),
+            ),
+        ]);
+    } else {
+        states.push(("starting: it runs", starting(StartStep::Listen, LATER)));
+    }
+    states.extend([
+        ("stopping", stopping(Some(LATER), Next::Down)),
+        (
+            "stopping, its timeout is over",
+            stopping(Some(DUE), Next::Down),
+        ),
+        (
+            "stopping, to be started again",
+            stopping(Some(LATER), Next::Restart),
+        ),
+        (
+            "stopping, it could not exec",
+            stopping(None, Next::Policy(Cause::Exec)),
+        ),
+    ]);
+    let finishing = |kill_at, next| State::Finishing {
+        pid,
+        exit,
+        kill_at: Some(kill_at),
+        next,
+    };
+    if service.finish.is_some() {
+        states.extend([
+            (
+                "spawning finish (only within a turn)",
+                State::SpawningFinish { exit, next: died },
+            ),
+            ("finishing, it died", finishing(LATER, died)),
+            (
+                "finishing, it died, finish's timeout is over",
+                finishing(DUE, died),
+            ),
+            ("finishing, it was stopped", finishing(LATER, Next::Down)),
+            ("waiting to restart", State::Backoff { until: LATER }),
+            (
+                "waiting to restart, it is time",
+                State::Backoff { until: DUE },
+            ),
+        ]);
+    }
+    states.extend([
+        ("finished", State::Finished),
+        ("failed", State::Failed(Failure::Died)),
+        ("failed for want of a need", State::Failed(Failure::Need)),
+    ]);
+    states
+}
+
+fn events(state: State) -> Vec<(&'static str, Event)> {
+    let pid = Pid::new(8).unwrap();
+    let by = Some(NOW + Duration::from_secs(1));
+    let mut events = vec![
+        ("start", Event::Start),
+        ("go: its needs are ready", Event::Go),
+        ("a need has failed", Event::NeedFailed),
+        ("stop", Event::Stop { by: None }),
+        ("stop within 1s", Event::Stop { by }),
+        ("restart", Event::Restart),
+        ("kill", Event::Kill),
+        ("spawned", Event::Spawned(pid)),
+        ("not spawned", Event::SpawnFailed),
+        ("exec'd", Event::Execed),
+        ("exec failed", Event::ExecFailed),
+        ("probe: ready", Event::Probed { ready: true }),
+        ("probe: not ready", Event::Probed { ready: false }),
+        ("it says that it is ready", Event::Notified),
+        ("tick", Event::Tick),
+    ];
+    // Nobody ends who does not live.
+    if state.pid().is_some() {
+        events.extend([
+            ("exit 0", Event::Exited(Exit::Code(0))),
+            ("exit 1", Event::Exited(Exit::Code(1))),
+            ("exit 125", Event::Exited(Exit::Code(125))),
+            ("died of SIGKILL", Event::Exited(Exit::Signal(Signal::KILL))),
+        ]);
+    }
+    events
+}
+
+fn distance(at: Moment) -> String {
+    if at <= NOW {
+        return "now".into();
+    }
+    let millis = at.since(NOW).as_millis();
+    if millis.is_multiple_of(1000) {
+        format!("in {}s", millis / 1000)
+    } else {
+        format!("in {millis}ms")
+    }
+}
+
+fn then(next: Next) -> &'static str {
+    match next {
+        Next::Down => "then down",
+        Next::Restart => "then start",
+        Next::Policy(Cause::Died) => "then as for a death",
+        Next::Policy(Cause::NotReady) => "then as for a start that was too long",
+        Next::Policy(Cause::Exec) => "then as for what cannot exec",
+    }
+}
+
+fn killed(kill_at: Option<Moment>) -> String {
+    kill_at.map_or_else(String::new, |at| format!("killed {}, ", distance(at)))
+}
+
+/// A state in words, with what is due in it.
+fn show(state: State) -> String {
+    match state {
+        State::Down | State::Waiting | State::Finished => state.word().into(),
+        State::Spawning => "spawning".into(),
+        State::Starting(Starting { step, ready_by, .. }) => {
+            let step = match step {
+                StartStep::Exec { by } => format!("exec {}", distance(by)),
+                StartStep::Listen => "it runs".into(),
+                StartStep::ProbeAt(at) => format!("probe {}", distance(at)),
+                StartStep::Probing => "probed".into(),
+            };
+            let ready = ready_by.map_or_else(String::new, |by| format!(", ready {}", distance(by)));
+            format!("starting ({step}{ready})")
+        }
+        State::Ready { .. } => "ready".into(),
+        State::Stopping { kill_at, next, .. } => {
+            format!("stopping ({}{})", killed(kill_at), then(next))
+        }
+        State::SpawningFinish { next, .. } => format!("spawning finish ({})", then(next)),
+        State::Finishing { kill_at, next, .. } => {
+            format!("finishing ({}{})", killed(kill_at), then(next))
+        }
+        State::Backoff { until } => format!("waiting to restart ({})", distance(until)),
+        State::Failed(failure) => format!("failed: {failure:?}").to_lowercase(),
+    }
+}
+
+fn order(action: Action) -> &'static str {
+    match action {
+        Action::Spawn => "SPAWN",
+        Action::SpawnFinish(_) => "RUN FINISH",
+        Action::Ask(_) => "ASK IT TO END",
+        Action::Kill(_) => "KILL",
+        Action::Probe => "PROBE",
+    }
+}
+
+/// The rows of one state: events with the same outcome in one row, those without any left out.
+fn rows(service: &Service, state: State) -> Vec<(String, Vec<&'static str>)> {
+    // The second failure in a row: the next restart waits.
+    let retry = Retry {
+        failures: 1,
+        ..Retry::default()
+    };
+    let unit = Unit { state, retry };
+    let mut rows: Vec<(String, Vec<&str>)> = Vec::new();
+    for (name, event) in events(state) {
+        let (after, actions) = step(service, &unit, event, NOW);
+        if after == unit && actions.is_empty() {
+            continue;
+        }
+        let mut outcome = show(after.state);
+        for action in actions {
+            outcome.push_str(&format!("  {}", order(action)));
+        }
+        match rows.iter_mut().find(|(known, _)| *known == outcome) {
+            Some((_, names)) => names.push(name),
+            None => rows.push((outcome, vec![name])),
+        }
+    }
+    rows
+}
+
+fn table(service: &Service) -> String {
+    let mut table = String::new();
+    for (name, state) in states(service) {
+        table.push_str(&format!("{name}\n"));
+        for (outcome, names) in rows(service, state) {
+            table.push_str(&format!("    {:<42} → {outcome}\n", names.join(", ")));
+        }
+    }
+    table
+}
+
+#[test]
+fn the_table_is_as_it_is_printed() {
+    let text = format!(
+        "What each event makes of each state. Orders are in capitals; what is not listed changes \
+         nothing.\n\n\
+         web: runs for ever, is probed by TCP (ready within 30s), has `finish` (5s), a stop timeout \
+         of 5s, and has failed once\n\n{}\n\
+         migrate: a oneshot, not restarted, a stop timeout of 5s\n\n{}",
+        table(&web()),
+        table(&migrate()),
+    );
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/machine/table.txt");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, &text).unwrap();
+    }
+    let golden = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        golden == text,
+        "the machine has changed; UPDATE=1 shows how:\n{text}"
+    );
+}

@@ -1,0 +1,419 @@
+//! A fake world around a fleet: a clock that jumps to the next thing that is due, processes that do
+//! as they were told to, orphans, and people. It performs orders as the real loop does: a spawn is
+//! answered in the same turn, and the dead are reported one by one, then that no child is left.
+
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may, and each test uses its part of the world"
+)]
+
+pub(crate) mod life;
+pub(crate) mod rules;
+pub(crate) mod story;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use pidone::machine::fleet::Fleet;
+use pidone::machine::slot::{Input, Ix, Limits, Order};
+use pidone::machine::unit::{Action, Event};
+use pidone::service::definition::Service;
+use pidone::values::{Exit, Moment, Pid, Signal};
+
+use life::{Exec, Life};
+
+/// How long the kernel takes to deliver a death.
+const DEATH: Duration = Duration::from_millis(1);
+/// How long a probe takes.
+const PROBE: Duration = Duration::from_millis(2);
+/// So many ticks at one moment are a busy loop.
+const TICKS_MAX: u32 = 4;
+
+/// A process that lives.
+#[derive(Clone, Debug)]
+pub(crate) struct Process {
+    pub(crate) ix: Ix,
+    /// It is `finish`, not the service itself.
+    pub(crate) is_finish: bool,
+    pub(crate) life: Life,
+    /// It answers probes from then on.
+    ready_at: Option<Moment>,
+    has_execed: bool,
+    /// Its end is under way.
+    is_doomed: bool,
+}
+
+/// A process that belongs to no service.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Orphan {
+    ignores_term: bool,
+}
+
+/// What the world has in store.
+#[derive(Clone, Copy, Debug)]
+enum Happening {
+    Execs(Pid),
+    FailsToExec(Pid),
+    Notifies(Pid),
+    Answers(Pid),
+    Dies(Pid, Exit),
+    OrphanDies(u32),
+    Comes(Input),
+    Exits(Ix, Exit),
+}
+
+/// The world.
+pub(crate) struct World {
+    pub(crate) fleet: Fleet,
+    pub(crate) now: Moment,
+    /// The code of the `Exit` order.
+    pub(crate) exit: Option<u8>,
+    /// The first rule that did not hold.
+    pub(crate) broken: Option<String>,
+    pub(crate) processes: BTreeMap<Pid, Process>,
+    pub(crate) orphans: BTreeMap<u32, Orphan>,
+    pub(crate) story: Option<story::Story>,
+    pub(crate) books: rules::Books,
+    /// It came to a point where nothing was due any more.
+    pub(crate) was_still: bool,
+    /// How often it took in something.
+    pub(crate) turns: u64,
+    lives: Vec<Vec<Life>>,
+    starts: Vec<usize>,
+    agenda: BTreeMap<(Moment, u64), Happening>,
+    next: u64,
+    /// A tick comes this late.
+    pub(crate) late: Duration,
+    ticks: u32,
+}
+
+impl World {
+    /// These services, with the lives that their processes lead: one for each start, the last one
+    /// for ever. Nothing is up yet.
+    pub(crate) fn new(services: Vec<(Service, Vec<Life>)>, limits: Limits) -> Self {
+        let now = Moment::at(Duration::from_secs(100));
+        let (services, lives): (Vec<_>, Vec<_>) = services.into_iter().unzip();
+        Self {
+            now,
+            exit: None,
+            broken: None,
+            processes: BTreeMap::new(),
+            orphans: BTreeMap::new(),
+            story: None,
+            books: rules::Books::new(&services),
+            was_still: false,
+            turns: 0,
+            starts: vec![0; services.len()],
+            fleet: Fleet::new(services, limits, now),
+            lives,
+            agenda: BTreeMap::new(),
+            next: 0,
+            late: Duration::ZERO,
+            ticks: 0,
+        }
+    }
+
+    pub(crate) fn name(&self, ix: Ix) -> &str {
+        self.fleet.slots()[ix].service.name.as_str()
+    }
+
+    /// The boot.
+    pub(crate) fn boot(&mut self, cmd: Option<Ix>) {
+        let mut orders = Vec::new();
+        self.tell(|_| "boot".into());
+        self.fleet.boot(cmd, self.now, &mut orders);
+        self.perform_all(orders);
+    }
+
+    /// Something from outside, at a moment to come.
+    pub(crate) fn plan(&mut self, at: Moment, input: Input) {
+        self.schedule(at, Happening::Comes(input));
+    }
+
+    /// The service's process ends by itself, at a moment to come.
+    pub(crate) fn plan_exit(&mut self, at: Moment, ix: Ix, exit: Exit) {
+        self.schedule(at, Happening::Exits(ix, exit));
+    }
+
+    /// Lives until this moment, the end, or a broken rule.
+    pub(crate) fn run(&mut self, until: Moment) {
+        while self.broken.is_none() && self.exit.is_none() && self.advance(until) {}
+        if self.exit.is_none() {
+            self.now = self.now.max(until);
+        }
+    }
+
+    /// Nothing happens any more unless somebody comes.
+    pub(crate) fn is_still(&self) -> bool {
+        self.agenda.is_empty() && self.fleet.deadline().is_none()
+    }
+
+    /// Goes to the next thing that is due; false if nothing is, by then.
+    fn advance(&mut self, until: Moment) -> bool {
+        let planned = self.agenda.keys().next().map(|(at, _)| *at);
+        let tick = self.fleet.deadline().map(|at| at + self.late);
+        let Some(next) = [planned, tick].into_iter().flatten().min() else {
+            return false;
+        };
+        if next > until {
+            return false;
+        }
+        self.ticks = if next > self.now { 0 } else { self.ticks };
+        self.now = self.now.max(next);
+        if planned == Some(next) {
+            let (_, happening) = self.agenda.pop_first().unwrap();
+            self.happen(happening);
+        } else {
+            self.ticks += 1;
+            self.check(
+                self.ticks <= TICKS_MAX,
+                "time alone never makes a busy loop",
+            );
+            self.turn(Input::Tick);
+        }
+        true
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Comes(input) => self.turn(input),
+            Happening::OrphanDies(id) => {
+                if self.orphans.remove(&id).is_some() {
+                    self.tell(|_| "an orphan dies".into());
+                    self.report_childless();
+                }
+            }
+            Happening::Execs(pid) => self.execs(pid),
+            Happening::FailsToExec(pid) => {
+                if let Some(process) = self.processes.get_mut(&pid) {
+                    process.is_doomed = true;
+                    let ix = process.ix;
+                    self.schedule(self.now + DEATH, Happening::Dies(pid, Exit::Code(127)));
+                    self.turn(Input::Unit(ix, Event::ExecFailed));
+                }
+            }
+            Happening::Notifies(pid) => {
+                if let Some(ix) = self.processes.get(&pid).map(|process| process.ix) {
+                    self.turn(Input::Unit(ix, Event::Notified));
+                }
+            }
+            Happening::Answers(pid) => {
+                if let Some(process) = self.processes.get(&pid) {
+                    let ready = process.ready_at.is_some_and(|at| at <= self.now);
+                    self.turn(Input::Unit(process.ix, Event::Probed { ready }));
+                }
+            }
+            Happening::Dies(pid, exit) => self.dies(pid, exit),
+            Happening::Exits(ix, exit) => {
+                if let Some(pid) = self.fleet.slots()[ix].unit.state.pid() {
+                    self.dies(pid, exit);
+                }
+            }
+        }
+    }
+
+    fn execs(&mut self, pid: Pid) {
+        let Some(process) = self.processes.get_mut(&pid) else {
+            return;
+        };
+        process.has_execed = true;
+        let (ix, life) = (process.ix, process.life.clone());
+        if let Some(after) = life.ready {
+            process.ready_at = Some(self.now + after);
+            if self.books.tells_by_itself(ix) {
+                self.schedule(self.now + after, Happening::Notifies(pid));
+            }
+        }
+        if let Some((after, exit)) = life.ends {
+            self.schedule(self.now + after, Happening::Dies(pid, exit));
+        }
+        for _orphan in 0..life.orphans {
+            let id = u32::try_from(self.next).unwrap();
+            self.next += 1;
+            self.orphans.insert(
+                id,
+                Orphan {
+                    ignores_term: life.stubborn_orphans,
+                },
+            );
+        }
+        self.turn(Input::Unit(ix, Event::Execed));
+    }
+
+    fn dies(&mut self, pid: Pid, exit: Exit) {
+        if let Some(process) = self.processes.remove(&pid) {
+            self.books.died(&process, exit);
+            self.turn(Input::Exited {
+                pid,
+                exit,
+                oom: false,
+            });
+            self.report_childless();
+        }
+    }
+
+    fn report_childless(&mut self) {
+        if self.processes.is_empty() && self.orphans.is_empty() && self.exit.is_none() {
+            self.turn(Input::Childless);
+        }
+    }
+
+    /// One turn of the loop: the fleet takes it in, and everything that it orders is performed.
+    pub(crate) fn turn(&mut self, input: Input) {
+        self.turns += 1;
+        self.tell(|world| story::input(world, input));
+        self.books.comes(&self.fleet, input);
+        let mut orders = Vec::new();
+        self.fleet.take(input, self.now, &mut orders);
+        self.perform_all(orders);
+    }
+
+    fn perform_all(&mut self, orders: Vec<Order>) {
+        let mut queue = VecDeque::from(orders);
+        let mut count = 0;
+        while let Some(order) = queue.pop_front() {
+            count += 1;
+            self.tell(|world| story::order(world, order));
+            self.rules_of_order(order);
+            if let Some(answer) = self.perform(order) {
+                let mut more = Vec::new();
+                self.tell(|world| story::input(world, answer));
+                self.books.comes(&self.fleet, answer);
+                self.fleet.take(answer, self.now, &mut more);
+                queue.extend(more);
+            }
+        }
+        self.rules_of_turn(count);
+    }
+
+    /// Performs an order; the answer, if it has one in this turn.
+    fn perform(&mut self, order: Order) -> Option<Input> {
+        match order {
+            Order::Act(ix, Action::Spawn) => Some(self.spawn(ix)),
+            Order::Act(ix, Action::SpawnFinish(_)) => Some(self.spawn_finish(ix)),
+            Order::Act(ix, Action::Probe) => {
+                let pid = self.fleet.slots()[ix].unit.state.pid();
+                if let Some(pid) = pid {
+                    self.schedule(self.now + PROBE, Happening::Answers(pid));
+                }
+                None
+            }
+            Order::Act(_, Action::Ask(pid)) => {
+                self.asked(pid);
+                None
+            }
+            Order::Act(_, Action::Kill(pid)) => {
+                if self
+                    .processes
+                    .get(&pid)
+                    .is_some_and(|process| !process.life.is_undying)
+                {
+                    self.schedule(
+                        self.now + DEATH,
+                        Happening::Dies(pid, Exit::Signal(Signal::KILL)),
+                    );
+                }
+                None
+            }
+            Order::Changed(_) | Order::Ending => None,
+            Order::Strays(signal) => {
+                for (id, orphan) in self.orphans.clone() {
+                    if signal == Signal::KILL || !orphan.ignores_term {
+                        self.schedule(self.now + DEATH, Happening::OrphanDies(id));
+                    }
+                }
+                let is_alone = self.processes.is_empty() && self.orphans.is_empty();
+                is_alone.then_some(Input::Childless)
+            }
+            Order::Exit(code) => {
+                self.exit = Some(code);
+                None
+            }
+        }
+    }
+
+    fn spawn(&mut self, ix: Ix) -> Input {
+        let lives = &self.lives[ix];
+        let life = lives[self.starts[ix].min(lives.len() - 1)].clone();
+        self.starts[ix] += 1;
+        let exec = life.exec;
+        if exec == Exec::NoProcess {
+            return Input::Unit(ix, Event::SpawnFailed);
+        }
+        let pid = self.bear(ix, life, false);
+        match exec {
+            Exec::After(wait) => self.schedule(self.now + wait, Happening::Execs(pid)),
+            Exec::Fails(wait) => self.schedule(self.now + wait, Happening::FailsToExec(pid)),
+            Exec::Hangs | Exec::NoProcess => {}
+        }
+        Input::Unit(ix, Event::Spawned(pid))
+    }
+
+    fn spawn_finish(&mut self, ix: Ix) -> Input {
+        let lives = &self.lives[ix];
+        let life = lives[self.starts[ix].saturating_sub(1).min(lives.len() - 1)].clone();
+        let ends = life.finish;
+        if ends.is_some_and(|(_, exit)| exit == life::NO_FINISH) {
+            return Input::Unit(ix, Event::SpawnFailed);
+        }
+        let pid = self.bear(ix, life, true);
+        if let Some((after, exit)) = ends {
+            self.schedule(self.now + after, Happening::Dies(pid, exit));
+        }
+        Input::Unit(ix, Event::Spawned(pid))
+    }
+
+    fn bear(&mut self, ix: Ix, life: Life, is_finish: bool) -> Pid {
+        self.next += 1;
+        let pid = Pid::new(i32::try_from(self.next).unwrap() + 1).unwrap();
+        let process = Process {
+            ix,
+            is_finish,
+            life,
+            ready_at: None,
+            has_execed: is_finish,
+            is_doomed: false,
+        };
+        self.processes.insert(pid, process);
+        pid
+    }
+
+    fn asked(&mut self, pid: Pid) {
+        let Some(process) = self.processes.get_mut(&pid) else {
+            return;
+        };
+        let hangs = process.life.exec == Exec::Hangs;
+        if let Some((after, exit)) = process.life.on_term
+            && !hangs
+            && !process.is_doomed
+        {
+            process.is_doomed = true;
+            self.schedule(self.now + after, Happening::Dies(pid, exit));
+        }
+    }
+
+    fn schedule(&mut self, at: Moment, happening: Happening) {
+        self.next += 1;
+        self.agenda.insert((at, self.next), happening);
+    }
+
+    /// A rule: the first that does not hold is kept.
+    pub(crate) fn check(&mut self, holds: bool, rule: &str) {
+        if !holds && self.broken.is_none() {
+            self.tell(|_| format!("NOT SO: {rule}"));
+            self.broken = Some(rule.into());
+        }
+    }
+
+    pub(crate) fn tell(&mut self, line: impl FnOnce(&Self) -> String) {
+        if self.story.is_some() {
+            let line = line(self);
+            let at = self.now;
+            if let Some(story) = &mut self.story {
+                story.add(at, &line);
+            }
+        }
+    }
+}

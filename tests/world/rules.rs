@@ -1,0 +1,338 @@
+//! What must hold in the fake world at every order and after every turn. The books are the world's
+//! own, so that the rules do not take the fleet's word for it.
+
+use pidone::machine::fleet::Fleet;
+use pidone::machine::shutdown::Reason;
+use pidone::machine::slot::{Change, Input, Ix, Order, Want};
+use pidone::machine::unit::{Action, Event, Failure, Next, StartStep, State};
+use pidone::service::definition::{Kind, Probe, Service};
+use pidone::values::{Exit, Moment, Name, Signal};
+
+use super::{Process, World};
+
+/// What the world knows of a fleet.
+#[derive(Debug)]
+pub(crate) struct Books {
+    needs: Vec<Vec<Ix>>,
+    after: Vec<Vec<Ix>>,
+    tells: Vec<bool>,
+    /// How each service last ended.
+    ends: Vec<Option<Exit>>,
+    /// Which services are failed, and since when.
+    failed: Vec<Option<(Moment, Failure)>>,
+    /// The first wish to end.
+    asked: Option<Reason>,
+    /// A second INT, or a QUIT, forces the end.
+    forced: bool,
+    /// When the end began, and in which turn.
+    ending: Option<(Moment, u64)>,
+    /// Something had to be killed since.
+    killed: bool,
+}
+
+impl Books {
+    pub(crate) fn new(services: &[Service]) -> Self {
+        let find = |list: &[Name]| -> Vec<Ix> {
+            list.iter()
+                .filter_map(|name| services.iter().position(|service| service.name == *name))
+                .collect()
+        };
+        let tells = |service: &Service| {
+            let probe = service.ready.as_ref().map(|ready| &ready.probe);
+            matches!(probe, Some(Probe::Fd(_)))
+        };
+        Self {
+            needs: services
+                .iter()
+                .map(|service| find(&needs_of(service, services)))
+                .collect(),
+            after: services
+                .iter()
+                .map(|service| find(&service.after))
+                .collect(),
+            tells: services.iter().map(tells).collect(),
+            ends: vec![None; services.len()],
+            failed: vec![None; services.len()],
+            asked: None,
+            forced: false,
+            ending: None,
+            killed: false,
+        }
+    }
+
+    pub(crate) fn tells_by_itself(&self, ix: Ix) -> bool {
+        self.tells[ix]
+    }
+
+    pub(crate) fn died(&mut self, process: &Process, exit: Exit) {
+        if !process.is_finish {
+            self.ends[process.ix] = Some(exit);
+        }
+    }
+
+    pub(crate) fn comes(&mut self, fleet: &Fleet, input: Input) {
+        match input {
+            Input::Shutdown(reason) => {
+                let forces = matches!(reason, Reason::Signal(Signal::INT | Signal::QUIT));
+                self.forced |= forces && fleet.ending().is_some();
+                self.asked.get_or_insert(reason);
+            }
+            // There was no process to end: the shell's code for what cannot be executed.
+            Input::Unit(ix, Event::SpawnFailed)
+                if fleet.slots()[ix].unit.state == State::Spawning =>
+            {
+                self.ends[ix] = Some(Exit::Code(126));
+            }
+            _other => {}
+        }
+    }
+
+    fn changed(&mut self, change: Change) {
+        self.failed[change.ix] = match change.to {
+            State::Failed(failure) => Some((change.at, failure)),
+            _other => None,
+        };
+    }
+
+    /// The code that a container ends with when nothing is left to run.
+    fn code_of_empty(&self) -> u8 {
+        let code = |ix: Ix, failure| match failure {
+            Failure::Need | Failure::NotReady => 1,
+            _other => self.ends[ix].map_or(1, |exit| exit.code().max(1)),
+        };
+        let all = self.failed.iter().enumerate();
+        let all = all.filter_map(|(ix, failed)| failed.map(|(at, failure)| (at, ix, failure)));
+        // What failed for want of something else is not where it began.
+        all.min_by_key(|(at, _, failure)| (*failure == Failure::Need, *at))
+            .map_or(0, |(_, ix, failure)| code(ix, failure))
+    }
+}
+
+/// Its needs, and those of the oneshots among them.
+fn needs_of(service: &Service, services: &[Service]) -> Vec<Name> {
+    let mut all = service.needs.clone();
+    for name in &service.needs {
+        let is_it = |other: &&Service| other.name == *name && other.kind == Kind::Oneshot;
+        if let Some(oneshot) = services.iter().find(is_it) {
+            all.extend(needs_of(oneshot, services));
+        }
+    }
+    all
+}
+
+impl World {
+    fn state(&self, ix: Ix) -> State {
+        self.fleet.slots()[ix].unit.state
+    }
+
+    /// What must hold when this order is given.
+    pub(crate) fn rules_of_order(&mut self, order: Order) {
+        self.check(self.exit.is_none(), "there is no order after exit");
+        match order {
+            Order::Act(ix, Action::Spawn) => self.rules_of_spawn(ix),
+            Order::Act(ix, Action::Ask(pid)) => {
+                let lives = self
+                    .processes
+                    .get(&pid)
+                    .is_some_and(|p| p.ix == ix && !p.is_finish);
+                self.check(lives, "who is asked to end lives");
+                self.rules_of_ask(ix);
+            }
+            Order::Act(ix, Action::Kill(pid)) => {
+                let lives = self
+                    .processes
+                    .get(&pid)
+                    .is_some_and(|process| process.ix == ix);
+                self.check(lives, "who is killed lives");
+                self.books.killed |= self.books.ending.is_some();
+            }
+            Order::Act(_, Action::SpawnFinish(_) | Action::Probe) => {}
+            Order::Changed(change) => self.books.changed(change),
+            Order::Ending => {
+                self.check(self.books.ending.is_none(), "the end begins once");
+                self.books.ending = Some((self.now, self.turns));
+            }
+            Order::Strays(signal) => {
+                let none = self.processes.is_empty();
+                self.check(none, "strays come when no service is left");
+                self.books.killed |= signal == Signal::KILL;
+            }
+            Order::Exit(code) => self.rules_of_exit(code),
+        }
+    }
+
+    fn rules_of_spawn(&mut self, ix: Ix) {
+        let satisfied = |need: &Ix| self.state(*need).satisfies();
+        let has_needs = self.books.needs[ix].iter().all(satisfied);
+        let is_past = |other: &Ix| {
+            let slot = &self.fleet.slots()[*other];
+            let state = slot.unit.state;
+            // What is to go down may have been ready when this was decided in the same turn.
+            let goes = slot.want != Want::Up;
+            let is_at_rest = state.is_at_rest() && state != State::Down;
+            goes || slot.unit.retry.hopeless || state.satisfies() || is_at_rest
+        };
+        let is_its_turn = self.books.after[ix].iter().all(is_past);
+        let is_alone = !self.processes.values().any(|process| process.ix == ix);
+        let is_late = self.books.ending.is_some_and(|(_, turn)| turn < self.turns);
+        self.check(has_needs, "nothing starts before what it needs");
+        self.check(is_its_turn, "nothing starts before what it comes after");
+        self.check(is_alone, "a service has one process");
+        self.check(!is_late, "nothing starts once the end has begun");
+    }
+
+    fn rules_of_ask(&mut self, ix: Ix) {
+        let goes_down = matches!(
+            self.state(ix),
+            State::Stopping {
+                next: Next::Down,
+                ..
+            }
+        );
+        // Through whoever stands between and is gone: a oneshot, say.
+        let (mut is_free, mut todo, mut seen) =
+            (true, vec![ix], vec![false; self.books.needs.len()]);
+        while let Some(below) = todo.pop() {
+            let lists = self.books.needs.iter().zip(&self.books.after).enumerate();
+            for (above, (needs, after)) in lists {
+                if !needs.contains(&below) && !after.contains(&below) {
+                    continue;
+                }
+                if self.processes.values().any(|process| process.ix == above) {
+                    is_free &= self.fleet.slots()[above].want == Want::Up;
+                } else if !std::mem::replace(&mut seen[above], true) {
+                    todo.push(above);
+                }
+            }
+        }
+        self.check(
+            !goes_down || is_free || self.books.forced,
+            "nothing stops before what stands on it and goes too",
+        );
+    }
+
+    fn rules_of_exit(&mut self, code: u8) {
+        let Some(ending) = self.fleet.ending().cloned() else {
+            self.check(false, "exit comes after the end has begun");
+            return;
+        };
+        let asked = if self.books.killed { 137 } else { 0 };
+        let last = |ix: Ix| self.books.ends[ix].map_or(1, Exit::code);
+        let reason = ending.reason;
+        let right = match reason {
+            Reason::Signal(_) | Reason::Asked(None) => asked,
+            Reason::Asked(Some(code)) => code,
+            Reason::Main(ix, _) => last(ix),
+            Reason::MainFailed(_) | Reason::CmdWait(_) => 1,
+            Reason::Limit(ix, _) => last(ix).max(1),
+            Reason::Empty(_) => self.books.code_of_empty(),
+        };
+        let was_asked = match reason {
+            Reason::Signal(_) | Reason::Asked(_) => self.books.asked == Some(reason),
+            _other => true,
+        };
+        let rule = format!("the exit code is {right} ({reason:?})");
+        self.check(code == right, &rule);
+        self.check(was_asked, "it ends for the reason that it was given first");
+        let is_left = self.processes.is_empty() && self.orphans.is_empty();
+        let is_time = self.now >= ending.deadline;
+        self.check(
+            is_left || is_time,
+            "it exits when no child is left, or time is up",
+        );
+    }
+
+    /// What must hold when a turn is over, in which so many orders were given.
+    pub(crate) fn rules_of_turn(&mut self, orders: usize) {
+        let services = self.fleet.slots().len();
+        self.check(orders <= 10 + 10 * services, "a turn has few orders");
+        self.rules_of_pids();
+        if let Some(ending) = self.fleet.ending() {
+            let is_late = self.now > ending.deadline + self.late * 4;
+            self.check(!is_late || self.exit.is_some(), "it exits by the deadline");
+        } else {
+            let slots = self.fleet.slots();
+            let by_hand = |state, want| want == Want::Down && state != State::Finished;
+            let lives = slots.iter().any(|slot| {
+                let state = slot.unit.state;
+                !state.is_at_rest() || by_hand(state, slot.want)
+            });
+            self.check(lives, "a container does not live on empty");
+        }
+        let is_silent = self.fleet.deadline().is_none();
+        self.check(
+            self.exit.is_none() || is_silent,
+            "nothing is due after exit",
+        );
+    }
+
+    fn rules_of_pids(&mut self) {
+        let owners = self
+            .processes
+            .iter()
+            .all(|(pid, process)| self.fleet.owner(*pid) == Some(process.ix));
+        self.check(owners, "every process has its owner");
+        let mut states = self.fleet.slots().iter().enumerate();
+        let lives = states.all(|(ix, slot)| match slot.unit.state.pid() {
+            Some(pid) => self
+                .processes
+                .get(&pid)
+                .is_some_and(|process| process.ix == ix),
+            None => !matches!(
+                slot.unit.state,
+                State::Spawning | State::SpawningFinish { .. }
+            ),
+        });
+        self.check(
+            lives,
+            "a pid is a process that lives, and a spawn is answered",
+        );
+        let pids = self
+            .fleet
+            .slots()
+            .iter()
+            .filter(|slot| slot.unit.state.pid().is_some());
+        let count = pids.count();
+        self.check(count == self.processes.len(), "no process is forgotten");
+    }
+
+    /// What must hold when nothing is due and nobody comes: everything wanted is where it wanted
+    /// to be, or stands before somebody who is waited for without limit.
+    pub(crate) fn rules_of_stillness(&mut self) {
+        for ix in 0..self.fleet.slots().len() {
+            let slot = &self.fleet.slots()[ix];
+            let is_stuck = |state: State| match state {
+                State::Starting(starting) => {
+                    starting.ready_by.is_none() && starting.step == StartStep::Listen
+                }
+                State::Stopping { kill_at, .. } | State::Finishing { kill_at, .. } => {
+                    kill_at.is_none()
+                }
+                State::Waiting => true,
+                _other => false,
+            };
+            let fine = match (slot.want, slot.unit.state) {
+                (Want::Up | Want::Down, State::Ready { .. })
+                | (Want::Off | Want::Down, State::Down)
+                | (Want::Down, State::Starting(_))
+                | (_, State::Finished | State::Failed(_)) => true,
+                (Want::Up, State::Waiting) => {
+                    let (needs, after) = (&self.books.needs[ix], &self.books.after[ix]);
+                    needs
+                        .iter()
+                        .chain(after)
+                        .any(|below| is_stuck(self.state(*below)))
+                }
+                (
+                    _,
+                    state @ (State::Starting(_) | State::Stopping { .. } | State::Finishing { .. }),
+                ) => is_stuck(state),
+                _other => false,
+            };
+            if !fine {
+                let rule = format!("`{}` does not stand still", self.name(ix));
+                self.check(false, &rule);
+            }
+        }
+    }
+}
