@@ -53,7 +53,9 @@ take_down() {
 }
 
 up() {
-  say "The lab in ${1/namespaces/Linux namespaces}: a balancer and three backends, each with pidone as PID 1."
+  local where="Docker containers"
+  [ "$1" = docker ] || where="Linux namespaces"
+  say "The lab in $where: a balancer and three backends, each with pidone as PID 1."
   lab_ready
   title "Building"
   build_binary
@@ -65,7 +67,7 @@ up() {
   show
   change
   show
-  where "$1"
+  show_pages "$1"
 }
 
 # A second `up` starts afresh.
@@ -138,7 +140,7 @@ give_up() {
   die "$1" "docker/demo.sh down removes everything"
 }
 
-where() {
+show_pages() {
   local page statistics
   if [ "$1" = docker ]; then
     page=http://localhost:$page_port/ statistics=http://localhost:$statistics_port/
