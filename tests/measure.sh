@@ -149,6 +149,8 @@ measure_idle() {
 calls() {
     awk -v first="$1" '
         NR == 1 && !first { first = $1 }
+        # Signals and ends are no calls.
+        $2 == "---" || $2 == "+++" { next }
         $1 == first || !gone[$1] { n++ }
         $1 != first && /execve\(.*= 0$/ { gone[$1] = 1 }
         $1 != first && /execve resumed.*= 0$/ { gone[$1] = 1 }
@@ -179,9 +181,7 @@ measure_calls() {
     # Restarts: twenty services killed, twenty new stamps.
     local inner
     for inner in $(awk '{ print $2 }' "$STAMP" | head -n 20); do
-        nsenter -t "$outer" -p -m -- true 2>/dev/null || true
-        nsenter -t "$(cat "/proc/$pid1/task/$pid1/children" | cut -d' ' -f1)" -p -m -- \
-            kill -KILL "$inner"
+        nsenter -t "$pid1" -p -m -- kill -KILL "$inner"
     done
     stamped 130
     local before

@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use nix::libc;
+
 use crate::support::{Container, SOON, can_contain, container, poll};
 
 fn fleet() -> Container {
@@ -130,15 +132,17 @@ fn who_never_reads_delays_nobody() {
         return;
     }
     let mut it = fleet();
-    let follow = "nsenter_is_not_needed=1; /mnt/pidone logs -f >/tmp/followed & \
-                  pid=$!; kill -STOP $pid; echo $pid";
+    // The shell lets go first, so that a client stopped before its exec holds nothing of ours.
+    let follow = "exec >/tmp/followed 2>&1 </dev/null; /mnt/pidone logs -f & kill -STOP $!";
     for _ in 0..3 {
         assert_eq!(it.run(&["sh", "-c", follow]).code, 0);
     }
     for _ in 0..50 {
         others_are_answered(&it);
     }
-    it.stop();
+    // The clients are strays that cannot hear TERM, so they are killed; the end comes all the same.
+    it.signal(libc::SIGTERM);
+    assert!(it.wait(SOON).after < Duration::from_secs(5));
 }
 
 #[test]
@@ -215,7 +219,8 @@ fn the_verbs_do_what_they_say() {
             "{line}"
         );
     }
-    assert_eq!(it.pidone(&["shutdown"]).code, 0);
+    // The client may be gone with the container before it has said its own word.
+    it.pidone(&["shutdown"]);
     assert_eq!(it.wait(SOON).code, 0, "{}", it.err.text());
 }
 

@@ -225,7 +225,8 @@ fn a_code_that_was_asked_for() {
         .service("web", "command = [\"sleep\", \"1000\"]\n")
         .start();
     it.until("web", "ready");
+    // The client is inside: it may be gone with the container before it has said its own word.
     let answer = it.pidone(&["shutdown", "--code", "33"]);
-    assert_eq!(answer.code, 0, "{answer:?}");
+    assert!([0, -1, 143, 137].contains(&answer.code), "{answer:?}");
     assert_eq!(it.wait(SOON).code, 33, "{}", it.err.text());
 }

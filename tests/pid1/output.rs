@@ -189,7 +189,7 @@ fn a_reader_that_goes_away_ends_nothing() {
         .service("web", toml)
         .program(&["sh", "-c", script])
         .start();
-    assert_eq!(it.read("first"), "web | line\n");
+    assert_eq!(it.read("first"), "web    | line\n");
     it.until("web", "ready");
     let before = it.service("web")["restarts"].clone();
     it.run(&["sh", "-c", "sleep 0.3"]);

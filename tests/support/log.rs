@@ -97,9 +97,9 @@ impl Log {
         self.0.changed.notify_all();
     }
 
-    /// Everything so far.
+    /// Everything so far, the column of names unpadded.
     pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.state.lock().unwrap().bytes).into_owned()
+        unpadded(&self.0.state.lock().unwrap().bytes)
     }
 
     /// How many bytes came so far.
@@ -118,7 +118,7 @@ impl Log {
         let deadline = Instant::now() + within;
         let mut state = self.0.state.lock().unwrap();
         loop {
-            let text = String::from_utf8_lossy(&state.bytes).into_owned();
+            let text = unpadded(&state.bytes);
             if holds(&text) {
                 return Ok(text);
             }
@@ -141,4 +141,22 @@ impl Log {
             state = self.0.changed.wait_timeout(state, left).unwrap().0;
         }
     }
+}
+
+/// `web    | hello` → `web | hello`: how wide the column is depends on who else is there.
+fn unpadded(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut plain = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let name = line.find(' ').unwrap_or(0);
+        let rest = line[name..].trim_start_matches(' ');
+        let marked = ["| ", "! ", "* "].iter().any(|mark| rest.starts_with(mark));
+        if name > 0 && marked {
+            plain.push_str(&line[..=name]);
+            plain.push_str(rest);
+        } else {
+            plain.push_str(line);
+        }
+    }
+    plain
 }

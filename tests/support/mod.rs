@@ -226,16 +226,22 @@ impl Container {
     /// Waits until a service is in this state (the JSON word).
     pub fn until(&self, name: &str, state: &str) -> serde_json::Value {
         let mut last = serde_json::Value::Null;
+        let mut said = String::new();
         let came = poll(SOON, || {
             let answer = self.pidone(&["status", "--json"]);
             let status: serde_json::Value = serde_json::from_str(&answer.out).unwrap_or_default();
+            said = format!("{answer:?}");
             last = status["services"]
                 .as_array()
                 .and_then(|all| all.iter().find(|s| s["name"] == name).cloned())
                 .unwrap_or_default();
             last["state"] == state
         });
-        assert!(came, "`{name}` is not {state}: {last}\n{}", self.err.text());
+        assert!(
+            came,
+            "`{name}` is not {state}: {last}\n{said}\n{}",
+            self.err.text()
+        );
         last
     }
 

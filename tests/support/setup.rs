@@ -184,7 +184,8 @@ impl Recipe {
         eventually("PID 1 stands", SOON, || {
             running.pid = container_pid(running.outer, container.depth).unwrap_or(running.pid);
             let name = process::Process::of(running.pid).map(|p| p.name);
-            name.is_none() || name.as_deref() == Some(&wanted)
+            let gone = process::Process::of(running.outer).is_none_or(|p| p.state == 'Z');
+            gone || name.as_deref() == Some(&wanted)
         });
         running
     }
