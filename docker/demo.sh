@@ -53,7 +53,9 @@ take_down() {
 }
 
 up() {
-  say "The lab in ${1/namespaces/Linux namespaces}: a balancer and three backends, each with pidone as PID 1."
+  local where="Docker containers"
+  [ "$1" = docker ] || where="Linux namespaces"
+  say "The lab in $where: a balancer and three backends, each with pidone as PID 1."
   lab_ready
   title "Building"
   build_binary
@@ -65,7 +67,7 @@ up() {
   show
   change
   show
-  where "$1"
+  show_pages "$1"
 }
 
 # A second `up` starts afresh.
@@ -138,7 +140,7 @@ give_up() {
   die "$1" "docker/demo.sh down removes everything"
 }
 
-where() {
+show_pages() {
   local page statistics
   if [ "$1" = docker ]; then
     page=http://localhost:$page_port/ statistics=http://localhost:$statistics_port/
@@ -156,12 +158,13 @@ load() {
   local url log pid
   need wrk=wrk
   [[ " $(lab_nodes | tr '\n' ' ')" == *" ha "* ]] || die "the lab does not run" "docker/demo.sh up"
-  url=http://$(lab_address ha)/
+  # With its port, since a bare Debian has no /etc/services for wrk to look it up.
+  url=http://$(lab_address ha):80/
   if [ "$1" = docker ]; then url=http://127.0.0.1:$page_port/; fi
   log=$(mktemp /tmp/pidone-load.XXXXXX)
   wait_until 5000 rotation_is "$(lab_nodes | grep -c '^s')" >/dev/null || true
   title "10 s of wrk at $url, 16 connections"
-  wrk -t1 -c16 -d10s "$url" >"$log" &
+  wrk -t1 -c16 -d10s "$url" >"$log" 2>&1 &
   pid=$!
   sleep 2
   say "starting s4"
@@ -170,7 +173,7 @@ load() {
   sleep 2
   say "stopping s4"
   lab_stop s4
-  wait "$pid"
+  wait "$pid" || { cat "$log" >&2; die "wrk has failed"; }
   sed 's/^/    /' "$log"
   if grep -Eq 'Socket errors|Non-2xx' "$log"; then say "some requests failed, see above"; else say "no request failed"; fi
   rm -f "$log"

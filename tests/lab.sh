@@ -251,7 +251,7 @@ ends_at_once() {
   [ -n "$last" ] && [ $(($(date -d "$finished" +%s%3N) - $(date -d "$last" +%s%3N))) -le 100 ]
 }
 
-# A bounded stream of requests, a connection each, and one that is kept; answered means 200.
+# A bounded stream of requests, a connection each; answered means 200.
 requests_in_background() {
   local url
   url="http://$(lab_address ha)/?json"
@@ -265,10 +265,12 @@ requests_in_background() {
   requests=$!
 }
 requests_all_answered() {
-  local bad=0
+  local all bad
   wait "$requests" || true
+  all=$(wc -l <"$answers")
   bad=$(grep -vc '^200$' "$answers" || true)
-  [ "$(wc -l <"$answers")" -ge 60 ] && rm -f "$answers" && [ "$bad" = 0 ]
+  rm -f "$answers"
+  [ "$all" -ge 60 ] && [ "$bad" = 0 ]
 }
 
 main "$@"

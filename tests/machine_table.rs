@@ -43,98 +43,19 @@ fn migrate() -> Service {
     migrate
 }
 
-/// The states of a row's name; those that wait for a moment twice: before it and after it.
-fn states(service: &Service) -> Vec<(&'static str, State)> {
-    let pid = Pid::new(7).unwrap();
-    let starting = |step, ready_by| {
-        let ready_by = service.ready.as_ref().map(|_| ready_by);
-        State::Starting(Starting {
-            pid,
-            step,
-            ready_by,
-        })
-    };
-    let stopping = |kill_at, next| State::Stopping { pid, kill_at, next };
-    let exit = Exit::Code(1);
-    let died = Next::Policy(Cause::Died);
-    let late = Next::Policy(Cause::NotReady);
-    let exec = |by| StartStep::Exec { by };
+type Row = (&'static str, State);
+
+/// The rows of a table; states that wait for a moment come twice: before it and after it.
+fn states(service: &Service) -> Vec<Row> {
     let mut states = vec![
         ("down", State::Down),
         ("waiting", State::Waiting),
         ("spawning (only within a turn)", State::Spawning),
-        ("starting, before its exec", starting(exec(LATER), LATER)),
-        (
-            "starting, before its exec, for 10s",
-            starting(exec(DUE), LATER),
-        ),
     ];
-    if service.ready.is_some() {
-        states.extend([
-            ("starting, probed", starting(StartStep::Probing, LATER)),
-            (
-                "starting, between probes",
-                starting(StartStep::ProbeAt(LATER), LATER),
-            ),
-            (
-                "starting, a probe is due",
-                starting(StartStep::ProbeAt(DUE), LATER),
-            ),
-            (
-                "starting, its `within` is over",
-                starting(StartStep::Probing, DUE),
-            ),
-            (
-                "ready, for less than `reset-after`",
-                State::Ready { pid, since: DUE },
-            ),
-            (
-                "stopping, its start was too long",
-                stopping(Some(LATER), late),
-            ),
-        ]);
-    } else {
-        states.push(("starting: it runs", starting(StartStep::Listen, LATER)));
-    }
-    states.extend([
-        ("stopping", stopping(Some(LATER), Next::Down)),
-        (
-            "stopping, its timeout is over",
-            stopping(Some(DUE), Next::Down),
-        ),
-        (
-            "stopping, to be started again",
-            stopping(Some(LATER), Next::Restart),
-        ),
-        (
-            "stopping, it could not exec",
-            stopping(None, Next::Policy(Cause::Exec)),
-        ),
-    ]);
-    let finishing = |kill_at, next| State::Finishing {
-        pid,
-        exit,
-        kill_at: Some(kill_at),
-        next,
-    };
+    states.extend(starts(service));
+    states.extend(stops(service));
     if service.finish.is_some() {
-        states.extend([
-            (
-                "spawning finish (only within a turn)",
-                State::SpawningFinish { exit, next: died },
-            ),
-            ("finishing, it died", finishing(LATER, died)),
-            (
-                "finishing, it died, finish's timeout is over",
-                finishing(DUE, died),
-            ),
-            ("finishing, it was stopped", finishing(LATER, Next::Down)),
-            ("waiting to restart", State::Backoff { until: LATER }),
-            (
-                "waiting to restart, it is time",
-                State::Backoff { until: DUE },
-            ),
-        ]);
+        states.extend(finishes());
     }
     states.extend([
         ("finished", State::Finished),
@@ -142,6 +63,87 @@ fn states(service: &Service) -> Vec<(&'static str, State)> {
         ("failed for want of a need", State::Failed(Failure::Need)),
     ]);
     states
+}
+
+fn starts(service: &Service) -> Vec<Row> {
+    let at = |step, ready_by| {
+        State::Starting(Starting {
+            pid: pid(),
+            step,
+            ready_by: service.ready.as_ref().map(|_| ready_by),
+        })
+    };
+    let exec = |by| at(StartStep::Exec { by }, LATER);
+    let ready = State::Ready {
+        pid: pid(),
+        since: DUE,
+    };
+    let probe = |time| at(StartStep::ProbeAt(time), LATER);
+    let mut rows = vec![
+        ("starting, before its exec", exec(LATER)),
+        ("starting, before its exec, for 10s", exec(DUE)),
+    ];
+    if service.ready.is_none() {
+        rows.push(("starting: it runs", at(StartStep::Listen, LATER)));
+        return rows;
+    }
+    let late = at(StartStep::Probing, DUE);
+    rows.extend([
+        ("starting, probed", at(StartStep::Probing, LATER)),
+        ("starting, between probes", probe(LATER)),
+        ("starting, a probe is due", probe(DUE)),
+        ("starting, its `within` is over", late),
+        ("ready, for less than `reset-after`", ready),
+    ]);
+    rows
+}
+
+fn stops(service: &Service) -> Vec<Row> {
+    let stopping = |kill_at, next| State::Stopping {
+        pid: pid(),
+        kill_at,
+        next,
+    };
+    let late = stopping(Some(LATER), Next::Policy(Cause::NotReady));
+    let overdue = stopping(Some(DUE), Next::Down);
+    let again = stopping(Some(LATER), Next::Restart);
+    let never_ran = stopping(None, Next::Policy(Cause::Exec));
+    let mut rows = vec![
+        ("stopping", stopping(Some(LATER), Next::Down)),
+        ("stopping, its timeout is over", overdue),
+        ("stopping, to be started again", again),
+        ("stopping, it could not exec", never_ran),
+    ];
+    if service.ready.is_some() {
+        rows.push(("stopping, its start was too long", late));
+    }
+    rows
+}
+
+fn finishes() -> Vec<Row> {
+    let exit = Exit::Code(1);
+    let died = Next::Policy(Cause::Died);
+    let at = |kill_at, next| State::Finishing {
+        pid: pid(),
+        exit,
+        kill_at: Some(kill_at),
+        next,
+    };
+    let spawning = State::SpawningFinish { exit, next: died };
+    let overdue = at(DUE, died);
+    let due = State::Backoff { until: DUE };
+    vec![
+        ("spawning finish (only within a turn)", spawning),
+        ("finishing, it died", at(LATER, died)),
+        ("finishing, it died, finish's timeout is over", overdue),
+        ("finishing, it was stopped", at(LATER, Next::Down)),
+        ("waiting to restart", State::Backoff { until: LATER }),
+        ("waiting to restart, it is time", due),
+    ]
+}
+
+fn pid() -> Pid {
+    Pid::new(7).unwrap()
 }
 
 fn events(state: State) -> Vec<(&'static str, Event)> {

@@ -18,7 +18,7 @@ use crate::service::definition::Format;
 use crate::values::{Name, Pid};
 
 /// What the router is told once.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// How pidone's own messages are written: as JSON, or with their prefix.
     pub format: Format,
@@ -66,8 +66,7 @@ pub struct Router {
 const STDOUT: usize = 0;
 
 impl Router {
-    /// A router to these two descriptors, whose flags stay as they are. Needs a running tokio
-    /// reactor.
+    /// A router to these descriptors, whose flags stay as they are. Needs a running reactor.
     ///
     /// # Errors
     /// One of them is not open; no descriptors, memory or threads left.
@@ -297,6 +296,11 @@ impl Router {
             })
     }
 
+    /// Whether all that was read and said has gone out.
+    pub fn is_settled(&self) -> bool {
+        !story::is_waiting() && self.lanes.iter().all(Lane::is_settled)
+    }
+
     /// How many bytes were thrown away because nobody reads the container's output any more.
     pub fn lost(&self) -> u64 {
         self.lanes.iter().map(Lane::lost).sum()
@@ -386,7 +390,7 @@ impl Router {
         }
         loop {
             self.tell_story(wall);
-            if !story::is_waiting() && self.lanes.iter().all(Lane::is_settled) {
+            if self.is_settled() {
                 return;
             }
             let work = self.wait().await;

@@ -241,8 +241,15 @@ impl Fleet {
         }
     }
 
-    /// Wants it down, and what needs it.
+    /// Wants it down, and what needs it. What has finished cannot be undone: nothing follows.
     fn stop(&mut self, ix: Ix, now: Moment, orders: &mut Vec<Order>) {
+        if self
+            .slots
+            .get(ix)
+            .is_some_and(|slot| slot.unit.state == State::Finished)
+        {
+            return;
+        }
         let mut todo = vec![ix];
         let mut seen = BTreeSet::new();
         while let Some(next) = todo.pop() {

@@ -2,6 +2,7 @@
 
 pub mod attempt;
 mod child;
+mod chunks;
 pub mod clock;
 pub mod files;
 pub mod kill;

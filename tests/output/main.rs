@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use pidone::logs::router::Router;
-use pidone::logs::story;
 use pidone::os::clock;
 use pidone::service::definition::Format;
-use stage::{Random, Reader, check_lines, drive, line, name, pipe, run, settings, write_lines};
-use tracing::level_filters::LevelFilter;
+use stage::{
+    Random, Reader, check_lines, drive, line, listen, name, pipe, rest, run, settings, write_lines,
+};
 
 /// Long enough for a flush that has somebody to read.
 const LONG: Duration = Duration::from_secs(30);
@@ -109,6 +109,7 @@ fn a_reader_that_stops_holds_up_only_its_writer() {
             neighbour.write_all(b"here\n").expect("it is read");
             drive(&mut router, |router| router.count(1).lines == round).await;
         }
+        rest(&mut router).await;
         let read = router.count(0).bytes;
         // The queue, a read beyond its mark, our own pipe and the reader's.
         assert!(read <= (256 + 64 + 64 + 64) << 10, "{read} bytes in memory");
@@ -200,7 +201,7 @@ fn through_a_terminal() {
 #[test]
 fn nobody_reads_any_more() {
     let err = run(async {
-        let _ = story::install(LevelFilter::INFO);
+        listen();
         let ((out, to_out), (err, to_err)) = (pipe(), pipe());
         let mut router = Router::new(to_out, to_err, settings(Format::Prefix)).expect("a router");
         let err = Reader::new(err);
@@ -286,7 +287,7 @@ fn the_worst_that_json_can_make_of_bytes_fits() {
 #[test]
 fn a_death_ends_the_open_line() {
     let (out, err) = run(async {
-        let _ = story::install(LevelFilter::INFO);
+        listen();
         let (mut router, out, err) = router(Format::Prefix);
         let mut web = stdout_of(&mut router, 0, "web", Format::Prefix);
         let mut raw = stdout_of(&mut router, 1, "raw", Format::Raw);
@@ -295,6 +296,7 @@ fn a_death_ends_the_open_line() {
         router.drain(0, clock::wall());
         router.drain(1, clock::wall());
         tracing::info!(service = "web", "died");
+        router.tell_story(clock::wall());
         web.write_all(b"again\n").expect("there is room");
         drive(&mut router, |router| router.count(0).lines == 4).await;
         let last: Vec<_> = router
@@ -303,6 +305,8 @@ fn a_death_ends_the_open_line() {
             .collect();
         assert_eq!(last, ["open", "died", "again"]);
         assert_eq!(router.numbers(Some(0)), (0, 4));
+        drive(&mut router, Router::is_settled).await;
+        rest(&mut router).await;
         assert!(router.flush(LONG, clock::wall()).await);
         (out.finish(), err.finish())
     });
@@ -342,6 +346,25 @@ fn a_logger_reads_what_is_left_and_then_the_end() {
         assert!(again.as_fd().try_clone_to_owned().is_ok());
     });
     assert_eq!(left, b"last words");
+}
+
+#[test]
+fn pipes_belong_to_the_user_of_the_service() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: only root can give pipes away");
+        return;
+    }
+    run(async {
+        let (mut router, _out, _err) = router(Format::Raw);
+        let owner = Some((12_345, 54_321));
+        let (stdout, stderr) = router
+            .pipes(0, &name("web"), Format::Raw, owner)
+            .expect("pipes");
+        for end in [stdout, stderr] {
+            let stat = nix::sys::stat::fstat(end).expect("it is open");
+            assert_eq!(Some((stat.st_uid, stat.st_gid)), owner);
+        }
+    });
 }
 
 #[test]

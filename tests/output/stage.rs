@@ -9,9 +9,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use pidone::logs::router::{Router, Settings};
+use pidone::logs::story;
 use pidone::os::clock;
 use pidone::service::definition::Format;
 use pidone::values::Name;
+use tracing::level_filters::LevelFilter;
 
 /// Longer than any story takes on a loaded machine; reached only when something hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -42,6 +44,14 @@ pub(crate) fn run<T>(story: impl Future<Output = T>) -> T {
         .block_on(story)
 }
 
+/// Keeps what pidone says on this thread. The first call is made once: what is said while another
+/// thread is still installing would be lost.
+pub(crate) fn listen() {
+    static FIRST: std::sync::Once = std::sync::Once::new();
+    FIRST.call_once(|| drop(story::install(LevelFilter::INFO)));
+    drop(story::install(LevelFilter::INFO));
+}
+
 /// Lets the router work until `done` says so.
 pub(crate) async fn drive(router: &mut Router, mut done: impl FnMut(&Router) -> bool) {
     let end = clock::now() + PATIENCE;
@@ -52,6 +62,16 @@ pub(crate) async fn drive(router: &mut Router, mut done: impl FnMut(&Router) -> 
             () = tokio::time::sleep(Duration::from_millis(1)) => {}
         }
         router.tell_story(clock::wall());
+    }
+}
+
+/// Lets the router work until there is nothing to do: then it must sleep, not spin.
+pub(crate) async fn rest(router: &mut Router) {
+    let end = clock::now() + PATIENCE;
+    let quiet = Duration::from_millis(50);
+    while let Ok(work) = tokio::time::timeout(quiet, router.wait()).await {
+        assert!(clock::now() < end, "it never comes to rest");
+        router.turn(work, clock::wall());
     }
 }
 

@@ -10,6 +10,7 @@
 )]
 
 pub(crate) mod life;
+mod perform;
 pub(crate) mod rules;
 pub(crate) mod story;
 
@@ -18,11 +19,11 @@ use std::time::Duration;
 
 use pidone::machine::fleet::Fleet;
 use pidone::machine::slot::{Input, Ix, Limits, Order};
-use pidone::machine::unit::{Action, Event};
+use pidone::machine::unit::Event;
 use pidone::service::definition::Service;
-use pidone::values::{Exit, Moment, Pid, Signal};
+use pidone::values::{Exit, Moment, Pid};
 
-use life::{Exec, Life};
+use life::Life;
 
 /// How long the kernel takes to deliver a death.
 const DEATH: Duration = Duration::from_millis(1);
@@ -65,11 +66,14 @@ enum Happening {
 }
 
 /// The world.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct World {
     pub(crate) fleet: Fleet,
     pub(crate) now: Moment,
     /// The code of the `Exit` order.
     pub(crate) exit: Option<u8>,
+    /// The rules are looked at; not where only the time counts.
+    pub(crate) is_checked: bool,
     /// The first rule that did not hold.
     pub(crate) broken: Option<String>,
     pub(crate) processes: BTreeMap<Pid, Process>,
@@ -84,6 +88,14 @@ pub(crate) struct World {
     starts: Vec<usize>,
     agenda: BTreeMap<(Moment, u64), Happening>,
     next: u64,
+    /// Ordered, and not performed yet.
+    orders: VecDeque<Order>,
+    /// Somebody has died, or may have.
+    reap: bool,
+    /// What happens at one moment is taken in together, before anything is performed.
+    pub(crate) batches: bool,
+    /// Everything happens at a multiple of this, so that more happens at one moment.
+    pub(crate) grain: Duration,
     /// A tick comes this late.
     pub(crate) late: Duration,
     ticks: u32,
@@ -98,6 +110,7 @@ impl World {
         Self {
             now,
             exit: None,
+            is_checked: true,
             broken: None,
             processes: BTreeMap::new(),
             orphans: BTreeMap::new(),
@@ -110,6 +123,10 @@ impl World {
             lives,
             agenda: BTreeMap::new(),
             next: 0,
+            orders: VecDeque::new(),
+            reap: false,
+            batches: false,
+            grain: Duration::from_millis(1),
             late: Duration::ZERO,
             ticks: 0,
         }
@@ -124,7 +141,8 @@ impl World {
         let mut orders = Vec::new();
         self.tell(|_| "boot".into());
         self.fleet.boot(cmd, self.now, &mut orders);
-        self.perform_all(orders);
+        self.order(orders);
+        self.perform_all();
     }
 
     /// Something from outside, at a moment to come.
@@ -163,8 +181,17 @@ impl World {
         self.ticks = if next > self.now { 0 } else { self.ticks };
         self.now = self.now.max(next);
         if planned == Some(next) {
-            let (_, happening) = self.agenda.pop_first().unwrap();
-            self.happen(happening);
+            // What has happened at one moment comes in one batch, or one by one.
+            while let Some((at, _)) = self.agenda.keys().next()
+                && *at <= self.now
+            {
+                let (_, happening) = self.agenda.pop_first().unwrap();
+                self.happen(happening);
+                if !self.batches {
+                    break;
+                }
+            }
+            self.perform_all();
         } else {
             self.ticks += 1;
             self.check(
@@ -178,11 +205,11 @@ impl World {
 
     fn happen(&mut self, happening: Happening) {
         match happening {
-            Happening::Comes(input) => self.turn(input),
+            Happening::Comes(input) => self.take(input),
             Happening::OrphanDies(id) => {
                 if self.orphans.remove(&id).is_some() {
                     self.tell(|_| "an orphan dies".into());
-                    self.report_childless();
+                    self.reap = true;
                 }
             }
             Happening::Execs(pid) => self.execs(pid),
@@ -191,18 +218,18 @@ impl World {
                     process.is_doomed = true;
                     let ix = process.ix;
                     self.schedule(self.now + DEATH, Happening::Dies(pid, Exit::Code(127)));
-                    self.turn(Input::Unit(ix, Event::ExecFailed));
+                    self.take(Input::Unit(ix, Event::ExecFailed));
                 }
             }
             Happening::Notifies(pid) => {
                 if let Some(ix) = self.processes.get(&pid).map(|process| process.ix) {
-                    self.turn(Input::Unit(ix, Event::Notified));
+                    self.take(Input::Unit(ix, Event::Notified));
                 }
             }
             Happening::Answers(pid) => {
                 if let Some(process) = self.processes.get(&pid) {
                     let ready = process.ready_at.is_some_and(|at| at <= self.now);
-                    self.turn(Input::Unit(process.ix, Event::Probed { ready }));
+                    self.take(Input::Unit(process.ix, Event::Probed { ready }));
                 }
             }
             Happening::Dies(pid, exit) => self.dies(pid, exit),
@@ -239,164 +266,71 @@ impl World {
                 },
             );
         }
-        self.turn(Input::Unit(ix, Event::Execed));
+        self.take(Input::Unit(ix, Event::Execed));
     }
 
     fn dies(&mut self, pid: Pid, exit: Exit) {
         if let Some(process) = self.processes.remove(&pid) {
             self.books.died(&process, exit);
-            self.turn(Input::Exited {
+            self.take(Input::Exited {
                 pid,
                 exit,
                 oom: false,
             });
-            self.report_childless();
-        }
-    }
-
-    fn report_childless(&mut self) {
-        if self.processes.is_empty() && self.orphans.is_empty() && self.exit.is_none() {
-            self.turn(Input::Childless);
+            self.check(self.fleet.owner(pid).is_none(), "the dead belong to nobody");
+            self.reap = true;
         }
     }
 
     /// One turn of the loop: the fleet takes it in, and everything that it orders is performed.
     pub(crate) fn turn(&mut self, input: Input) {
+        self.take(input);
+        self.perform_all();
+    }
+
+    fn take(&mut self, input: Input) {
         self.turns += 1;
         self.tell(|world| story::input(world, input));
         self.books.comes(&self.fleet, input);
         let mut orders = Vec::new();
         self.fleet.take(input, self.now, &mut orders);
-        self.perform_all(orders);
+        self.order(orders);
     }
 
-    fn perform_all(&mut self, orders: Vec<Order>) {
-        let mut queue = VecDeque::from(orders);
+    fn order(&mut self, orders: Vec<Order>) {
+        for order in orders {
+            self.rules_of_order(order);
+            self.orders.push_back(order);
+        }
+    }
+
+    /// The reaper says whether anybody is left before what the deaths led to is performed.
+    fn perform_all(&mut self) {
         let mut count = 0;
-        while let Some(order) = queue.pop_front() {
+        loop {
+            let is_alone = self.processes.is_empty() && self.orphans.is_empty();
+            if std::mem::take(&mut self.reap) && is_alone {
+                self.take(Input::Childless);
+            }
+            let Some(order) = self.orders.pop_front() else {
+                break;
+            };
             count += 1;
             self.tell(|world| story::order(world, order));
-            self.rules_of_order(order);
             if let Some(answer) = self.perform(order) {
-                let mut more = Vec::new();
-                self.tell(|world| story::input(world, answer));
-                self.books.comes(&self.fleet, answer);
-                self.fleet.take(answer, self.now, &mut more);
-                queue.extend(more);
+                self.take(answer);
             }
         }
         self.rules_of_turn(count);
     }
 
-    /// Performs an order; the answer, if it has one in this turn.
-    fn perform(&mut self, order: Order) -> Option<Input> {
-        match order {
-            Order::Act(ix, Action::Spawn) => Some(self.spawn(ix)),
-            Order::Act(ix, Action::SpawnFinish(_)) => Some(self.spawn_finish(ix)),
-            Order::Act(ix, Action::Probe) => {
-                let pid = self.fleet.slots()[ix].unit.state.pid();
-                if let Some(pid) = pid {
-                    self.schedule(self.now + PROBE, Happening::Answers(pid));
-                }
-                None
-            }
-            Order::Act(_, Action::Ask(pid)) => {
-                self.asked(pid);
-                None
-            }
-            Order::Act(_, Action::Kill(pid)) => {
-                if self
-                    .processes
-                    .get(&pid)
-                    .is_some_and(|process| !process.life.is_undying)
-                {
-                    self.schedule(
-                        self.now + DEATH,
-                        Happening::Dies(pid, Exit::Signal(Signal::KILL)),
-                    );
-                }
-                None
-            }
-            Order::Changed(_) | Order::Ending => None,
-            Order::Strays(signal) => {
-                for (id, orphan) in self.orphans.clone() {
-                    if signal == Signal::KILL || !orphan.ignores_term {
-                        self.schedule(self.now + DEATH, Happening::OrphanDies(id));
-                    }
-                }
-                let is_alone = self.processes.is_empty() && self.orphans.is_empty();
-                is_alone.then_some(Input::Childless)
-            }
-            Order::Exit(code) => {
-                self.exit = Some(code);
-                None
-            }
-        }
-    }
-
-    fn spawn(&mut self, ix: Ix) -> Input {
-        let lives = &self.lives[ix];
-        let life = lives[self.starts[ix].min(lives.len() - 1)].clone();
-        self.starts[ix] += 1;
-        let exec = life.exec;
-        if exec == Exec::NoProcess {
-            return Input::Unit(ix, Event::SpawnFailed);
-        }
-        let pid = self.bear(ix, life, false);
-        match exec {
-            Exec::After(wait) => self.schedule(self.now + wait, Happening::Execs(pid)),
-            Exec::Fails(wait) => self.schedule(self.now + wait, Happening::FailsToExec(pid)),
-            Exec::Hangs | Exec::NoProcess => {}
-        }
-        Input::Unit(ix, Event::Spawned(pid))
-    }
-
-    fn spawn_finish(&mut self, ix: Ix) -> Input {
-        let lives = &self.lives[ix];
-        let life = lives[self.starts[ix].saturating_sub(1).min(lives.len() - 1)].clone();
-        let ends = life.finish;
-        if ends.is_some_and(|(_, exit)| exit == life::NO_FINISH) {
-            return Input::Unit(ix, Event::SpawnFailed);
-        }
-        let pid = self.bear(ix, life, true);
-        if let Some((after, exit)) = ends {
-            self.schedule(self.now + after, Happening::Dies(pid, exit));
-        }
-        Input::Unit(ix, Event::Spawned(pid))
-    }
-
-    fn bear(&mut self, ix: Ix, life: Life, is_finish: bool) -> Pid {
-        self.next += 1;
-        let pid = Pid::new(i32::try_from(self.next).unwrap() + 1).unwrap();
-        let process = Process {
-            ix,
-            is_finish,
-            life,
-            ready_at: None,
-            has_execed: is_finish,
-            is_doomed: false,
-        };
-        self.processes.insert(pid, process);
-        pid
-    }
-
-    fn asked(&mut self, pid: Pid) {
-        let Some(process) = self.processes.get_mut(&pid) else {
-            return;
-        };
-        let hangs = process.life.exec == Exec::Hangs;
-        if let Some((after, exit)) = process.life.on_term
-            && !hangs
-            && !process.is_doomed
-        {
-            process.is_doomed = true;
-            self.schedule(self.now + after, Happening::Dies(pid, exit));
-        }
-    }
-
     fn schedule(&mut self, at: Moment, happening: Happening) {
         self.next += 1;
-        self.agenda.insert((at, self.next), happening);
+        let grain = self.grain.as_millis();
+        let rest = at.since_origin().as_millis() % grain;
+        let wait = if rest == 0 { 0 } else { grain - rest };
+        let wait = Duration::from_millis(u64::try_from(wait).unwrap());
+        self.agenda.insert((at + wait, self.next), happening);
     }
 
     /// A rule: the first that does not hold is kept.

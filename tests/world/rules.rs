@@ -24,10 +24,11 @@ pub(crate) struct Books {
     asked: Option<Reason>,
     /// A second INT, or a QUIT, forces the end.
     forced: bool,
-    /// When the end began, and in which turn.
-    ending: Option<(Moment, u64)>,
+    /// When the end began.
+    ending: Option<Moment>,
     /// Something had to be killed since.
     killed: bool,
+    has_exited: bool,
 }
 
 impl Books {
@@ -57,6 +58,7 @@ impl Books {
             forced: false,
             ending: None,
             killed: false,
+            has_exited: false,
         }
     }
 
@@ -127,7 +129,10 @@ impl World {
 
     /// What must hold when this order is given.
     pub(crate) fn rules_of_order(&mut self, order: Order) {
-        self.check(self.exit.is_none(), "there is no order after exit");
+        if !self.is_checked {
+            return;
+        }
+        self.check(!self.books.has_exited, "there is no order after exit");
         match order {
             Order::Act(ix, Action::Spawn) => self.rules_of_spawn(ix),
             Order::Act(ix, Action::Ask(pid)) => {
@@ -150,33 +155,28 @@ impl World {
             Order::Changed(change) => self.books.changed(change),
             Order::Ending => {
                 self.check(self.books.ending.is_none(), "the end begins once");
-                self.books.ending = Some((self.now, self.turns));
+                self.books.ending = Some(self.now);
             }
             Order::Strays(signal) => {
                 let none = self.processes.is_empty();
                 self.check(none, "strays come when no service is left");
                 self.books.killed |= signal == Signal::KILL;
             }
-            Order::Exit(code) => self.rules_of_exit(code),
+            Order::Exit(code) => {
+                self.books.has_exited = true;
+                self.rules_of_exit(code);
+            }
         }
     }
 
     fn rules_of_spawn(&mut self, ix: Ix) {
-        let satisfied = |need: &Ix| self.state(*need).satisfies();
-        let has_needs = self.books.needs[ix].iter().all(satisfied);
-        let is_past = |other: &Ix| {
-            let slot = &self.fleet.slots()[*other];
-            let state = slot.unit.state;
-            // What is to go down may have been ready when this was decided in the same turn.
-            let goes = slot.want != Want::Up;
-            let is_at_rest = state.is_at_rest() && state != State::Down;
-            goes || slot.unit.retry.hopeless || state.satisfies() || is_at_rest
-        };
-        let is_its_turn = self.books.after[ix].iter().all(is_past);
+        let is_its_turn = self.has_its_turn(ix);
         let is_alone = !self.processes.values().any(|process| process.ix == ix);
-        let is_late = self.books.ending.is_some_and(|(_, turn)| turn < self.turns);
-        self.check(has_needs, "nothing starts before what it needs");
-        self.check(is_its_turn, "nothing starts before what it comes after");
+        let is_late = self.books.ending.is_some();
+        self.check(
+            is_its_turn,
+            "nothing starts before what it needs and what it comes after",
+        );
         self.check(is_alone, "a service has one process");
         self.check(!is_late, "nothing starts once the end has begun");
     }
@@ -189,6 +189,15 @@ impl World {
                 ..
             }
         );
+        let is_free = self.is_free(ix);
+        self.check(
+            !goes_down || is_free || self.books.forced,
+            "nothing stops before what stands on it and goes too",
+        );
+    }
+
+    /// Nobody that is to go too and stands on it lives.
+    fn is_free(&self, ix: Ix) -> bool {
         // Through whoever stands between and is gone: a oneshot, say.
         let (mut is_free, mut todo, mut seen) =
             (true, vec![ix], vec![false; self.books.needs.len()]);
@@ -205,10 +214,45 @@ impl World {
                 }
             }
         }
-        self.check(
-            !goes_down || is_free || self.books.forced,
-            "nothing stops before what stands on it and goes too",
-        );
+        is_free
+    }
+
+    /// Whether what it needs is there, and what comes before it is past.
+    fn has_its_turn(&self, ix: Ix) -> bool {
+        let satisfied = |need: &Ix| self.state(*need).satisfies();
+        let is_past = |other: &Ix| {
+            let slot = &self.fleet.slots()[*other];
+            let state = slot.unit.state;
+            // What is to go down may have been ready when this was decided.
+            let goes = slot.want != Want::Up;
+            let is_at_rest = state.is_at_rest() && state != State::Down;
+            goes || slot.unit.retry.hopeless || state.satisfies() || is_at_rest
+        };
+        self.books.needs[ix].iter().all(satisfied) && self.books.after[ix].iter().all(is_past)
+    }
+
+    /// Nobody is forgotten: who may start or must stop now has been told so. (In a large fleet this
+    /// would take too long.)
+    fn rules_of_wishes(&mut self) {
+        if self.fleet.slots().len() > 50 {
+            return;
+        }
+        for ix in 0..self.fleet.slots().len() {
+            let slot = &self.fleet.slots()[ix];
+            let is_up = matches!(slot.unit.state, State::Starting(_) | State::Ready { .. });
+            let holds = match slot.want {
+                Want::Up if slot.unit.state == State::Waiting => {
+                    let stops = |other: &Ix| self.state(*other).is_alive();
+                    !self.has_its_turn(ix) || self.books.after[ix].iter().any(stops)
+                }
+                Want::Up => slot.unit.state != State::Down,
+                Want::Off | Want::Down => !is_up || !self.is_free(ix),
+            };
+            if !holds {
+                let rule = format!("`{}` is not forgotten", self.name(ix));
+                self.check(false, &rule);
+            }
+        }
     }
 
     fn rules_of_exit(&mut self, code: u8) {
@@ -244,9 +288,13 @@ impl World {
 
     /// What must hold when a turn is over, in which so many orders were given.
     pub(crate) fn rules_of_turn(&mut self, orders: usize) {
+        if !self.is_checked {
+            return;
+        }
         let services = self.fleet.slots().len();
         self.check(orders <= 10 + 10 * services, "a turn has few orders");
         self.rules_of_pids();
+        self.rules_of_wishes();
         if let Some(ending) = self.fleet.ending() {
             let is_late = self.now > ending.deadline + self.late * 4;
             self.check(!is_late || self.exit.is_some(), "it exits by the deadline");

@@ -1,0 +1,228 @@
+//! What must hold on every edge of the walk.
+
+use pidone::machine::unit::{
+    Action, Cause, Event, Failure, Next, Retry, StartStep, Starting, State,
+};
+use pidone::service::definition::Probe;
+
+use super::{Edge, Node};
+
+pub(crate) type Rule = fn(&Edge<'_>) -> bool;
+
+/// The rules by name.
+pub(crate) const RULES: &[(&str, Rule)] = &[
+    ("a pid exists exactly while a process lives", pid_is_process),
+    (
+        "a stop ends: a kill is due or was sent, the child ends by itself, or it has no timeout",
+        stop_ends,
+    ),
+    (
+        "a signal goes only to the current process",
+        signal_to_current,
+    ),
+    (
+        "every automatic restart waits or counts",
+        restart_waits_or_counts,
+    ),
+    (
+        "a start that timed out does not forget the retry count",
+        timeout_counts,
+    ),
+    ("the limit bounds what is remembered", memory_is_bounded),
+    ("spawning exists only with its order", spawning_is_ordered),
+    (
+        "finish runs exactly once per death of a program that ran",
+        finish_once,
+    ),
+    (
+        "what comes too late, or does not belong, changes nothing",
+        late_is_nothing,
+    ),
+    ("after a tick nothing is due", tick_clears),
+    ("a stopped service does not start by itself", stopped_stays),
+    (
+        "a probe is asked exactly when its answer is waited for",
+        probe_is_waited_for,
+    ),
+    (
+        "what is ready is neither hopeless nor trying",
+        ready_is_hopeful,
+    ),
+    ("a stop is heard at once", stop_is_heard),
+];
+
+pub(crate) fn pid_is_process(edge: &Edge<'_>) -> bool {
+    edge.after.unit.state.pid() == edge.after.ghost.alive
+}
+
+pub(crate) fn stop_ends(edge: &Edge<'_>) -> bool {
+    let ghost = edge.after.ghost;
+    match edge.after.unit.state {
+        State::Stopping { kill_at, .. } => {
+            kill_at.is_some()
+                || ghost.killed
+                || ghost.never_ran
+                || edge.service.stop.timeout.is_none()
+        }
+        State::Finishing { kill_at, .. } => {
+            let timeout = edge.service.finish.as_ref().and_then(|f| f.timeout);
+            kill_at.is_some() || ghost.killed || timeout.is_none()
+        }
+        _other => true,
+    }
+}
+
+pub(crate) fn signal_to_current(edge: &Edge<'_>) -> bool {
+    edge.actions.iter().all(|action| match action {
+        Action::Ask(pid) => {
+            edge.before.ghost.alive == Some(*pid) && edge.before.unit.state.main_pid().is_some()
+        }
+        Action::Kill(pid) => edge.before.ghost.alive == Some(*pid),
+        Action::Spawn | Action::SpawnFinish(_) | Action::Probe => true,
+    })
+}
+
+/// Whether this edge is a restart by policy.
+pub(crate) fn is_automatic_restart(edge: &Edge<'_>) -> bool {
+    edge.before.unit.state.is_alive()
+        && edge.after.unit.retry != Retry::default()
+        && matches!(
+            edge.after.unit.state,
+            State::Waiting | State::Backoff { .. }
+        )
+}
+
+pub(crate) fn restart_waits_or_counts(edge: &Edge<'_>) -> bool {
+    if !is_automatic_restart(edge) {
+        return true;
+    }
+    let waits = matches!(edge.after.unit.state, State::Backoff { .. });
+    let was_unwaited = edge.before.ghost.unwaited && !was_up_long(edge);
+    edge.after.unit.retry.failures > 0 && (waits || !was_unwaited)
+}
+
+pub(crate) fn was_up_long(edge: &Edge<'_>) -> bool {
+    match edge.before.unit.state {
+        State::Ready { since, .. } => edge.now.since(since) >= edge.service.restart.reset_after,
+        _other => false,
+    }
+}
+
+pub(crate) fn timeout_counts(edge: &Edge<'_>) -> bool {
+    let late = matches!(
+        edge.before.unit.state,
+        State::Stopping {
+            next: Next::Policy(Cause::NotReady | Cause::Exec),
+            ..
+        }
+    );
+    let forgets = edge.after.unit.retry.failures < edge.before.unit.retry.failures;
+    let by_hand = matches!(edge.event, Event::Start | Event::Restart);
+    !(late && forgets) || by_hand
+}
+
+pub(crate) fn memory_is_bounded(edge: &Edge<'_>) -> bool {
+    let times = edge.service.restart.limit.map_or(0, |limit| limit.times);
+    edge.after.unit.retry.restarts.len() <= times as usize
+}
+
+pub(crate) fn spawning_is_ordered(edge: &Edge<'_>) -> bool {
+    let (before, after) = (edge.before.unit.state, edge.after.unit.state);
+    let spawns = edge.actions.contains(&Action::Spawn);
+    let finishes = |action: &&Action| matches!(action, Action::SpawnFinish(_));
+    let is_finish = |state| matches!(state, State::SpawningFinish { .. });
+    spawns == (after == State::Spawning && before != State::Spawning)
+        && (edge.actions.iter().any(|a| finishes(&a))) == (is_finish(after) && !is_finish(before))
+}
+
+pub(crate) fn finish_once(edge: &Edge<'_>) -> bool {
+    let orders: Vec<_> = edge
+        .actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::SpawnFinish(exit) => Some(*exit),
+            Action::Spawn | Action::Ask(_) | Action::Kill(_) | Action::Probe => None,
+        })
+        .collect();
+    let is_main = edge.before.unit.state.main_pid().is_some();
+    match edge.event {
+        // What was asked to stop before it was known not to run may have its `finish`.
+        Event::Exited(_) if is_main && edge.before.ghost.never_ran => {
+            orders.is_empty() || edge.before.ghost.stopped || !is_policy(edge.before)
+        }
+        Event::Exited(exit) if is_main && edge.service.finish.is_some() => orders == [exit],
+        _other => orders.is_empty(),
+    }
+}
+
+pub(crate) fn is_policy(node: &Node) -> bool {
+    match node.unit.state {
+        State::Stopping { next, .. } => matches!(next, Next::Policy(_)),
+        _other => false,
+    }
+}
+
+pub(crate) fn late_is_nothing(edge: &Edge<'_>) -> bool {
+    let state = &edge.before.unit.state;
+    let step = match state {
+        State::Starting(starting) => Some(starting.step),
+        _other => None,
+    };
+    let belongs = match edge.event {
+        Event::Start | Event::Stop { .. } | Event::Restart | Event::Kill => true,
+        Event::Go => matches!(state, State::Waiting | State::Failed(Failure::Need)),
+        Event::NeedFailed => *state == State::Waiting,
+        Event::Spawned(_) | Event::SpawnFailed => {
+            matches!(state, State::Spawning | State::SpawningFinish { .. })
+        }
+        Event::Execed | Event::ExecFailed => matches!(step, Some(StartStep::Exec { .. })),
+        Event::Probed { .. } => step == Some(StartStep::Probing),
+        Event::Notified => {
+            let tells = edge.service.ready.as_ref().map(|ready| &ready.probe);
+            step.is_some() && matches!(tells, Some(Probe::Fd(_)))
+        }
+        Event::Exited(_) => edge.before.ghost.alive.is_some(),
+        Event::Tick => state.deadline().is_some_and(|at| at <= edge.now),
+    };
+    belongs || edge.after.unit == edge.before.unit && edge.actions.is_empty()
+}
+
+pub(crate) fn tick_clears(edge: &Edge<'_>) -> bool {
+    let due = edge.after.unit.state.deadline();
+    edge.event != Event::Tick || due.is_none_or(|at| at > edge.now)
+}
+
+pub(crate) fn stopped_stays(edge: &Edge<'_>) -> bool {
+    !(edge.before.ghost.stopped
+        && edge.actions.contains(&Action::Spawn)
+        && !matches!(edge.event, Event::Start | Event::Restart))
+}
+
+pub(crate) fn probe_is_waited_for(edge: &Edge<'_>) -> bool {
+    let probing = |state| match state {
+        State::Starting(Starting { step, .. }) => step == StartStep::Probing,
+        _other => false,
+    };
+    let asks = edge.actions.contains(&Action::Probe);
+    asks == (probing(edge.after.unit.state) && !probing(edge.before.unit.state))
+}
+
+pub(crate) fn ready_is_hopeful(edge: &Edge<'_>) -> bool {
+    let retry = &edge.after.unit.retry;
+    let is_ready = matches!(edge.after.unit.state, State::Ready { .. });
+    !is_ready || !retry.hopeless && retry.trying_since.is_none()
+}
+
+/// While an answer to a spawn is on its way (which is within one turn), the fleet repeats the stop.
+pub(crate) fn stop_is_heard(edge: &Edge<'_>) -> bool {
+    let is_stop = matches!(edge.event, Event::Stop { .. } | Event::Kill);
+    !is_stop || edge.before.unit.state == State::Spawning || edge.after.unit.state.is_at_rest() || {
+        let down = Next::Down;
+        match edge.after.unit.state {
+            State::Stopping { next, .. }
+            | State::SpawningFinish { next, .. }
+            | State::Finishing { next, .. } => next == down,
+            _other => false,
+        }
+    }
+}

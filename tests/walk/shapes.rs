@@ -1,0 +1,100 @@
+//! Every shape of service that the machine tells apart.
+
+use std::time::Duration;
+
+use pidone::service::definition::{
+    Finish, Kind, Probe, Ready, Restart, RestartLimit, Service, When,
+};
+
+use super::UNIT;
+
+/// Every shape of service that the machine tells apart.
+pub(crate) fn shapes() -> Vec<(String, Service)> {
+    let mut shapes = Vec::new();
+    let limited = Restart {
+        when: When::OnFailure,
+        limit: Some(RestartLimit {
+            times: 2,
+            within: UNIT * 3,
+        }),
+        ..Restart::default()
+    };
+    let restarts = [
+        ("always", Restart::default()),
+        ("on-failure, limited", limited),
+        (
+            "never",
+            Restart {
+                when: When::Never,
+                ..Restart::default()
+            },
+        ),
+    ];
+    let probes = [
+        ("none", None),
+        ("fd", Some((Probe::Fd(3), None))),
+        (
+            "tcp",
+            Some((Probe::Tcp("127.0.0.1:80".into()), Some(UNIT * 2))),
+        ),
+    ];
+    let finish = |timeout| {
+        let path = "finish".into();
+        Some(Finish { path, timeout })
+    };
+    let finishes = [
+        ("no", None),
+        ("timed", finish(Some(UNIT))),
+        ("endless", finish(None)),
+    ];
+    for kind in [Kind::Longrun, Kind::Oneshot] {
+        for (probe_name, probe) in &probes {
+            for (finish_name, finish) in &finishes {
+                for (restart_name, restart) in &restarts {
+                    // What never times out is walked with the simplest of the rest only.
+                    let is_simple = probe.is_none() && *restart_name == "always";
+                    let endless = is_simple.then_some(None);
+                    // And who makes a oneshot that is restarted even when it ends well?
+                    let is_odd = kind == Kind::Oneshot && *restart_name == "always";
+                    if !is_simple && (*finish_name == "endless" || is_odd) {
+                        continue;
+                    }
+                    for timeout in [Some(Some(UNIT * 2)), endless].into_iter().flatten() {
+                        let service = shape(kind, probe.clone(), finish.clone(), restart, timeout);
+                        let name = format!(
+                            "{kind:?}, probe {probe_name}, finish {finish_name}, restart \
+                             {restart_name}, stop timeout {timeout:?}"
+                        );
+                        shapes.push((name, service));
+                    }
+                }
+            }
+        }
+    }
+    shapes
+}
+
+fn shape(
+    kind: Kind,
+    probe: Option<(Probe, Option<Duration>)>,
+    finish: Option<Finish>,
+    restart: &Restart,
+    stop: Option<Duration>,
+) -> Service {
+    let mut service = Service::new("web".parse().unwrap(), vec!["web".into()]);
+    service.kind = kind;
+    service.ready = probe.map(|(probe, within)| Ready {
+        probe,
+        interval: UNIT,
+        within,
+    });
+    service.finish = finish;
+    service.restart = Restart {
+        max_delay: UNIT,
+        jitter_permille: 0,
+        reset_after: UNIT * 3,
+        ..restart.clone()
+    };
+    service.stop.timeout = stop;
+    service
+}

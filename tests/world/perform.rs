@@ -1,0 +1,116 @@
+//! What the fake world does for an order, as the real loop does it.
+
+use pidone::machine::slot::{Input, Ix, Order};
+use pidone::machine::unit::{Action, Event};
+use pidone::values::{Exit, Pid, Signal};
+
+use super::life::{self, Exec, Life};
+use super::{DEATH, Happening, PROBE, Process, World};
+
+impl World {
+    /// Performs an order; the answer, if it has one in this turn.
+    pub(super) fn perform(&mut self, order: Order) -> Option<Input> {
+        match order {
+            Order::Act(ix, Action::Spawn) => Some(self.spawn(ix)),
+            Order::Act(ix, Action::SpawnFinish(_)) => Some(self.spawn_finish(ix)),
+            Order::Act(ix, Action::Probe) => {
+                let pid = self.fleet.slots()[ix].unit.state.pid();
+                if let Some(pid) = pid {
+                    self.schedule(self.now + PROBE, Happening::Answers(pid));
+                }
+                None
+            }
+            Order::Act(_, Action::Ask(pid)) => {
+                self.asked(pid);
+                None
+            }
+            Order::Act(_, Action::Kill(pid)) => {
+                if self
+                    .processes
+                    .get(&pid)
+                    .is_some_and(|process| !process.life.is_undying)
+                {
+                    self.schedule(
+                        self.now + DEATH,
+                        Happening::Dies(pid, Exit::Signal(Signal::KILL)),
+                    );
+                }
+                None
+            }
+            Order::Changed(_) | Order::Ending => None,
+            Order::Strays(signal) => {
+                for (id, orphan) in self.orphans.clone() {
+                    if signal == Signal::KILL || !orphan.ignores_term {
+                        self.schedule(self.now + DEATH, Happening::OrphanDies(id));
+                    }
+                }
+                self.reap = true;
+                None
+            }
+            Order::Exit(code) => {
+                self.exit = Some(code);
+                None
+            }
+        }
+    }
+
+    fn spawn(&mut self, ix: Ix) -> Input {
+        let lives = &self.lives[ix];
+        let life = lives[self.starts[ix].min(lives.len() - 1)].clone();
+        self.starts[ix] += 1;
+        let exec = life.exec;
+        if exec == Exec::NoProcess {
+            return Input::Unit(ix, Event::SpawnFailed);
+        }
+        let pid = self.bear(ix, life, false);
+        match exec {
+            Exec::After(wait) => self.schedule(self.now + wait, Happening::Execs(pid)),
+            Exec::Fails(wait) => self.schedule(self.now + wait, Happening::FailsToExec(pid)),
+            Exec::Hangs | Exec::NoProcess => {}
+        }
+        Input::Unit(ix, Event::Spawned(pid))
+    }
+
+    fn spawn_finish(&mut self, ix: Ix) -> Input {
+        let lives = &self.lives[ix];
+        let life = lives[self.starts[ix].saturating_sub(1).min(lives.len() - 1)].clone();
+        let ends = life.finish;
+        if ends.is_some_and(|(_, exit)| exit == life::NO_FINISH) {
+            return Input::Unit(ix, Event::SpawnFailed);
+        }
+        let pid = self.bear(ix, life, true);
+        if let Some((after, exit)) = ends {
+            self.schedule(self.now + after, Happening::Dies(pid, exit));
+        }
+        Input::Unit(ix, Event::Spawned(pid))
+    }
+
+    fn bear(&mut self, ix: Ix, life: Life, is_finish: bool) -> Pid {
+        self.next += 1;
+        let pid = Pid::new(i32::try_from(self.next).unwrap() + 1).unwrap();
+        let process = Process {
+            ix,
+            is_finish,
+            life,
+            ready_at: None,
+            has_execed: is_finish,
+            is_doomed: false,
+        };
+        self.processes.insert(pid, process);
+        pid
+    }
+
+    fn asked(&mut self, pid: Pid) {
+        let Some(process) = self.processes.get_mut(&pid) else {
+            return;
+        };
+        let hangs = process.life.exec == Exec::Hangs;
+        if let Some((after, exit)) = process.life.on_term
+            && !hangs
+            && !process.is_doomed
+        {
+            process.is_doomed = true;
+            self.schedule(self.now + after, Happening::Dies(pid, exit));
+        }
+    }
+}
