@@ -171,9 +171,9 @@ fn exec_signals_the_group_when_told() {
     if !can_contain() {
         return;
     }
-    let script = "sh -c 'trap \"echo child; exit 0\" TERM; echo up; \
-                  while :; do sleep 0.02; done' & \
-                  trap 'wait; exit 0' TERM; wait; wait";
+    // The shell's own trap stands before its child can say that it is up.
+    let script = "trap 'wait; exit 0' TERM; sh -c 'trap \"echo child; exit 0\" TERM; echo up; \
+                  while :; do sleep 0.02; done' & wait; wait";
     let mut it = container()
         .program(&["/mnt/pidone", "exec", "-g", "--", "sh", "-c", script])
         .start();
