@@ -14,12 +14,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::control::server::Server;
 use crate::logs::router::{Router, Work};
 use crate::machine::fleet::Fleet;
-use crate::machine::shutdown::Reason;
+use crate::machine::shutdown::{Reason, Step};
 use crate::machine::slot::{Input, Ix, Limits, Order};
 use crate::machine::unit::Event;
 use crate::os::clock;
@@ -28,7 +28,7 @@ use crate::os::probes::Target;
 use crate::os::reaper::{self, Children};
 use crate::os::signals::Signals;
 use crate::os::spawner::Spawner;
-use crate::os::{pid1, terminal};
+use crate::os::{kill, pid1, terminal};
 use crate::service::definition::{Format, Service};
 use crate::service::environment::Environment;
 use crate::values::{Exit, Moment, Pid, Signal};
@@ -135,9 +135,12 @@ enum Wake {
     Tick,
 }
 
-/// The flush of the output at the end may take this long: the rest of a second that the machine
-/// leaves after its last SIGKILL.
-const FLUSH_TIMEOUT: Duration = Duration::from_millis(900);
+/// The flush of the output at the end may take this long: with the farewell to clients, it is the
+/// rest of the second that the machine leaves after its last SIGKILL.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(800);
+
+/// The clients of the control socket have this long to take what is queued for them.
+const FAREWELL_TIMEOUT: Duration = Duration::from_millis(100);
 
 impl Supervisor {
     /// Takes over from the boot.
@@ -189,6 +192,15 @@ impl Supervisor {
             let wake = self.wait().await;
             self.translate(wake);
         };
+        if let Some(server) = &self.server {
+            // Whoever follows the events learns of the end, if it reads.
+            let drained = async {
+                while !server.is_drained() {
+                    sleep(Duration::from_millis(1)).await;
+                }
+            };
+            let _ = timeout(FAREWELL_TIMEOUT, drained).await;
+        }
         self.router.flush(FLUSH_TIMEOUT, clock::wall()).await;
         code
     }
@@ -289,8 +301,19 @@ impl Supervisor {
             self.died(pid, exit);
         }
         self.reap = children == Children::More;
-        if children == Children::None {
-            self.take(Input::Childless);
+        match children {
+            Children::None => self.take(Input::Childless),
+            Children::More => {}
+            // Not as PID 1, strays are found one by one, and one that forks may have been missed.
+            Children::Some => {
+                if self
+                    .fleet
+                    .ending()
+                    .is_some_and(|ending| ending.step == Step::Killed)
+                {
+                    kill::strays(Signal::KILL);
+                }
+            }
         }
     }
 

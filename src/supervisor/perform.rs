@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use tokio::task::spawn_local;
 
+use crate::control::protocol::Phase;
 use crate::logs::router::Router;
 use crate::machine::slot::{Change, Input, Ix, Order};
 use crate::machine::unit::{Action, Event};
@@ -276,11 +277,20 @@ impl Supervisor {
     fn changed(&mut self, change: &Change) {
         self.publish_change(change);
         let faults = faults_of(&self.sides, change.ix);
+        let booting = self.narrator.is_booting();
         Self::tell(self.narrator.changed(change, &self.fleet, faults));
+        if booting && !self.narrator.is_booting() && self.fleet.ending().is_none() {
+            self.publish_phase(Phase::Boot, Phase::Running);
+        }
     }
 
     fn announce_ending(&mut self) {
-        self.publish_phase();
+        let before = if self.narrator.is_booting() {
+            Phase::Boot
+        } else {
+            Phase::Running
+        };
+        self.publish_phase(before, Phase::Stopping);
         if let Some(ending) = self.fleet.ending() {
             Self::tell(self.narrator.ending(ending, &self.fleet));
         }

@@ -228,20 +228,15 @@ impl Supervisor {
     }
 
     /// Tells whoever listens that pidone itself is in another phase.
-    pub(super) fn publish_phase(&mut self) {
+    pub(super) fn publish_phase(&mut self, from: Phase, to: Phase) {
         let (now, wall) = Self::stamp();
-        let before = if self.narrator.is_booting() {
-            "boot"
-        } else {
-            "running"
-        };
         let event = Event {
             ts: rfc3339(wall),
             mono_ms: millis(now.since_origin()),
             event: EventKind::Phase,
             service: None,
-            from: Some(before.into()),
-            to: Some("stopping".into()),
+            from: Some(from.word().into()),
+            to: Some(to.word().into()),
             pid: None,
             exit: None,
             why: None,
