@@ -228,7 +228,9 @@ impl Supervisor {
             signals = self.signals.wait() => Wake::Signals(signals),
             tokens = self.starts.wait() => Wake::Starts(tokens),
             Some(answer) = self.answers.1.recv() => Wake::Answer(answer),
-            (client, peer, request) = request => Wake::Asked(asked::Asked { client, peer, request }),
+            (client, peer, request) = request => {
+                Wake::Asked(asked::Asked { client, peer, request })
+            }
             work = self.router.wait() => Wake::Output(work),
             () = due => Wake::Tick,
         }

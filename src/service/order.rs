@@ -262,7 +262,10 @@ pub fn stop_budget(loaded: &Loaded, budget: Duration) -> Option<Diagnostic> {
         show_span(chain.time),
         show_span(budget)
     ))
-    .hint("shorten `stop.timeout`, or raise PIDONE_STOP_TIMEOUT and the engine's own (`docker stop -t`)");
+    .hint(
+        "shorten `stop.timeout`, or raise PIDONE_STOP_TIMEOUT and the engine's own \
+         (`docker stop -t`)",
+    );
     Some(at(fault, chain.place.cloned()))
 }
 
