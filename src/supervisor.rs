@@ -75,7 +75,7 @@ pub struct Supervisor {
     starts: Starts,
     helpers: Helpers,
     answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
-    oom: Oom,
+    oom: OomCounter,
     narrator: Narrator,
     history: History,
     orders: VecDeque<Order>,
@@ -103,26 +103,6 @@ struct Answer {
     /// Of which start: an answer to an earlier one no longer matters.
     starts: u32,
     result: Result<(), String>,
-}
-
-/// The kernel's count of processes killed for memory, and what it was last.
-struct Oom {
-    counter: OomCounter,
-    last: Option<u64>,
-}
-
-impl Oom {
-    fn new() -> Self {
-        let counter = OomCounter::find();
-        let last = counter.read();
-        Self { counter, last }
-    }
-
-    /// Whether the kernel has killed for memory since the last time this was asked.
-    fn has_killed(&mut self) -> bool {
-        let count = self.counter.read();
-        count > std::mem::replace(&mut self.last, count)
-    }
 }
 
 /// What the loop can be woken by.
@@ -167,7 +147,7 @@ impl Supervisor {
             helpers: Helpers::default(),
             // One question a service is under way at a time, so this is room for every answer.
             answers: mpsc::channel(count.max(1)),
-            oom: Oom::new(),
+            oom: OomCounter::find(),
             narrator: Narrator::new(now),
             history: History::default(),
             orders: VecDeque::new(),

@@ -7,7 +7,8 @@ use crate::machine::slot::{Change, Ix, Slot};
 use crate::machine::unit::{Cause, Failure, Next, State};
 use crate::service::definition::StopBy;
 use crate::supervisor::why::{self, Faults};
-use crate::values::{Exit, Moment, show_span};
+use crate::values::span::show_span;
+use crate::values::{Exit, Moment};
 
 /// A line of the story.
 #[derive(Clone, PartialEq, Eq, Debug)]

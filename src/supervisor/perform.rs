@@ -43,7 +43,7 @@ impl Supervisor {
         match order {
             Order::Act(ix, Action::Spawn) => self.answer_spawn(ix, None),
             Order::Act(ix, Action::SpawnFinish(exit)) => self.answer_spawn(ix, Some(exit)),
-            // A batch of the dead is taken in as a whole: whoever was to be asked may be among them,
+            // A batch of the dead is taken in as a whole: whoever was to be asked may be in it,
             // and a pid without a process is nobody's, or soon somebody else's.
             Order::Act(ix, Action::Ask(pid) | Action::Kill(pid))
                 if self.fleet.owner(pid) != Some(ix) => {}

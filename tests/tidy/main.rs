@@ -18,19 +18,10 @@ use std::sync::OnceLock;
 use lexer::Source;
 
 /// Files over 400 lines, with their exact figure. The list only shrinks.
-const LONG_FILES: rules::Ratchet<'static> = &[
-    ("src/os/output.rs", 439),
-    ("src/values.rs", 473),
-    ("tests/machine_walk.rs", 643),
-    ("tests/spawn.rs", 510),
-    ("tests/world/mod.rs", 419),
-];
+const LONG_FILES: rules::Ratchet<'static> = &[("tests/spawn.rs", 510)];
 
 /// Functions over 70 lines, as `path: name`. The list only shrinks.
-const LONG_FUNCTIONS: rules::Ratchet<'static> = &[
-    ("tests/machine_table.rs: states", 99),
-    ("tests/machine_walk.rs: shapes", 75),
-];
+const LONG_FUNCTIONS: rules::Ratchet<'static> = &[];
 
 /// What git tracks is read; these are not ours to word.
 const SKIPPED: [&str; 4] = [".git", "target", "LICENSE-APACHE", "Cargo.lock"];
