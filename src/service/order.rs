@@ -8,7 +8,8 @@ use crate::diag::{Diagnostic, Place};
 use crate::service::definition::{Kind, Service, StopBy};
 use crate::service::draft::Draft;
 use crate::service::set::Loaded;
-use crate::values::{Name, show_span};
+use crate::values::Name;
+use crate::values::span::show_span;
 
 /// So many needs of nothing are told, and so many mains beyond the first.
 const FAULTS_MAX: usize = 100;

@@ -17,7 +17,7 @@ use crate::service::fields::Field;
 use crate::service::form;
 use crate::service::policy::FORMATS;
 use crate::service::table::{Table, span_hint};
-use crate::values::{parse_size, parse_span};
+use crate::values::span::{parse_size, parse_span};
 
 /// Where services are looked for unless a setting says otherwise.
 pub const SERVICES_DIR: &str = "/etc/services.d";

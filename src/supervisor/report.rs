@@ -11,6 +11,7 @@ use crate::control::protocol::{
 use crate::control::stamp::rfc3339;
 use crate::machine::slot::{Change, Ix, Slot};
 use crate::machine::unit::State;
+use crate::service::definition::{Probe, Ready};
 use crate::supervisor::{Supervisor, why};
 use crate::values::Moment;
 
@@ -148,7 +149,10 @@ impl Supervisor {
         Detail {
             file: service.file.display().to_string(),
             needs: service.needs.iter().filter_map(need).collect(),
-            ready: service.ready.as_ref().map(describe::ready),
+            ready: service
+                .ready
+                .as_ref()
+                .map(|ready| self.describe_probe(ix, ready)),
             stop: describe::stop(&service.stop),
             restart: describe::restart(&service.restart),
             reload: service.reload.as_ref().map(describe::reload),
@@ -162,6 +166,20 @@ impl Supervisor {
                 .collect(),
             lines,
         }
+    }
+
+    /// The probe in words, with the address that this start's environment makes of it.
+    fn describe_probe(&self, ix: Ix, ready: &Ready) -> String {
+        let target = self.sides.get(ix).and_then(|side| side.target.as_ref());
+        let probe = match (target, &ready.probe) {
+            (Some(target), Probe::Tcp(_)) => Probe::Tcp(target.to_string()),
+            (Some(target), Probe::Http(_)) => Probe::Http(target.to_string()),
+            (_, probe) => probe.clone(),
+        };
+        describe::ready(&Ready {
+            probe,
+            ..ready.clone()
+        })
     }
 
     /// Tells whoever listens that a service has changed.
@@ -210,20 +228,15 @@ impl Supervisor {
     }
 
     /// Tells whoever listens that pidone itself is in another phase.
-    pub(super) fn publish_phase(&mut self) {
+    pub(super) fn publish_phase(&mut self, from: Phase, to: Phase) {
         let (now, wall) = Self::stamp();
-        let before = if self.narrator.is_booting() {
-            "boot"
-        } else {
-            "running"
-        };
         let event = Event {
             ts: rfc3339(wall),
             mono_ms: millis(now.since_origin()),
             event: EventKind::Phase,
             service: None,
-            from: Some(before.into()),
-            to: Some("stopping".into()),
+            from: Some(from.word().into()),
+            to: Some(to.word().into()),
             pid: None,
             exit: None,
             why: None,
