@@ -110,7 +110,7 @@ impl Starts {
                 )
             }
         };
-        self.attempts.remove(&ix);
+        self.forget_attempt(ix);
         Some(outcome)
     }
 
@@ -119,19 +119,34 @@ impl Starts {
         match notification::read_told(self.notifications.get(&ix)?) {
             Told::Nothing => None,
             Told::Ready => {
-                self.notifications.remove(&ix);
+                self.forget_notification(ix);
                 Some((Event::Notified, None))
             }
             Told::End => {
-                self.notifications.remove(&ix);
+                self.forget_notification(ix);
                 None
             }
         }
     }
 
     fn forget(&mut self, ix: Ix) {
-        // Closing the only copy of a descriptor takes it out of the set (epoll(7)).
-        self.attempts.remove(&ix);
-        self.notifications.remove(&ix);
+        self.forget_attempt(ix);
+        self.forget_notification(ix);
+    }
+
+    // Closing alone does not take a descriptor out of the set while there is another copy of it
+    // (epoll(7)), and a child that has not reached its exec has one of everything: the set would
+    // report a pipe that nobody can name any more, again and again.
+
+    fn forget_attempt(&mut self, ix: Ix) {
+        if let Some(attempt) = self.attempts.remove(&ix) {
+            self.poller.remove(&attempt);
+        }
+    }
+
+    fn forget_notification(&mut self, ix: Ix) {
+        if let Some(pipe) = self.notifications.remove(&ix) {
+            self.poller.remove(&pipe);
+        }
     }
 }
