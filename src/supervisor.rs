@@ -3,6 +3,7 @@
 
 mod asked;
 mod helpers;
+mod history;
 mod launch;
 mod narrator;
 mod perform;
@@ -34,9 +35,9 @@ use crate::service::environment::Environment;
 use crate::values::{Exit, Moment, Pid, Signal};
 
 use helpers::Helpers;
+use history::History;
 use launch::Launcher;
 use narrator::{Level, Line, Narrator};
-use report::History;
 use starts::Starts;
 use why::Faults;
 

@@ -54,7 +54,7 @@ impl Starts {
         notification: Option<OwnedFd>,
     ) -> io::Result<()> {
         self.forget(ix);
-        self.poller.add(&attempt, ix as u64 * 2)?;
+        self.poller.add_once(&attempt, ix as u64 * 2)?;
         self.attempts.insert(ix, attempt);
         if let Some(pipe) = notification {
             self.poller.add(&pipe, ix as u64 * 2 + NOTIFICATION)?;
@@ -110,7 +110,7 @@ impl Starts {
                 )
             }
         };
-        self.forget_attempt(ix);
+        self.attempts.remove(&ix);
         Some(outcome)
     }
 
@@ -119,32 +119,24 @@ impl Starts {
         match notification::read_told(self.notifications.get(&ix)?) {
             Told::Nothing => None,
             Told::Ready => {
-                self.forget_notification(ix);
+                self.close_notification(ix);
                 Some((Event::Notified, None))
             }
             Told::End => {
-                self.forget_notification(ix);
+                self.close_notification(ix);
                 None
             }
         }
     }
 
     fn forget(&mut self, ix: Ix) {
-        self.forget_attempt(ix);
-        self.forget_notification(ix);
+        self.attempts.remove(&ix);
+        self.close_notification(ix);
     }
 
-    // Closing alone does not take a descriptor out of the set while there is another copy of it
-    // (epoll(7)), and a child that has not reached its exec has one of everything: the set would
-    // report a pipe that nobody can name any more, again and again.
-
-    fn forget_attempt(&mut self, ix: Ix) {
-        if let Some(attempt) = self.attempts.remove(&ix) {
-            self.poller.remove(&attempt);
-        }
-    }
-
-    fn forget_notification(&mut self, ix: Ix) {
+    /// Taken out of the set by hand: a child that has yet to reach its exec holds a copy, with
+    /// which it would stay there (epoll(7)).
+    fn close_notification(&mut self, ix: Ix) {
         if let Some(pipe) = self.notifications.remove(&ix) {
             self.poller.remove(&pipe);
         }
