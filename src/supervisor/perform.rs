@@ -176,8 +176,24 @@ impl Supervisor {
                 // A stopped process would not even notice (s6 and systemd do the same).
                 send(pid, Signal::CONT);
             }
+            // The end cannot come while somebody writes: its producer must not find a pipe that
+            // nobody reads any more. What the logger leaves in it is read by the next one.
+            StopBy::EndOfInput if self.is_written_to(ix) => {
+                to_process(pid, Signal::TERM);
+                to_process(pid, Signal::CONT);
+            }
             StopBy::EndOfInput => self.router.close_logger_input(ix),
         }
+    }
+
+    /// Whether a service whose logger this is has a process.
+    fn is_written_to(&self, ix: Ix) -> bool {
+        let Some(logger) = self.fleet.slot(ix).map(|slot| &slot.service.name) else {
+            return false;
+        };
+        self.fleet.slots().iter().any(|slot| {
+            launch::logger(&slot.service) == Some(logger) && slot.unit.state.pid().is_some()
+        })
     }
 
     fn kill(&mut self, ix: Ix, pid: Pid) {
