@@ -97,9 +97,7 @@ fn boot(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
     if !pid1::is_pid1()
         && let Err(error) = pid1::become_subreaper()
     {
-        remark(&format!(
-            "warning: orphans go to another process: {error}"
-        ));
+        remark(&format!("warning: orphans go to another process: {error}"));
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
