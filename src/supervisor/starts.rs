@@ -20,6 +20,15 @@ pub(super) struct Fault {
     pub(super) code: u8,
 }
 
+impl Fault {
+    fn silence() -> Self {
+        Self {
+            text: "it closed its notification descriptor without a newline".into(),
+            code: 0,
+        }
+    }
+}
+
 /// Every start under way.
 pub(super) struct Starts {
     poller: Poller,
@@ -123,8 +132,14 @@ impl Starts {
                 Some((Event::Notified, None))
             }
             Told::End => {
+<<<<<<< HEAD
                 self.close_notification(ix);
                 None
+=======
+                self.notifications.remove(&ix);
+                // As good as a probe that failed: it is told if nothing else makes it ready.
+                Some((Event::Probed { ready: false }, Some(Fault::silence())))
+>>>>>>> review
             }
         }
     }
