@@ -39,11 +39,7 @@ use helpers::Helpers;
 use history::History;
 use launch::Launcher;
 use narrator::{Level, Line, Narrator};
-<<<<<<< HEAD
-=======
 use outcome::Side;
-use report::History;
->>>>>>> review
 use starts::Starts;
 
 /// What the boot hands over.

@@ -138,34 +138,10 @@ impl Supervisor {
             &mut hold,
         )
         .map_err(no_pipes)?;
-<<<<<<< HEAD
-        Ok(self.launcher.finish(&service, &around, exit, streams)?.pid)
-    }
-
-    /// How a service's descriptors are to be connected.
-    fn wiring(&self, ix: Ix) -> Wiring {
-        let service = self.fleet.slot(ix).map(|slot| &slot.service);
-        let logger = service
-            .and_then(launch::logger)
-            .and_then(|name| self.find(name.as_str()));
-        Wiring {
-            ix,
-            logger,
-            format: self.format_of(ix),
-            keeps_stdin: self.cmd.is_none_or(|cmd| cmd == ix),
-        }
-    }
-
-    fn format_of(&self, ix: Ix) -> Format {
-        match self.fleet.slot(ix).map(|slot| &slot.service.output) {
-            Some(Output::Container(Some(format))) => *format,
-            Some(Output::Container(None) | Output::Logger(_)) | None => self.format,
-=======
         let Spawned { pid, attempt } = self.launcher.finish(&service, &around, exit, streams)?;
         if let Err(error) = self.starts.add(ix, attempt, None) {
             // It runs, or its exit code tells that it does not.
             tracing::debug!(service = %service.name, "cannot watch its finish: {error}");
->>>>>>> review
         }
         Ok(pid)
     }
@@ -345,65 +321,3 @@ pub(super) fn to_group(pid: Pid, signal: Signal) {
         tracing::debug!("cannot send {signal} to group {pid}: {error}");
     }
 }
-<<<<<<< HEAD
-
-/// How a service's descriptors are to be connected.
-#[derive(Clone, Copy)]
-struct Wiring {
-    ix: Ix,
-    /// The logger that its stdout goes to.
-    logger: Option<Ix>,
-    format: Format,
-    /// CMD's input is the container's own; where there is no CMD, that is `/dev/null`.
-    keeps_stdin: bool,
-}
-
-/// Connects them. The pipes are made at the first start and are the same ever after, so that a
-/// restart makes no new ones and loses nothing. `hold` keeps what the router cannot lend twice.
-fn wire<'fd>(
-    router: &'fd mut Router,
-    launcher: &'fd Launcher,
-    service: &Service,
-    wiring: Wiring,
-    owner: Option<(u32, u32)>,
-    hold: &'fd mut Option<OwnedFd>,
-) -> io::Result<Streams<'fd>> {
-    let Wiring {
-        ix,
-        logger,
-        format,
-        keeps_stdin,
-    } = wiring;
-    let stdin = (!keeps_stdin).then(|| launcher.null.as_fd());
-    let mut streams = Streams {
-        stdin,
-        ..Streams::default()
-    };
-    if let Some(to) = logger {
-        let output = router.logger_pipe(to, owner)?.1.try_clone_to_owned()?;
-        let output: &'fd OwnedFd = hold.insert(output);
-        streams.stdout = Some(output.as_fd());
-        streams.stderr = Some(router.stderr_pipe(ix, &service.name, format, owner)?);
-        return Ok(streams);
-    }
-    if service.stop.by == StopBy::EndOfInput {
-        let input = router.logger_pipe(ix, owner)?.0.try_clone_to_owned()?;
-        let input: &'fd OwnedFd = hold.insert(input);
-        streams.stdin = Some(input.as_fd());
-    }
-    if format != Format::Inherit {
-        let (stdout, stderr) = router.pipes(ix, &service.name, format, owner)?;
-        (streams.stdout, streams.stderr) = (Some(stdout), Some(stderr));
-    }
-    Ok(streams)
-}
-
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "so that it can be mapped over"
-)]
-fn no_pipes(error: io::Error) -> String {
-    format!("cannot make its pipes: {error}")
-}
-=======
->>>>>>> review

@@ -132,14 +132,9 @@ impl Starts {
                 Some((Event::Notified, None))
             }
             Told::End => {
-<<<<<<< HEAD
                 self.close_notification(ix);
-                None
-=======
-                self.notifications.remove(&ix);
                 // As good as a probe that failed: it is told if nothing else makes it ready.
                 Some((Event::Probed { ready: false }, Some(Fault::silence())))
->>>>>>> review
             }
         }
     }
