@@ -11,6 +11,7 @@ use crate::service::context::{self, template};
 use crate::service::definition::{Kind, Output, Program, Service, StopBy, When};
 use crate::service::draft::{Draft, Places};
 use crate::service::environment::{self, Environment};
+use crate::service::expand::Fault;
 use crate::service::faults::Faults;
 use crate::service::fields;
 use crate::service::source::{Directory, File, Script};
@@ -354,16 +355,22 @@ fn user(top: &Table<'_>, service: &Service, world: &World<'_>, faults: &mut Faul
     let (Some(item), Some(text)) = (top.get("user"), &service.context.user) else {
         return;
     };
-    let Ok(environment) = environment::of_service(world.container, service) else {
+    let Ok(environment) = environment::foreseen(world.container, &service.context) else {
         return;
     };
+    let is_whole = service.context.env_files.is_empty();
     let fault = match environment.expand_text(text) {
         Ok(user) => match (world.user_known)(&user) {
             Ok(()) => return,
             Err(why) => Diagnostic::error(why),
         },
+        Err(Fault::Unset(_)) if !is_whole => return,
         Err(why) => Diagnostic {
-            severity: Severity::Warning,
+            severity: if matches!(why, Fault::Secret(_)) {
+                Severity::Error
+            } else {
+                Severity::Warning
+            },
             ..Diagnostic::error(format!("cannot expand {}: {why}", item.subject))
         },
     };

@@ -1,10 +1,12 @@
 //! From a definition to a process: the environment, the user, the directory and the descriptors of
 //! a start, as a spawner's plan.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
+use crate::os::files;
 use crate::os::plan::{Plan, Session};
 use crate::os::probes::Target;
 use crate::os::spawner::{Spawned, Spawner};
@@ -46,7 +48,8 @@ pub(super) struct Streams<'fd> {
 impl Launcher {
     /// Expands what a definition leaves to the moment of the start. The error is for people.
     pub(super) fn surroundings(&self, service: &Service) -> Result<Surroundings, String> {
-        let mut env = environment::of_service(&self.environment, service)?;
+        let laid = environment::of_service(&self.environment, service, &files::bounded)?;
+        let mut env = laid.environment;
         let expand = |env: &Environment, key: &str, text: &Option<String>| {
             text.as_deref()
                 .map(|text| {
@@ -59,7 +62,7 @@ impl Launcher {
             .map(|text| users::resolve(&text))
             .transpose()?;
         if let Some(user) = &user {
-            follow_user(&mut env, user, service);
+            follow_user(&mut env, user, &laid.said);
         }
         let workdir = expand(&env, "workdir", &service.context.workdir)?.map(PathBuf::from);
         let workdir = match &service.program {
@@ -149,6 +152,7 @@ impl Launcher {
             user: around.user.clone(),
             umask: service.context.umask,
             nice: service.context.nice,
+            oom_score_adj: service.context.oom_score_adj,
             limits: service.context.limits.clone(),
             no_new_privileges: service.context.no_new_privileges,
             capabilities: service.context.capabilities.clone(),
@@ -182,19 +186,20 @@ pub(super) fn target(service: &Service, around: &Surroundings) -> Result<Option<
     match service.ready.as_ref().map(|ready| &ready.probe) {
         Some(Probe::Tcp(text)) => Ok(Some(Target::Tcp(address::tcp(&expand(text)?)?))),
         Some(Probe::Http(text)) => Ok(Some(Target::Http(address::http(&expand(text)?)?))),
+        Some(Probe::Unix(text)) => Ok(Some(Target::Unix(address::socket(&expand(text)?)?))),
+        Some(Probe::File(text)) => Ok(Some(Target::File(address::path(&expand(text)?)?))),
         Some(Probe::Exec(_) | Probe::Fd(_)) | None => Ok(None),
     }
 }
 
 /// `HOME`, `USER` and `LOGNAME` follow the user, unless the service says otherwise.
-fn follow_user(env: &mut Environment, user: &User, service: &Service) {
+fn follow_user(env: &mut Environment, user: &User, said: &BTreeSet<String>) {
     for (name, value) in [
         ("HOME", user.home.as_str()),
         ("USER", user.name.as_str()),
         ("LOGNAME", user.name.as_str()),
     ] {
-        let own = service.context.env.iter().any(|(own, _)| own == name);
-        if !own && !value.is_empty() {
+        if !said.contains(name) && !value.is_empty() {
             env.set(name, value);
         }
     }
