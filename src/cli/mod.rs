@@ -35,11 +35,16 @@ pub mod shutdown;
 
 pub mod init;
 
+pub mod help;
+
+pub mod topics;
+
 pub mod print;
 
 /// A container's init: reaps, supervises, logs, and stops in order.
 #[derive(Parser)]
 #[command(name = "pidone", version, max_term_width = 100)]
+#[command(disable_help_subcommand = true, after_help = help::topics_below())]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -90,6 +95,12 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Tell about a verb, or a topic
+    Help(help::Args),
+    /// Print what completes verbs and options in a shell
+    Completions(help::CompletionsArgs),
+    /// Print the manual page of pidone, or of a verb
+    Man(help::ManArgs),
 }
 
 /// How a verb ended that could be asked.
@@ -147,6 +158,9 @@ fn run_verb(verb: Verb) -> ExitCode {
         Verb::Wait(args) => wait::run(&args),
         Verb::Health => health::run(),
         Verb::Shutdown(args) => shutdown::run(&args),
+        Verb::Help(args) => help::run(args),
+        Verb::Completions(args) => help::completions(&args),
+        Verb::Man(args) => help::man(&args),
         Verb::Check { dirs } => {
             return check::run(&dirs, &|user| users::resolve(user).map(drop));
         }
@@ -201,12 +215,7 @@ fn explain(error: &clap::Error, args: &[OsString]) -> ExitCode {
 
 /// `pidone sh` is somebody who wants a command run, `pidone statsu` is a slip.
 fn unknown_verb(words: &[String]) -> Diagnostic {
-    // `pidone help statsu` is a slip too.
-    let word = match words {
-        [first, second, ..] if first == "help" => second.as_str(),
-        [first, ..] => first.as_str(),
-        [] => "",
-    };
+    let word = words.first().map_or("", String::as_str);
     let command = Cli::command();
     let verbs = command.get_subcommands().map(clap::Command::get_name);
     let error = Diagnostic::error(format!("there is no verb `{word}`"));
@@ -240,6 +249,5 @@ mod tests {
             "did you mean `pidone init -- sh -c date`?"
         );
         assert_eq!(hint(&["statsu"]), "did you mean `pidone status`?");
-        assert_eq!(hint(&["help", "lgos"]), "did you mean `pidone logs`?");
     }
 }

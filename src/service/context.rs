@@ -356,3 +356,14 @@ fn capabilities(item: &Item<'_>, faults: &mut Faults<'_>) -> Option<Vec<u8>> {
     found.dedup();
     Some(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::fields;
+
+    #[test]
+    fn the_table_of_fields_knows_every_limit() {
+        assert_eq!(RESOURCES.map(|(name, ..)| name), fields::RESOURCES);
+    }
+}

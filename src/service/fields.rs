@@ -47,8 +47,8 @@ pub enum Shape {
     Words(&'static [&'static str]),
     /// A table of strings with keys of the user's own.
     Variables,
-    /// A table of numbers and sizes, by the names of resources.
-    Limits,
+    /// A table of numbers and sizes with these keys.
+    Limits(&'static [&'static str]),
     /// A table whose keys are the fields of the section of this name.
     Table,
     /// The same, or one of these strings.
@@ -84,7 +84,10 @@ const PATTERNS: Takes = Takes(
     Shape::Texts,
 );
 const SECRETS: Takes = Takes("an array of variables' names", Shape::Texts);
-const LIMITS: Takes = Takes("a table", Shape::Limits);
+const LIMITS: Takes = Takes(
+    "a table of numbers, sizes or \"unlimited\"",
+    Shape::Limits(&RESOURCES),
+);
 const NICE: Takes = Takes("a whole number", Shape::Whole(-20, 19));
 const OOM: Takes = Takes("a whole number", Shape::Whole(-1000, 1000));
 const CAPABILITIES: Takes = Takes("an array of capability names", Shape::Texts);
@@ -115,6 +118,11 @@ const FORMAT: Takes = Takes(
     "\"prefix\", \"raw\", \"json\", \"none\" or \"inherit\"",
     Shape::Words(&["prefix", "raw", "json", "none", "inherit"]),
 );
+
+/// The resources of setrlimit(2), by the names that Compose and systemd use.
+pub const RESOURCES: [&str; 10] = [
+    "as", "core", "cpu", "data", "fsize", "memlock", "nofile", "nproc", "rtprio", "stack",
+];
 
 /// One row a field: section, name, what it takes, default, meaning.
 macro_rules! table {

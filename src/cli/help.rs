@@ -1,0 +1,216 @@
+//! `pidone help [TOPIC]`, completions and manual pages: all from the one definition of the verbs.
+
+use std::fmt::Write as _;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Command, CommandFactory};
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use crate::cli::print::show;
+use crate::cli::{Answer, Cli, Trouble, topics};
+use crate::diag::Diagnostic;
+
+/// Of `help`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// A verb or a topic: service, settings, environment, signals, exit-codes, protocol
+    word: Option<String>,
+}
+
+/// Of `man`.
+#[derive(clap::Args)]
+pub struct ManArgs {
+    /// A verb
+    word: Option<String>,
+}
+
+/// Of `completions`.
+#[derive(clap::Args)]
+pub struct CompletionsArgs {
+    /// The shell that reads them
+    shell: Known,
+}
+
+/// The shells that can be helped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+enum Known {
+    /// Bash
+    Bash,
+    /// Zsh
+    Zsh,
+    /// Fish
+    Fish,
+}
+
+/// What stands below the verbs.
+pub(super) fn topics_below() -> String {
+    let mut text = "Topics of `pidone help`:".to_owned();
+    for (topic, tells) in topics::TOPICS {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\n  {topic:<11}  {tells}");
+    }
+    text
+}
+
+/// Shows the help of the program, of a verb, or of a topic.
+///
+/// # Errors
+/// There is no such verb or topic.
+pub fn run(args: Args) -> Result<Answer, Trouble> {
+    let Some(word) = args.word else {
+        show(&Cli::command().render_help().to_string())?;
+        return Ok(Answer::Yes);
+    };
+    let text = match topics::screen(&word) {
+        Some(text) => text,
+        None => verb(&word)
+            .ok_or_else(|| unknown(&word, true))?
+            .render_help()
+            .to_string(),
+    };
+    show(&text)?;
+    Ok(Answer::Yes)
+}
+
+/// Prints what completes the verbs and their options in this shell.
+///
+/// # Errors
+/// As `write(2)`.
+pub fn completions(args: &CompletionsArgs) -> Result<Answer, Trouble> {
+    let shell = match args.shell {
+        Known::Bash => Shell::Bash,
+        Known::Zsh => Shell::Zsh,
+        Known::Fish => Shell::Fish,
+    };
+    show(&completed(shell))?;
+    Ok(Answer::Yes)
+}
+
+fn completed(shell: Shell) -> String {
+    let command = Cli::command();
+    let verbs = verbs(&command);
+    let topics = topics::TOPICS.map(|(topic, _)| topic);
+    let words: Vec<&'static str> = verbs.iter().copied().chain(topics).collect();
+    // The parser itself takes any word, to answer a slip in its own way.
+    let one_of = |words: Vec<&'static str>| {
+        move |verb: Command| {
+            verb.mut_arg("word", |arg| {
+                arg.value_parser(PossibleValuesParser::new(words))
+            })
+        }
+    };
+    let mut command = command
+        .mut_subcommand("help", one_of(words.clone()))
+        .mut_subcommand("man", one_of(verbs.clone()));
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut command, "pidone", &mut text);
+    let mut text = String::from_utf8_lossy(&text).into_owned();
+    if shell == Shell::Fish {
+        // clap's text for fish knows options, but not what else may follow a verb.
+        for (verb, words) in [("help", words), ("man", verbs)] {
+            let words = words.join(" ");
+            let seen = format!("__fish_seen_subcommand_from {verb}");
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "complete -c pidone -n \"{seen}\" -f -a \"{words}\"");
+        }
+    }
+    text
+}
+
+/// Prints the manual page of the program, or of a verb, as roff.
+///
+/// # Errors
+/// There is no such verb.
+pub fn man(args: &ManArgs) -> Result<Answer, Trouble> {
+    show(&page(args.word.as_deref())?)?;
+    Ok(Answer::Yes)
+}
+
+fn page(word: Option<&str>) -> Result<String, Trouble> {
+    let command = match word {
+        None => Cli::command(),
+        Some(word) => verb(word).ok_or_else(|| unknown(word, false))?,
+    };
+    let mut text = Vec::new();
+    Man::new(command)
+        .render(&mut text)
+        .map_err(Trouble::Output)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// The definition of a verb.
+fn verb(word: &str) -> Option<Command> {
+    let mut command = Cli::command();
+    command.build();
+    command.find_subcommand(word).cloned()
+}
+
+/// Every verb. clap takes words for completion only if they live for ever; this process does not.
+fn verbs(command: &Command) -> Vec<&'static str> {
+    let names = command.get_subcommands().map(Command::get_name);
+    names.map(|name| &*name.to_owned().leak()).collect()
+}
+
+/// What to say of a word that is neither a verb nor, where those count, a topic.
+fn unknown(word: &str, with_topics: bool) -> Trouble {
+    let mut words = verbs(&Cli::command());
+    let mut what = "verb";
+    if with_topics {
+        what = "verb or topic";
+        words.extend(topics::TOPICS.map(|(topic, _)| topic));
+    }
+    let error = Diagnostic::error(format!("there is no {what} `{word}`"));
+    let error = error.suggest(word, words);
+    Trouble::Usage(Box::new(match error.hint {
+        Some(_) => error,
+        None => error.hint("`pidone help` lists them"),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_gets_a_hint() {
+        let shown = |word, with_topics| match unknown(word, with_topics) {
+            Trouble::Usage(diagnostic) => diagnostic.to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            shown("lgos", true),
+            "error: there is no verb or topic `lgos`\nhint: did you mean `logs`?\n"
+        );
+        assert_eq!(
+            shown("exit-code", true),
+            "error: there is no verb or topic `exit-code`\nhint: did you mean `exit-codes`?\n"
+        );
+        assert_eq!(
+            shown("cheese", false),
+            "error: there is no verb `cheese`\nhint: `pidone help` lists them\n"
+        );
+    }
+
+    #[test]
+    fn every_shell_completes_every_verb_and_topic() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            let text = completed(shell);
+            for word in verbs(&Cli::command()) {
+                assert!(text.contains(word), "{shell}: {word}");
+            }
+            for (topic, _) in topics::TOPICS {
+                assert!(text.contains(topic), "{shell}: {topic}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_verb_has_its_page() {
+        for word in verbs(&Cli::command()) {
+            let page = page(Some(word)).unwrap();
+            assert!(page.contains(&format!(".TH pidone-{word}")), "{page}");
+        }
+        assert!(page(None).unwrap().contains(".TH pidone "));
+    }
+}
