@@ -3,6 +3,7 @@
 
 mod asked;
 mod helpers;
+mod history;
 mod launch;
 mod narrator;
 mod outcome;
@@ -35,10 +36,10 @@ use crate::service::environment::Environment;
 use crate::values::{Exit, Moment, Pid, Signal};
 
 use helpers::Helpers;
+use history::History;
 use launch::Launcher;
 use narrator::{Level, Line, Narrator};
 use outcome::Side;
-use report::History;
 use starts::Starts;
 
 /// What the boot hands over.

@@ -20,7 +20,7 @@ impl Supervisor {
             ix,
             logger,
             format: self.format_of(ix),
-            keeps_stdin: Some(ix) == self.cmd,
+            keeps_stdin: self.cmd.is_none_or(|cmd| cmd == ix),
         }
     }
 
@@ -49,7 +49,7 @@ pub(super) struct Wiring {
     /// The logger that its stdout goes to.
     logger: Option<Ix>,
     format: Format,
-    /// CMD's input is the container's own.
+    /// CMD's input is the container's own; where there is no CMD, that is `/dev/null`.
     keeps_stdin: bool,
 }
 
