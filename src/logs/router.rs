@@ -132,7 +132,8 @@ impl Router {
         Ok(self.write_end(stderr))
     }
 
-    /// The pipe into this logger: what it reads, and what its producer (`owner`) writes to.
+    /// The pipe into this logger: what it reads, and what its producer writes to (`owner`, where
+    /// it is the producer that asks).
     ///
     /// # Errors
     /// As `pipes`.

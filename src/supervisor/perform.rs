@@ -15,7 +15,7 @@ use crate::supervisor::helpers::{Helper, Kind};
 use crate::supervisor::launch;
 use crate::supervisor::narrator::Narrator;
 use crate::supervisor::outcome::faults_of;
-use crate::supervisor::wiring::{no_pipes, wire};
+use crate::supervisor::wiring::wire;
 use crate::supervisor::{Answer, Supervisor};
 use crate::values::{Exit, Pid, Signal};
 
@@ -103,8 +103,7 @@ impl Supervisor {
             wiring,
             owner,
             &mut hold,
-        )
-        .map_err(no_pipes)?;
+        )?;
         streams.notify = pipe.as_ref().map(|(_, theirs)| theirs.as_fd()).zip(number);
         let Spawned { pid, attempt } = self.launcher.main(&service, &around, streams)?;
         self.router.started(ix, pid);
@@ -134,8 +133,7 @@ impl Supervisor {
             wiring,
             owner,
             &mut hold,
-        )
-        .map_err(no_pipes)?;
+        )?;
         let Spawned { pid, attempt } = self.launcher.finish(&service, &around, exit, streams)?;
         if let Err(error) = self.starts.add(ix, attempt, None) {
             // It runs, or its exit code tells that it does not.
@@ -255,8 +253,7 @@ impl Supervisor {
                     wiring,
                     None,
                     &mut hold,
-                )
-                .map_err(no_pipes)?;
+                )?;
                 let spawned = self.launcher.beside(&service, &command, streams)?;
                 let helper = Helper {
                     ix,
