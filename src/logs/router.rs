@@ -132,8 +132,7 @@ impl Router {
         Ok(self.write_end(stderr))
     }
 
-    /// The pipe into this logger: what it reads, and what its producer writes to (`owner`, where
-    /// it is the producer that asks).
+    /// The pipe into this logger: what it reads, and what its producer (`owner`, if given) writes to.
     ///
     /// # Errors
     /// As `pipes`.
