@@ -185,6 +185,8 @@ impl Supervisor {
             return;
         };
         let starts = slot.starts;
+        // A service that dies faster than its probe answers must not pile up probes.
+        self.helpers.give_up_probes(ix, clock::now());
         if let Some(Probe::Exec(command)) = slot.service.ready.as_ref().map(|ready| &ready.probe) {
             let streams = self.launcher.silent();
             match self.launcher.beside(&slot.service, command, streams) {
@@ -203,7 +205,12 @@ impl Supervisor {
             return;
         };
         let answers = self.answers.0.clone();
-        spawn_local(dial(target, ix, starts, answers));
+        let dial = spawn_local(dial(target, ix, starts, answers));
+        if let Some(side) = self.sides.get_mut(ix)
+            && let Some(earlier) = side.dial.replace(dial.abort_handle())
+        {
+            earlier.abort();
+        }
     }
 
     /// A command beside a service has ended; `fault` is why it never ran.
