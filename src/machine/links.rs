@@ -1,6 +1,7 @@
 //! Who stands on whom: `needs` and `after` as numbers, in both directions.
 
 use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
 
 use crate::machine::slot::{Ix, Slot, Want};
 use crate::machine::unit::Unit;
@@ -39,7 +40,7 @@ pub(super) fn link(services: Vec<Service>, now: Moment) -> Vec<Slot> {
             exit: None,
             oom: false,
             killed: false,
-            service,
+            service: Rc::new(service),
         })
         .collect();
     for ix in 0..slots.len() {

@@ -10,8 +10,7 @@ use crate::control::protocol::{
 };
 use crate::control::stamp::rfc3339;
 use crate::machine::slot::Ix;
-use crate::supervisor::report::millis;
-use crate::values::{Exit, Moment, Pid};
+use crate::values::{Exit, Pid};
 
 /// How many changes of one service are remembered, for its page.
 const CHANGES_MAX: usize = 8;
@@ -24,9 +23,10 @@ const OOM: &str = "killed by the kernel's OOM killer";
 
 /// Something that happened.
 pub(super) struct Deed {
-    /// Since 1970 UTC.
-    pub(super) wall: Duration,
-    pub(super) at: Moment,
+    /// Milliseconds since 1970 UTC.
+    pub(super) wall_ms: u64,
+    /// Milliseconds on the monotonic clock.
+    pub(super) mono_ms: u64,
     /// To whom; `None`: to pidone itself.
     pub(super) ix: Option<Ix>,
     pub(super) what: What,
@@ -65,8 +65,8 @@ impl Deed {
             What::Signal => (EventKind::Signal, None, None),
         };
         Event {
-            ts: rfc3339(self.wall),
-            mono_ms: millis(self.at.since_origin()),
+            ts: rfc3339(Duration::from_millis(self.wall_ms)),
+            mono_ms: self.mono_ms,
             event,
             service: name.map(str::to_owned),
             from: from.map(str::to_owned),
@@ -97,7 +97,7 @@ impl Deed {
             self.pid.map(|pid| format!("pid {pid}")),
         ];
         Some(WireChange {
-            ts: rfc3339(self.wall),
+            ts: rfc3339(Duration::from_millis(self.wall_ms)),
             from,
             to,
             why: reason.into_iter().flatten().next(),

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 
 use tokio::task::spawn_local;
 
@@ -73,7 +74,7 @@ impl Supervisor {
 
     fn spawn(&mut self, ix: Ix) -> Result<Pid, String> {
         let slot = self.fleet.slot(ix).ok_or(GONE)?;
-        let service = slot.service.clone();
+        let service = Rc::clone(&slot.service);
         let around = self.launcher.surroundings(&service)?;
         let target = launch::target(&service, &around)?;
         let number = match service.ready.as_ref().map(|ready| &ready.probe) {
@@ -114,7 +115,7 @@ impl Supervisor {
     }
 
     fn spawn_finish(&mut self, ix: Ix, exit: Exit) -> Result<Pid, String> {
-        let service = self.fleet.slot(ix).ok_or(GONE)?.service.clone();
+        let service = Rc::clone(&self.fleet.slot(ix).ok_or(GONE)?.service);
         let around = self.launcher.surroundings(&service)?;
         let owner = around.user.as_ref().map(|user| (user.uid, user.gid));
         let wiring = self.wiring(ix);
@@ -133,7 +134,7 @@ impl Supervisor {
 
     /// How a service's descriptors are to be connected.
     fn wiring(&self, ix: Ix) -> Wiring {
-        let service = self.fleet.slot(ix).map(|slot| &slot.service);
+        let service = self.fleet.slot(ix).map(|slot| &*slot.service);
         let logger = service
             .and_then(launch::logger)
             .and_then(|name| self.find(name.as_str()));
@@ -246,7 +247,7 @@ impl Supervisor {
             }
             Some(Reload::Command(command)) => {
                 let command = command.clone();
-                let service = slot.service.clone();
+                let service = Rc::clone(&slot.service);
                 let wiring = self.wiring(ix);
                 let mut hold = None;
                 let streams = wire(

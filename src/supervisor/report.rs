@@ -129,8 +129,8 @@ impl Supervisor {
             change.from.main_pid().is_some() && change.to.main_pid() != change.from.main_pid();
         let why = why::note(&self.fleet, change.ix, self.faults(change.ix));
         self.publish(Deed {
-            wall,
-            at: change.at,
+            wall_ms: millis(wall),
+            mono_ms: millis(change.at.since_origin()),
             ix: Some(change.ix),
             what: What::State {
                 from: wire_state(&change.from),
@@ -152,8 +152,8 @@ impl Supervisor {
             Phase::Running
         };
         self.publish(Deed {
-            wall,
-            at,
+            wall_ms: millis(wall),
+            mono_ms: millis(at.since_origin()),
             ix: None,
             what: What::Ending { from },
             pid: None,
@@ -175,8 +175,8 @@ impl Supervisor {
         let slot = self.fleet.slot(ix);
         let pid = slot.and_then(|slot| slot.unit.state.main_pid());
         self.publish(Deed {
-            wall,
-            at,
+            wall_ms: millis(wall),
+            mono_ms: millis(at.since_origin()),
             ix: Some(ix),
             what,
             pid,
