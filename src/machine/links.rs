@@ -43,6 +43,8 @@ pub(super) fn link(services: Vec<Service>, now: Moment) -> Vec<Slot> {
             service: Rc::new(service),
         })
         .collect();
+    // They may stand in the services' own memory, which is twice as large.
+    slots.shrink_to_fit();
     for ix in 0..slots.len() {
         let (needs, after) = slots
             .get(ix)

@@ -70,8 +70,8 @@ impl Drop for Mapping {
 }
 
 /// Gives back what only the boot needed of the program and of the stack. The program's pages are
-/// read again from the file (in most cases: found in its cache) when they are needed again; the loop
-/// needs few of them. Does nothing but on the main thread.
+/// read again from the file (in most cases: found in its cache) when they are needed again; the
+/// loop needs few of them. Does nothing but on the main thread.
 pub fn give_back() {
     if nix::unistd::gettid() != nix::unistd::getpid() {
         return;
@@ -112,12 +112,40 @@ unsafe extern "C" fn give_back_program(
 /// The boot's deepest calls reach this far below the loop.
 const STACK_BYTES: usize = 96 << 10;
 
-/// Room for the calls between here and the kernel.
-const STACK_KEPT_BYTES: usize = 8 << 10;
+/// Room for the calls between the look at the stack pointer and the kernel, which have no frames to
+/// speak of, and for the 128 bytes below it that a function may use.
+const STACK_KEPT_BYTES: usize = 4 << 10;
 
+/// Below this, and not below the address of any variable, lies what is nobody's: a function's
+/// variables may stand anywhere in a frame of many pages.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "the pointer of the caller is asked for"
+)]
+fn stack_pointer() -> usize {
+    let here: usize;
+    // SAFETY: reads a register and touches nothing else.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        core::arch::asm!("mov {}, rsp", out(reg) here, options(nomem, nostack, preserves_flags));
+    }
+    // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        core::arch::asm!("mov {}, sp", out(reg) here, options(nomem, nostack, preserves_flags));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        // Elsewhere nothing is given back.
+        here = 0;
+    }
+    here
+}
+
+#[inline(never)]
 fn give_back_stack() {
-    let here = 0_u8;
-    let here = (&raw const here).addr();
+    let here = stack_pointer();
     forget(
         here.saturating_sub(STACK_BYTES),
         here.saturating_sub(STACK_KEPT_BYTES),
@@ -125,6 +153,7 @@ fn give_back_stack() {
 }
 
 /// Drops the pages from the one with `start` to the one before `end`, as far as there are any.
+#[inline(never)]
 fn forget(start: usize, end: usize) {
     // SAFETY: asks for a number, of which every kernel has one.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };

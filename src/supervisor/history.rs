@@ -28,7 +28,7 @@ pub(super) struct Deed {
     /// Milliseconds on the monotonic clock.
     pub(super) mono_ms: u64,
     /// To whom; `None`: to pidone itself.
-    pub(super) ix: Option<Ix>,
+    pub(super) ix: Option<u32>,
     pub(super) what: What,
     /// The service's process after it.
     pub(super) pid: Option<Pid>,
@@ -53,6 +53,11 @@ pub(super) enum What {
 }
 
 impl Deed {
+    /// The service's number.
+    pub(super) fn ix(&self) -> Option<Ix> {
+        self.ix.map(|ix| ix as Ix)
+    }
+
     /// As those who follow events read it. `name` is that of its service.
     pub(super) fn event(&self, name: Option<&str>) -> Event {
         let (event, from, to) = match self.what {
@@ -125,7 +130,7 @@ impl History {
     /// One more.
     pub(super) fn add(&mut self, deed: Deed) {
         let deed = Rc::new(deed);
-        if let (Some(ix), What::State { .. }) = (deed.ix, deed.what) {
+        if let (Some(ix), What::State { .. }) = (deed.ix(), deed.what) {
             let changes = self.changes.entry(ix).or_default();
             push_bounded(changes, Rc::clone(&deed), CHANGES_MAX);
         }

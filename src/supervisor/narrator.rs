@@ -34,8 +34,8 @@ pub(super) enum Level {
 /// Tells the story, and remembers how much of the boot it has told.
 #[derive(Debug)]
 pub(super) struct Narrator {
-    /// `db ready in 1.1s`, while the boot goes on.
-    boot: Option<Vec<String>>,
+    /// `db ready in 1.1s · web ready in 1.2s`, while the boot goes on.
+    boot: Option<String>,
     since: Moment,
 }
 
@@ -43,7 +43,7 @@ impl Narrator {
     /// A narrator for a boot that begins now.
     pub(super) fn new(now: Moment) -> Self {
         Self {
-            boot: Some(Vec::new()),
+            boot: Some(String::new()),
             since: now,
         }
     }
@@ -68,7 +68,10 @@ impl Narrator {
         let boots = self.boot.is_some() && fleet.ending().is_none();
         match (line, &mut self.boot) {
             (Some(line), Some(boot)) if boots && is_arrival(change) => {
-                boot.push(format!("{} {}", slot.service.name, line.text));
+                let dot = if boot.is_empty() { "" } else { " · " };
+                for part in [dot, slot.service.name.as_str(), " ", &line.text] {
+                    boot.push_str(part);
+                }
             }
             (line, _) => lines.extend(line),
         }
@@ -84,7 +87,7 @@ impl Narrator {
     /// The boot as one line, once.
     fn boot_line(&mut self) -> Option<Line> {
         let arrived = self.boot.take()?;
-        (!arrived.is_empty()).then(|| info(None, arrived.join(" · ")))
+        (!arrived.is_empty()).then(|| info(None, arrived))
     }
 
     /// What a change is worth telling.

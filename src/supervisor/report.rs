@@ -131,7 +131,7 @@ impl Supervisor {
         self.publish(Deed {
             wall_ms: millis(wall),
             mono_ms: millis(change.at.since_origin()),
-            ix: Some(change.ix),
+            ix: u32::try_from(change.ix).ok(),
             what: What::State {
                 from: wire_state(&change.from),
                 to: wire_state(&change.to),
@@ -177,7 +177,7 @@ impl Supervisor {
         self.publish(Deed {
             wall_ms: millis(wall),
             mono_ms: millis(at.since_origin()),
-            ix: Some(ix),
+            ix: u32::try_from(ix).ok(),
             what,
             pid,
             exit,
@@ -189,7 +189,7 @@ impl Supervisor {
     /// The last events, oldest first.
     pub(super) fn past_events(&self, last: Option<u32>) -> impl Iterator<Item = Event> {
         let events = self.history.last(last);
-        events.map(|deed| deed.event(deed.ix.map(|ix| self.name(ix))))
+        events.map(|deed| deed.event(deed.ix().map(|ix| self.name(ix))))
     }
 
     fn publish(&mut self, deed: Deed) {
@@ -198,7 +198,7 @@ impl Supervisor {
             .as_ref()
             .filter(|server| server.has_event_followers())
         {
-            server.publish(&deed.event(deed.ix.map(|ix| self.name(ix))));
+            server.publish(&deed.event(deed.ix().map(|ix| self.name(ix))));
         }
         self.history.add(deed);
     }
