@@ -1,6 +1,7 @@
 //! What the fleet orders, done: one arm an order.
 
 use std::os::fd::AsFd;
+use std::rc::Rc;
 
 use tokio::task::spawn_local;
 
@@ -84,7 +85,7 @@ impl Supervisor {
 
     fn spawn(&mut self, ix: Ix) -> Result<Pid, String> {
         let slot = self.fleet.slot(ix).ok_or(GONE)?;
-        let service = slot.service.clone();
+        let service = Rc::clone(&slot.service);
         let around = self.launcher.surroundings(&service)?;
         let target = launch::target(&service, &around)?;
         let number = match service.ready.as_ref().map(|ready| &ready.probe) {
@@ -124,7 +125,7 @@ impl Supervisor {
     }
 
     fn spawn_finish(&mut self, ix: Ix, exit: Exit) -> Result<Pid, String> {
-        let service = self.fleet.slot(ix).ok_or(GONE)?.service.clone();
+        let service = Rc::clone(&self.fleet.slot(ix).ok_or(GONE)?.service);
         let around = self.launcher.surroundings(&service)?;
         let owner = around.user.as_ref().map(|user| (user.uid, user.gid));
         let wiring = self.wiring(ix);
@@ -247,7 +248,7 @@ impl Supervisor {
             }
             Some(Reload::Command(command)) => {
                 let command = command.clone();
-                let service = slot.service.clone();
+                let service = Rc::clone(&slot.service);
                 let wiring = self.wiring(ix);
                 let mut hold = None;
                 let streams = wire(
