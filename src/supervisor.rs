@@ -3,6 +3,7 @@
 
 mod asked;
 mod helpers;
+mod history;
 mod launch;
 mod narrator;
 mod perform;
@@ -14,12 +15,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::control::server::Server;
 use crate::logs::router::{Router, Work};
 use crate::machine::fleet::Fleet;
-use crate::machine::shutdown::Reason;
+use crate::machine::shutdown::{Reason, Step};
 use crate::machine::slot::{Input, Ix, Limits, Order};
 use crate::machine::unit::Event;
 use crate::os::clock;
@@ -28,15 +29,15 @@ use crate::os::probes::Target;
 use crate::os::reaper::{self, Children};
 use crate::os::signals::Signals;
 use crate::os::spawner::Spawner;
-use crate::os::{pid1, terminal};
+use crate::os::{kill, pid1, terminal};
 use crate::service::definition::{Format, Service};
 use crate::service::environment::Environment;
 use crate::values::{Exit, Moment, Pid, Signal};
 
 use helpers::Helpers;
+use history::History;
 use launch::Launcher;
 use narrator::{Level, Line, Narrator};
-use report::History;
 use starts::Starts;
 use why::Faults;
 
@@ -75,7 +76,7 @@ pub struct Supervisor {
     starts: Starts,
     helpers: Helpers,
     answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
-    oom: Oom,
+    oom: OomCounter,
     narrator: Narrator,
     history: History,
     orders: VecDeque<Order>,
@@ -105,26 +106,6 @@ struct Answer {
     result: Result<(), String>,
 }
 
-/// The kernel's count of processes killed for memory, and what it was last.
-struct Oom {
-    counter: OomCounter,
-    last: Option<u64>,
-}
-
-impl Oom {
-    fn new() -> Self {
-        let counter = OomCounter::find();
-        let last = counter.read();
-        Self { counter, last }
-    }
-
-    /// Whether the kernel has killed for memory since the last time this was asked.
-    fn has_killed(&mut self) -> bool {
-        let count = self.counter.read();
-        count > std::mem::replace(&mut self.last, count)
-    }
-}
-
 /// What the loop can be woken by.
 enum Wake {
     Signals(Vec<Signal>),
@@ -135,9 +116,12 @@ enum Wake {
     Tick,
 }
 
-/// The flush of the output at the end may take this long: the rest of a second that the machine
-/// leaves after its last SIGKILL.
-const FLUSH_TIMEOUT: Duration = Duration::from_millis(900);
+/// The flush of the output at the end may take this long: with the farewell to clients, it is the
+/// rest of the second that the machine leaves after its last SIGKILL.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(800);
+
+/// The clients of the control socket have this long to take what is queued for them.
+const FAREWELL_TIMEOUT: Duration = Duration::from_millis(100);
 
 impl Supervisor {
     /// Takes over from the boot.
@@ -164,7 +148,7 @@ impl Supervisor {
             helpers: Helpers::default(),
             // One question a service is under way at a time, so this is room for every answer.
             answers: mpsc::channel(count.max(1)),
-            oom: Oom::new(),
+            oom: OomCounter::find(),
             narrator: Narrator::new(now),
             history: History::default(),
             orders: VecDeque::new(),
@@ -189,6 +173,15 @@ impl Supervisor {
             let wake = self.wait().await;
             self.translate(wake);
         };
+        if let Some(server) = &self.server {
+            // Whoever follows the events learns of the end, if it reads.
+            let drained = async {
+                while !server.is_drained() {
+                    sleep(Duration::from_millis(1)).await;
+                }
+            };
+            let _ = timeout(FAREWELL_TIMEOUT, drained).await;
+        }
         self.router.flush(FLUSH_TIMEOUT, clock::wall()).await;
         code
     }
@@ -216,7 +209,9 @@ impl Supervisor {
             signals = self.signals.wait() => Wake::Signals(signals),
             tokens = self.starts.wait() => Wake::Starts(tokens),
             Some(answer) = self.answers.1.recv() => Wake::Answer(answer),
-            (client, peer, request) = request => Wake::Asked(asked::Asked { client, peer, request }),
+            (client, peer, request) = request => {
+                Wake::Asked(asked::Asked { client, peer, request })
+            }
             work = self.router.wait() => Wake::Output(work),
             () = due => Wake::Tick,
         }
@@ -289,8 +284,19 @@ impl Supervisor {
             self.died(pid, exit);
         }
         self.reap = children == Children::More;
-        if children == Children::None {
-            self.take(Input::Childless);
+        match children {
+            Children::None => self.take(Input::Childless),
+            Children::More => {}
+            // Not as PID 1, strays are found one by one, and one that forks may have been missed.
+            Children::Some => {
+                if self
+                    .fleet
+                    .ending()
+                    .is_some_and(|ending| ending.step == Step::Killed)
+                {
+                    kill::strays(Signal::KILL);
+                }
+            }
         }
     }
 

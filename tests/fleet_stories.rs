@@ -34,7 +34,8 @@ use pidone::machine::slot::{Input, Ix, Limits, Want};
 use pidone::service::definition::{
     Finish, Kind, OnLimit, Probe, Ready, RestartLimit, Service, When,
 };
-use pidone::values::{Exit, Signal, parse_span};
+use pidone::values::span::parse_span;
+use pidone::values::{Exit, Signal};
 
 use world::World;
 use world::life::{Exec, Life, NO_FINISH};

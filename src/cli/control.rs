@@ -9,7 +9,8 @@ use crate::control::client::{Client, places, unexpected};
 use crate::control::protocol::{Accepted, Reply, Request};
 use crate::diag::{Diagnostic, printable};
 use crate::os::clock;
-use crate::values::{Signal, parse_span};
+use crate::values::Signal;
+use crate::values::span::parse_span;
 
 /// What the verbs take that change services.
 #[derive(clap::Args)]

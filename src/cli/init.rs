@@ -13,7 +13,7 @@ use crate::logs::format::column;
 use crate::logs::router::{self, Router};
 use crate::logs::story;
 use crate::machine::slot::Limits;
-use crate::os::signals::Signals;
+use crate::os::signals::{self, Signals};
 use crate::os::spawner::Spawner;
 use crate::os::{files, pid1, users};
 use crate::service::definition::{Format, Output, Restart, Service, When};
@@ -112,6 +112,7 @@ fn parse(args: Vec<OsString>) -> Result<Arguments, String> {
 
 /// Everything before the loop. `Err` is the exit code of a boot that ends here.
 fn boot(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
+    signals::undo_runtime();
     pid1::open_standard();
     pid1::close_on_exec_inherited();
     let environment: Environment = std::env::vars_os().collect();
@@ -120,6 +121,9 @@ fn boot(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
     let (services, cmd) = services(&settings, arguments, &environment, &mut faults);
     let control_group = control_group(&settings, &mut faults);
     tell_faults(&faults)?;
+    if cmd.is_none() {
+        pid1::close_input();
+    }
     let nofile = pid1::raise_nofile();
     if !pid1::is_pid1()
         && let Err(error) = pid1::become_subreaper()
@@ -148,7 +152,7 @@ fn boot(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
             router,
             server,
             // From here on signals are heard; what came earlier has waited.
-            signals: Signals::new().map_err(|error| cannot("hear signals", &error))?,
+            signals: Signals::new(cmd.is_some()).map_err(|error| cannot("hear signals", &error))?,
             spawner: Spawner::new(nofile),
         };
         let supervisor = Supervisor::new(boot).map_err(|error| cannot("start", &error))?;

@@ -10,7 +10,7 @@ use crate::cli::{Answer, Trouble};
 use crate::control::client::{Client, places};
 use crate::control::protocol::{Detail, Message, ServiceStatus, State, Status};
 use crate::diag::{Diagnostic, nearest, printable};
-use crate::values::show_span;
+use crate::values::span::show_span;
 
 /// What `pidone status` takes.
 #[derive(clap::Args)]

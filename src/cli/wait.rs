@@ -9,7 +9,8 @@ use crate::cli::{Answer, Trouble, print};
 use crate::control::client::{Client, Failure, closed, places, unexpected};
 use crate::control::protocol::{Refusal, Reply, Request, Status};
 use crate::os::clock;
-use crate::values::{Moment, parse_span};
+use crate::values::Moment;
+use crate::values::span::parse_span;
 
 /// What `pidone wait` takes.
 #[derive(clap::Args)]

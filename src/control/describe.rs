@@ -1,7 +1,7 @@
 //! A service's policies in words, for the page of one service.
 
 use crate::service::definition::{Probe, Ready, Reload, Restart, Stop, StopBy, When};
-use crate::values::show_span;
+use crate::values::span::show_span;
 
 /// `http://127.0.0.1:3000/healthz every 0.1s, within 30s`.
 pub fn ready(ready: &Ready) -> String {

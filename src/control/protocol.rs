@@ -12,8 +12,9 @@
 //!
 //! Any request may be answered by `error`. Lines and events come oldest first. With `follow` there
 //! is no `end`: what happens next follows, for ever. A client that follows says nothing more; it
-//! ends by closing its side. One that reads too slowly misses the oldest lines, and `skipped` stands in
-//! their place. These types are the wire's own, so that the machine can change without it.
+//! ends by closing its side. One that reads too slowly misses the oldest lines, and `skipped`
+//! stands in their place. These types are the wire's own, so that the machine can change without
+//! it.
 
 mod event;
 mod request;

@@ -116,6 +116,13 @@ impl Server {
         }
     }
 
+    /// Whether anybody follows events.
+    pub fn has_event_followers(&self) -> bool {
+        self.clients
+            .iter()
+            .any(|client| client.follows.borrow().events)
+    }
+
     /// Tells everybody who follows events.
     pub fn publish(&self, event: &Event) {
         let mut text = None;

@@ -290,8 +290,8 @@ mod tests {
                 origin("web", Stream::Stdout),
                 piece(b"a \"b\" \\ \t\x1b\n", false, false)
             ),
-            "{\"ts\":\"2026-09-21T14:13:20.123Z\",\"service\":\"web\",\"stream\":\"stdout\",\"pid\":14,\
-             \"msg\":\"a \\\"b\\\" \\\\ \\t\\u001b\"}\n"
+            "{\"ts\":\"2026-09-21T14:13:20.123Z\",\"service\":\"web\",\"stream\":\"stdout\",\
+             \"pid\":14,\"msg\":\"a \\\"b\\\" \\\\ \\t\\u001b\"}\n"
         );
         for first in 0..=255 {
             for second in [b'a', 0x80, 0xbf, 0xc3, 0xff, b'"'] {

@@ -144,8 +144,8 @@ impl Lane {
         self.pump_above(0);
     }
 
-    /// The stream's process has ended: what it wrote is read, and its open line is closed, now or as
-    /// soon as there is room.
+    /// The stream's process has ended: what it wrote is read, and its open line is closed, now or
+    /// as soon as there is room.
     pub(super) fn end(&mut self, token: Token, outlets: &mut Outlets, setting: Setting) {
         if !self.ending.contains(&token) {
             self.ending.push(token);

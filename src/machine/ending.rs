@@ -81,7 +81,7 @@ impl Fleet {
     fn kill_strays(&mut self, orders: &mut Vec<Order>) {
         if let Some(ending) = &mut self.ending {
             ending.step = Step::Killed;
-            ending.killed += 1;
+            ending.killed_strays = true;
             orders.push(Order::Strays(Signal::KILL));
         }
     }

@@ -233,6 +233,7 @@ impl Fleet {
             };
             slot.want = Want::Up;
             todo.extend(&slot.needs);
+            todo.extend(slot.logger);
             if next == ix || slot.unit.state != State::Finished {
                 self.apply(next, Event::Start, now, orders);
             }

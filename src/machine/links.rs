@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::machine::slot::{Ix, Slot, Want};
 use crate::machine::unit::Unit;
-use crate::service::definition::{Kind, Service};
+use crate::service::definition::{Kind, Output, Service};
 use crate::values::{Moment, Name};
 
 /// A slot for each service, linked with the others. Names of nobody are ignored.
@@ -29,6 +29,10 @@ pub(super) fn link(services: Vec<Service>, now: Moment) -> Vec<Slot> {
         .map(|(service, needs)| Slot {
             needs,
             after: find(&service.after),
+            logger: match &service.output {
+                Output::Logger(name) => names.get(name).copied(),
+                Output::Container(_) => None,
+            },
             needed_by: Vec::new(),
             followed_by: Vec::new(),
             want: Want::Off,

@@ -55,8 +55,10 @@ pub struct Shutdown {
     pub cut_off: bool,
     /// How many services were running when it began.
     pub services: usize,
-    /// How many services, or whether strays, had to be killed.
+    /// How many services had to be killed.
     pub killed: usize,
+    /// So had something that belonged to no service.
+    pub killed_strays: bool,
 }
 
 impl Shutdown {
@@ -70,6 +72,7 @@ impl Shutdown {
             cut_off: false,
             services,
             killed: 0,
+            killed_strays: false,
         }
     }
 
@@ -102,7 +105,7 @@ impl Shutdown {
             Reason::MainFailed(_) | Reason::CmdWait(_) => 1,
             Reason::Limit(_, exit) => exit.code().max(1),
             Reason::Signal(_) | Reason::Asked(None) => {
-                if self.killed == 0 {
+                if self.killed == 0 && !self.killed_strays {
                     0
                 } else {
                     Exit::Signal(Signal::KILL).code()

@@ -99,6 +99,8 @@ pub struct Slot {
     pub exit: Option<Exit>,
     /// The kernel killed that process for memory.
     pub oom: bool,
+    /// The logger that reads its output: started with it, and not stopped with it.
+    pub(super) logger: Option<Ix>,
     /// It had to be killed since the end began.
     pub(super) killed: bool,
     /// What it needs, and what comes before it.

@@ -1,18 +1,19 @@
 //! Reading definitions from disk: bounded in size, in number and in time, whatever lies there.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read};
+use std::ffi::{CStr, CString, OsString};
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+
 use crate::diag::Diagnostic;
+use crate::os::content::{reason, said, script, small};
+use crate::os::folder::{Folder, Hint};
 use crate::service::settings::SERVICES_DIR;
-use crate::service::source::{
-    self, Directory, FILE_BYTES_MAX, Found, HEAD_BYTES, Interpreter, SERVICES_MAX, Script,
-};
+use crate::service::source::{self, Directory, Found, SERVICES_MAX, Script};
 
 /// Reads every service directory of these roots; a later root's replaces an earlier one's of the
 /// same name. The usual root may be missing: an image may have nothing but a command.
@@ -54,7 +55,9 @@ fn at_most(entries_max: usize, roots: &[PathBuf]) -> Found {
                 diagnostics.push(Diagnostic::error(fault).in_file(root).hint(hint));
                 break;
             }
-            match service(&root.join(&name), name.clone(), true) {
+            let path = root.join(&name);
+            let read = opened(&path).and_then(|folder| service(&folder, &path, name.clone(), true));
+            match read {
                 Ok(directory) => {
                     directories.insert(name, directory);
                 }
@@ -76,7 +79,22 @@ pub fn settings(path: &Path) -> Result<Option<String>, Diagnostic> {
     let fault = |why: String| {
         Diagnostic::error(format!("cannot use `{}`: {why}", path.display())).in_file(path)
     };
-    match small(path) {
+    // Whoever looks for it by its whole name knows no more of it than that.
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok(None);
+    };
+    let Ok(name) = CString::new(name.as_bytes()) else {
+        return Ok(None);
+    };
+    let folder = match Folder::open(dir) {
+        Ok(folder) => folder,
+        Err(Errno::ENOENT) => return Ok(None),
+        Err(why) => return Err(fault(said(why))),
+    };
+    if folder.lstat(&name) == Err(Errno::ENOENT) {
+        return Ok(None);
+    }
+    match small(&folder, &name, Hint::Other) {
         source::File::Absent => Ok(None),
         source::File::Unreadable(why) => Err(fault(why)),
         source::File::Content(bytes) => match String::from_utf8(bytes) {
@@ -99,139 +117,98 @@ fn unreadable(path: &Path, why: &io::Error) -> Diagnostic {
     }
 }
 
-/// An error as a person says it: no number, lower case.
-fn reason(why: &io::Error) -> String {
-    match why.raw_os_error() {
-        Some(code) => nix::errno::Errno::from_raw(code).desc().to_lowercase(),
-        None => why.to_string(),
-    }
+/// The names that mean something in a service directory.
+const NAMES: [&CStr; 9] = [
+    c"service.toml",
+    c"run",
+    c"finish",
+    c"down",
+    c"down-signal",
+    c"timeout-kill",
+    c"timeout-finish",
+    c"notification-fd",
+    c"log",
+];
+
+/// A directory with more entries than this is not listed to its end: what it may hold is looked for
+/// by name then.
+const LISTED_MAX: usize = 1000;
+
+/// Opens what a root lists; a warning for what is no directory.
+fn opened(path: &Path) -> Result<Folder, Diagnostic> {
+    Folder::open(path).map_err(|why| {
+        if why != Errno::ENOTDIR {
+            return unreadable(path, &why.into());
+        }
+        let fault = format!("`{}` is not a directory, and is ignored", path.display());
+        let hint = "a service is a directory with a `service.toml` or a `run`";
+        Diagnostic::warning(fault).in_file(path).hint(hint)
+    })
 }
 
 /// Reads one service directory, and its `log/` if `with_log`.
-fn service(path: &Path, name: OsString, with_log: bool) -> Result<Directory, Diagnostic> {
-    let kind = fs::metadata(path).map_err(|why| unreadable(path, &why))?;
-    if !kind.is_dir() {
-        let fault = format!("`{}` is not a directory, and is ignored", path.display());
-        let hint = "a service is a directory with a `service.toml` or a `run`";
-        return Err(Diagnostic::warning(fault).in_file(path).hint(hint));
-    }
-    // Looking into files below can fail as "absent" where the directory itself is closed to us.
-    fs::read_dir(path).map_err(|why| unreadable(path, &why))?;
-    let file = |name: &str| small(&path.join(name));
-    let log = path.join("log");
-    let log = match fs::metadata(&log) {
-        Ok(kind) if with_log && kind.is_dir() => {
-            Some(Box::new(service(&log, OsStr::new("log").into(), false)?))
-        }
+fn service(
+    folder: &Folder,
+    path: &Path,
+    name: OsString,
+    with_log: bool,
+) -> Result<Directory, Diagnostic> {
+    let present = present(folder).map_err(|why| unreadable(path, &why))?;
+    let hint = |name| present.iter().find(|(found, _)| *found == name);
+    let file =
+        |name| hint(name).map_or(source::File::Absent, |(_, hint)| small(folder, name, *hint));
+    let program = |name| hint(name).map_or(Script::Absent, |(_, hint)| script(folder, name, *hint));
+    let log = match hint(c"log") {
+        Some(_) if with_log => logger(folder, &path.join("log"))?,
         _ => None,
     };
     Ok(Directory {
         name,
         path: path.to_owned(),
-        definition: file("service.toml"),
-        run: script(&path.join("run")),
-        finish: script(&path.join("finish")),
-        down: fs::symlink_metadata(path.join("down")).is_ok(),
-        down_signal: file("down-signal"),
-        timeout_kill: file("timeout-kill"),
-        timeout_finish: file("timeout-finish"),
-        notification_fd: file("notification-fd"),
+        definition: file(c"service.toml"),
+        run: program(c"run"),
+        finish: program(c"finish"),
+        down: hint(c"down").is_some(),
+        down_signal: file(c"down-signal"),
+        timeout_kill: file(c"timeout-kill"),
+        timeout_finish: file(c"timeout-finish"),
+        notification_fd: file(c"notification-fd"),
         log,
     })
 }
 
-/// Opens a regular file. Asking for its kind first keeps a device from being opened at all, which
-/// can have effects; asking again after the open keeps the answer true; O_NONBLOCK keeps the open
-/// of a FIFO from waiting for a writer.
-fn open(path: &Path) -> Result<(File, fs::Metadata), String> {
-    regular(&fs::metadata(path).map_err(|why| reason(&why))?)?;
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags)
-        .open(path)
-        .map_err(|why| reason(&why))?;
-    let kind = file.metadata().map_err(|why| reason(&why))?;
-    regular(&kind)?;
-    Ok((file, kind))
-}
-
-fn regular(kind: &fs::Metadata) -> Result<(), String> {
-    let word = match kind.permissions().mode() & libc::S_IFMT {
-        libc::S_IFREG => return Ok(()),
-        libc::S_IFDIR => "a directory",
-        libc::S_IFIFO => "a FIFO",
-        libc::S_IFSOCK => "a socket",
-        _ => "a device",
-    };
-    Err(format!("it is {word}, not a file"))
-}
-
-/// Whether nothing at all is there. A symbolic link to nothing is something: a fault, no absence.
-fn absent(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_err_and(|why| why.kind() == ErrorKind::NotFound)
-}
-
-/// A small file, whole.
-fn small(path: &Path) -> source::File {
-    if absent(path) {
-        return source::File::Absent;
-    }
-    match open(path).and_then(|(file, kind)| whole(file, kind.len())) {
-        Ok(content) => source::File::Content(content),
-        Err(why) => source::File::Unreadable(why),
+/// The logger's directory; what is called `log` and is none means nothing to us.
+fn logger(folder: &Folder, path: &Path) -> Result<Option<Box<Directory>>, Diagnostic> {
+    match folder.folder(c"log") {
+        Ok(log) => Ok(Some(Box::new(service(&log, path, "log".into(), false)?))),
+        Err(Errno::ENOTDIR | Errno::ENOENT) => Ok(None),
+        Err(why) => Err(unreadable(path, &why.into())),
     }
 }
 
-/// All of a file of this length. A file may grow while it is read, or lie (those of /proc have the
-/// length 0), so the bound is held while reading, too.
-fn whole(file: File, length: u64) -> Result<Vec<u8>, String> {
-    let too_big = || format!("it is larger than {} KiB", FILE_BYTES_MAX / 1024);
-    if length > FILE_BYTES_MAX {
-        return Err(too_big());
+/// Which of the names are there. A symbolic link to nothing is: a fault, no absence.
+fn present(folder: &Folder) -> io::Result<Vec<(&'static CStr, Hint)>> {
+    let mut found = Vec::new();
+    let mut listed = 0;
+    folder.each(|name, hint| {
+        let known = NAMES.into_iter().find(|known| *known == name);
+        found.extend(known.map(|known| (known, hint)));
+        listed += 1;
+        listed < LISTED_MAX
+    })?;
+    if listed == LISTED_MAX {
+        let is_there = |name: &&CStr| folder.lstat(name) != Err(Errno::ENOENT);
+        let there = NAMES.into_iter().filter(is_there);
+        found = there.map(|name| (name, Hint::Other)).collect();
     }
-    let mut content = Vec::new();
-    let mut bounded = file.take(FILE_BYTES_MAX + 1);
-    bounded
-        .read_to_end(&mut content)
-        .map_err(|why| reason(&why))?;
-    if content.len() as u64 > FILE_BYTES_MAX {
-        return Err(too_big());
-    }
-    Ok(content)
-}
-
-/// A script: its run bit, its first bytes, and whether its interpreter is there.
-fn script(path: &Path) -> Script {
-    if absent(path) {
-        return Script::Absent;
-    }
-    let kind = match fs::metadata(path) {
-        Ok(kind) => kind,
-        Err(why) => return Script::Unreadable(reason(&why)),
-    };
-    if let Err(why) = regular(&kind) {
-        return Script::Unreadable(why);
-    }
-    let head = open(path).ok().and_then(|(file, _)| {
-        let mut head = Vec::new();
-        let mut bounded = file.take(HEAD_BYTES as u64);
-        bounded.read_to_end(&mut head).is_ok().then_some(head)
-    });
-    let interpreter = match head.as_deref().and_then(source::interpreter) {
-        None => Interpreter::None,
-        Some(path) if fs::metadata(OsStr::from_bytes(path)).is_ok() => Interpreter::Found,
-        Some(_) => Interpreter::Missing,
-    };
-    Script::Present {
-        executable: kind.permissions().mode() & 0o111 != 0,
-        head,
-        interpreter,
-    }
+    Ok(found)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use nix::sys::stat::Mode;
 

@@ -13,8 +13,8 @@ pub struct Mapping {
     len: usize,
 }
 
-// SAFETY: the mapping belongs to this value alone, as a `Box<[u8]>`'s memory does, and is not tied to
-// a thread.
+// SAFETY: the mapping belongs to this value alone, as a `Box<[u8]>`'s memory does, and is not tied
+// to a thread.
 unsafe impl Send for Mapping {}
 
 impl Mapping {
@@ -49,8 +49,8 @@ impl Deref for Mapping {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: `start` is the first of `len` readable bytes (zeroed by the kernel, so initialised)
-        // that live until `drop`, and nobody else has the address.
+        // SAFETY: `start` is the first of `len` readable bytes (zeroed by the kernel, so
+        // initialised) that live until `drop`, and nobody else has the address.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }

@@ -12,6 +12,7 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 #[derive(Debug)]
 pub struct OomCounter {
     path: Option<PathBuf>,
+    last: Option<u64>,
 }
 
 impl OomCounter {
@@ -23,7 +24,14 @@ impl OomCounter {
         let path = candidates(&groups, &mounts)
             .into_iter()
             .find(|path| count(path).is_some());
-        Self { path }
+        let last = path.as_deref().and_then(count);
+        Self { path, last }
+    }
+
+    /// Whether the kernel has killed for memory since this was last asked, or since the beginning.
+    pub fn has_killed(&mut self) -> bool {
+        let now = self.read();
+        now > std::mem::replace(&mut self.last, now)
     }
 
     /// How many processes were killed so far; `None` where no counter is to be found (the root

@@ -280,8 +280,8 @@ pub fn set_nonblocking(own: impl AsFd) -> io::Result<()> {
 }
 
 fn watch(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: an `OwnedFd` gives the same descriptor each time and closes it only when dropped, which
-    // the `AsyncFd` it lives in does after deregistering it.
+    // SAFETY: an `OwnedFd` gives the same descriptor each time and closes it only when dropped,
+    // which the `AsyncFd` it lives in does after deregistering it.
     Ok(unsafe { AsyncFd::register_with_interest(fd, interest)? })
 }
 

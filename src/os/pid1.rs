@@ -63,6 +63,15 @@ pub fn open_standard() {
     }
 }
 
+/// Puts `/dev/null` on 0, for good: where nobody reads our input, every child finds that there
+/// without having to be given it.
+pub fn close_input() {
+    if let Ok(null) = null() {
+        // Should it fail, children read what PID 1 was given, of which nothing is lost.
+        let _ = nix::unistd::dup2_stdin(&null);
+    }
+}
+
 /// `/dev/null`, or, in an image without it, an empty file in memory that refuses writes.
 ///
 /// # Errors

@@ -57,6 +57,17 @@ impl Poller {
             .add(fd, EpollEvent::new(EpollFlags::EPOLLIN, token))?)
     }
 
+    /// Reports `token` once, when `fd` can be read (or has come to its end). Where children still
+    /// hold copies of a descriptor, closing ours does not take it out of the set (epoll(7)), and a
+    /// pipe that has come to its end would be reported over and over.
+    ///
+    /// # Errors
+    /// As `epoll_ctl(2)`.
+    pub fn add_once(&self, fd: impl AsFd, token: u64) -> io::Result<()> {
+        let event = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT, token);
+        Ok(self.set.get_ref().0.add(fd, event)?)
+    }
+
     /// Forgets `fd`. Closing the last copy of a descriptor forgets it too.
     pub fn remove(&self, fd: impl AsFd) {
         // A descriptor that is not in the set is as forgotten as can be.

@@ -1,6 +1,7 @@
 //! The probes that dial: one attempt each, non-blocking, bounded in time and bytes. Addresses are
 //! IPs already: PID 1 resolves no names.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -18,6 +19,15 @@ pub enum Target {
     Tcp(SocketAddr),
     /// Is this page answered with 200–399?
     Http(HttpTarget),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Http(HttpTarget { host, path, .. }) => write!(f, "http://{host}{path}"),
+        }
+    }
 }
 
 /// The beginning of a status line that is needed: `HTTP/1.1 200`.

@@ -14,20 +14,20 @@ use tokio::io::unix::AsyncFd;
 
 use crate::values::Signal;
 
-/// What the init hears: the death of a child, the orders to stop (Docker, systemd, a terminal, the
-/// power), the order to read the directories again, and what is forwarded to CMD.
-const HEARD: [Signal; 10] = [
+/// What the init hears: the death of a child, and the orders to stop (Docker, systemd, a terminal,
+/// the power).
+const HEARD: [Signal; 6] = [
     Signal::CHLD,
     Signal::TERM,
     Signal::INT,
     Signal::QUIT,
     Signal::PWR,
-    Signal::HUP,
-    Signal::USR1,
-    Signal::USR2,
-    Signal::WINCH,
     Signal::HALT,
 ];
+
+/// What is forwarded to CMD. Without one they stay blocked, as nobody is there to hear them: what
+/// has no handler need not be put back in every child.
+const FORWARDED: [Signal; 4] = [Signal::HUP, Signal::USR1, Signal::USR2, Signal::WINCH];
 
 /// The size of the kernel's signal set, in bytes; it refuses any other (rt_sigprocmask(2)).
 const KERNEL_SET_BYTES: libc::c_long = 8;
@@ -44,6 +44,8 @@ impl SignalSet {
     pub const ALL: Self = Self(u64::MAX);
     /// None.
     pub const EMPTY: Self = Self(0);
+    /// SIGPIPE alone.
+    pub const PIPE: Self = Self(1 << (libc::SIGPIPE - 1));
 
     /// This set and `signal`.
     #[must_use]
@@ -115,50 +117,72 @@ pub(super) struct KernelAction {
 }
 
 impl KernelAction {
-    /// What a program finds when nobody has touched the signal (`SIG_DFL` is 0).
+    const SIG_DFL: usize = 0;
+    const SIG_IGN: usize = 1;
+
+    /// What a program finds when nobody has touched the signal.
     pub(super) const DEFAULT: Self = Self {
-        handler: 0,
+        handler: Self::SIG_DFL,
         flags: 0,
         restorer: 0,
         mask: 0,
     };
 }
 
-/// The signals that are ignored or handled in this process, for whatever reason: inherited as
-/// ignored (`nohup`, a careless parent), ignored by Rust's runtime (SIGPIPE), or handled by us.
-/// A child must find none of it, because an ignored signal survives its exec and silently
-/// disables a reload by SIGHUP.
-pub fn not_default() -> SignalSet {
+/// The signals that a child must put back, because they are ignored or handled in this process, for
+/// whatever reason: inherited as ignored (`nohup`, a careless parent), or handled by us. An ignored
+/// signal survives the child's exec and silently disables a reload by SIGHUP; a handled one does
+/// not, but until then it would be lost in our handler. Of these SIGCHLD may be: a process that has
+/// no children yet has nothing to hear from them.
+pub fn to_reset() -> SignalSet {
     (1..=64)
         .filter_map(Signal::new)
-        .filter(|signal| is_changed(*signal))
+        .filter(|signal| match handler(*signal) {
+            KernelAction::SIG_DFL => false,
+            KernelAction::SIG_IGN => true,
+            _handled => *signal != Signal::CHLD,
+        })
         .fold(SignalSet::EMPTY, SignalSet::with)
 }
 
-fn is_changed(signal: Signal) -> bool {
+/// What happens at this signal; the kernel tells nothing of a number that it does not know.
+fn handler(signal: Signal) -> usize {
     let mut action = KernelAction::DEFAULT;
     // SAFETY: no new action is given; the old one goes to a live struct of the kernel's layout.
-    let done = unsafe {
+    unsafe {
         libc::syscall(
             libc::SYS_rt_sigaction,
             libc::c_long::from(signal.raw()),
             std::ptr::null::<KernelAction>(),
             &raw mut action,
             KERNEL_SET_BYTES,
-        )
-    };
-    done == 0 && action.handler != KernelAction::DEFAULT.handler
+        );
+    }
+    action.handler
 }
 
 /// Makes SIGCHLD default again, for who waits by [`wait_any`]: a parent that ignored it would
 /// have made the kernel bury our children untold (wait(2)).
 pub fn hear_of_children() {
+    make_default(libc::SIGCHLD);
+}
+
+/// Takes back what Rust's runtime has set, once, so that no child has to: it ignores SIGPIPE, which
+/// does as little while it is blocked (and [`Signals`] leaves it blocked), and would tell of an
+/// overflow of the stack, of which PID 1's users cannot make anything.
+pub fn undo_runtime() {
+    [libc::SIGPIPE, libc::SIGSEGV, libc::SIGBUS]
+        .into_iter()
+        .for_each(make_default);
+}
+
+fn make_default(signal: libc::c_int) {
     let default = KernelAction::DEFAULT;
     // SAFETY: the new action is a live struct of the kernel's layout; the old one is not asked for.
     unsafe {
         libc::syscall(
             libc::SYS_rt_sigaction,
-            libc::c_long::from(Signal::CHLD.raw()),
+            libc::c_long::from(signal),
             &raw const default,
             std::ptr::null_mut::<KernelAction>(),
             KERNEL_SET_BYTES,
@@ -189,37 +213,47 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Handles the signals of an init, then unblocks everything: what came during the boot is
-    /// delivered now. Needs a running tokio reactor.
+    /// Handles the signals of an init (and those `for_cmd`), then unblocks everything else than
+    /// SIGPIPE and what is for nobody: what came during the boot is delivered now. Needs a running
+    /// tokio reactor.
     ///
     /// # Errors
     /// No descriptors left.
-    pub fn new() -> io::Result<Self> {
+    pub fn new(for_cmd: bool) -> io::Result<Self> {
         let (read, write) = UnixStream::pair()?;
         read.set_nonblocking(true)?;
         write.set_nonblocking(true)?;
         // SAFETY: the stream owns its descriptor, gives the same one each time, and lives in the
         // `AsyncFd`, which deregisters it before it is dropped.
         let read = unsafe { AsyncFd::register_with_interest(read, Interest::READABLE)? };
-        let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, HEARD.map(Signal::raw))?;
-        swap_mask(SignalSet::EMPTY);
+        let forwarded: &[Signal] = if for_cmd { &FORWARDED } else { &[] };
+        let heard = HEARD.iter().chain(forwarded).map(|signal| signal.raw());
+        let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, heard)?;
+        let unheard: &[Signal] = if for_cmd { &[] } else { &FORWARDED };
+        swap_mask(
+            unheard
+                .iter()
+                .copied()
+                .fold(SignalSet::PIPE, SignalSet::with),
+        );
         Ok(Self { delivery })
     }
 
     /// Waits for signals: each at most once, however often it came, as the kernel itself keeps
-    /// them. Cancel-safe: a signal that is not given now is given by the next call.
+    /// them. Cancel-safe: a signal that is not given now is given by the next call. Nothing is read
+    /// before there is something: the loop passes by here at every turn.
     pub async fn wait(&mut self) -> Vec<Signal> {
         loop {
-            let arrived = self.take();
-            if !arrived.is_empty() {
-                return arrived;
-            }
             match self.delivery.get_read().readable().await {
                 // Cleared before the pipe is emptied: a note that comes in between wakes us once
                 // in vain, where the other order would lose it.
                 Ok(mut guard) => guard.clear_ready(),
                 // The reactor is gone, so we are about to end; never spin.
                 Err(_) => return std::future::pending().await,
+            }
+            let arrived = self.take();
+            if !arrived.is_empty() {
+                return arrived;
             }
         }
     }

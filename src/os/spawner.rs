@@ -41,7 +41,7 @@ impl Spawner {
     /// `nofile` is the limit that children get back, from `pid1::raise_nofile`.
     pub fn new(nofile: Option<Nofile>) -> Self {
         Self {
-            resets: signals::not_default(),
+            resets: signals::to_reset(),
             nofile,
             bounding: bounding_set(),
             ourselves: ourselves(),

@@ -1,5 +1,5 @@
-//! The thread that waits in PID 1's place when a terminal, a file or a device takes its time. A pipe
-//! is all that it shares with the loop.
+//! The thread that waits in PID 1's place when a terminal, a file or a device takes its time. A
+//! pipe is all that it shares with the loop.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

@@ -26,8 +26,8 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// These bytes of the file as a place. It is made only for a fault, because it carries its line,
-    /// and a line may hold thousands of names.
+    /// These bytes of the file as a place. It is made only for a fault, because it carries its
+    /// line, and a line may hold thousands of names.
     pub(super) fn place(&self, span: &Range<usize>) -> Place {
         Place {
             path: self.path.clone(),

@@ -8,7 +8,8 @@ use crate::diag::{Diagnostic, Place};
 use crate::service::definition::{Kind, Service, StopBy};
 use crate::service::draft::Draft;
 use crate::service::set::Loaded;
-use crate::values::{Name, show_span};
+use crate::values::Name;
+use crate::values::span::show_span;
 
 /// So many needs of nothing are told, and so many mains beyond the first.
 const FAULTS_MAX: usize = 100;
@@ -262,7 +263,10 @@ pub fn stop_budget(loaded: &Loaded, budget: Duration) -> Option<Diagnostic> {
         show_span(chain.time),
         show_span(budget)
     ))
-    .hint("shorten `stop.timeout`, or raise PIDONE_STOP_TIMEOUT and the engine's own (`docker stop -t`)");
+    .hint(
+        "shorten `stop.timeout`, or raise PIDONE_STOP_TIMEOUT and the engine's own \
+         (`docker stop -t`)",
+    );
     Some(at(fault, chain.place.cloned()))
 }
 

@@ -138,7 +138,7 @@ fn parsed(
     let (document, form) = form::read(text, path);
     let mut said = Faults::new(path, text);
     let mut draft = definition(document.get_ref(), base, world, &mut said);
-    // What stands before the first fault of form was read as it was meant; what follows was guessed.
+    // What stands before the first fault of form was read as it was meant; the rest was guessed.
     let line = |fault: &Diagnostic| Some(fault.place.as_ref()?.spot.as_ref()?.line);
     let first = form.first().and_then(line);
     let sure = |line: Option<usize>| match (first, line) {

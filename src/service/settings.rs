@@ -17,7 +17,7 @@ use crate::service::fields::Field;
 use crate::service::form;
 use crate::service::policy::FORMATS;
 use crate::service::table::{Table, span_hint};
-use crate::values::{parse_size, parse_span};
+use crate::values::span::{parse_size, parse_span};
 
 /// Where services are looked for unless a setting says otherwise.
 pub const SERVICES_DIR: &str = "/etc/services.d";
@@ -293,7 +293,8 @@ mod tests {
         let shown: Vec<String> = faults.iter().map(ToString::to_string).collect();
         assert_eq!(
             shown.join("\n"),
-            "error: unknown key `service`\n --> pidone.toml:1:1\n  |\n1 | service = []\n  | ^^^^^^^\n\
+            "error: unknown key `service`\n --> pidone.toml:1:1\n  |\n\
+             1 | service = []\n  | ^^^^^^^\n\
              hint: did you mean `services`?\n\n\
              error: `log` must be error, warn, info, debug, trace or off, not a whole number\n \
              --> pidone.toml:2:7\n  |\n2 | log = 3\n  |       ^\n\n\

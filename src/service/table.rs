@@ -9,7 +9,8 @@ use toml::de::{DeTable, DeValue};
 use crate::diag::Diagnostic;
 use crate::service::faults::Faults;
 use crate::service::fields::{self, Field};
-use crate::values::{Signal, parse_size, parse_span};
+use crate::values::Signal;
+use crate::values::span::{parse_size, parse_span};
 
 /// A table of a file: its fields, and which of them are known.
 #[derive(Clone, Copy)]

@@ -1,7 +1,7 @@
 //! What clients ask, answered in the same turn.
 
 use crate::control::protocol::{
-    Accepted, Before, EventKind, ExitStatus, Line, Refusal, RefusalKind, Reply, Request, Stream,
+    Accepted, Before, Line, Refusal, RefusalKind, Reply, Request, Stream,
 };
 use crate::control::rights::Peer;
 use crate::control::session::ClientId;
@@ -12,6 +12,7 @@ use crate::machine::shutdown::Reason;
 use crate::machine::slot::{Input, Ix};
 use crate::os::clock;
 use crate::supervisor::Supervisor;
+use crate::supervisor::history::What;
 use crate::supervisor::perform::to_process;
 use crate::supervisor::report::{millis, wire_state};
 use crate::values::{Exit, Pid, Signal};
@@ -81,7 +82,7 @@ impl Supervisor {
             Request::Signal { signal, names } => self.signal_all(signal, names),
             Request::Logs { names, last, .. } => self.past_lines(names, *last),
             Request::Events { last, .. } => {
-                let events = self.history.last(*last).into_iter().map(Reply::Event);
+                let events = self.past_events(*last).map(Reply::Event);
                 Ok(events
                     .chain([Reply::Status(self.status(None, false))])
                     .collect())
@@ -149,7 +150,7 @@ impl Supervisor {
 
     /// A reload was asked for (`exit` is that of its command, if it has one).
     pub(super) fn reloaded(&mut self, ix: Ix, exit: Option<Exit>) {
-        self.publish_deed(ix, EventKind::Reload, exit.map(ExitStatus::from), None);
+        self.publish_deed(ix, What::Reload, exit, None);
         match exit.filter(|exit| !exit.is_success()) {
             None => tracing::info!(service = self.name(ix), "reloaded"),
             Some(exit) => tracing::warn!(service = self.name(ix), "reload failed: {exit}"),
@@ -173,7 +174,7 @@ impl Supervisor {
         let accepted = self.accepted(&services);
         for (ix, pid) in services.into_iter().zip(pids) {
             to_process(pid, signal);
-            self.publish_deed(ix, EventKind::Signal, None, Some(signal.to_string()));
+            self.publish_deed(ix, What::Signal, None, Some(signal.to_string()));
         }
         Ok(vec![accepted])
     }

@@ -7,7 +7,8 @@ use crate::machine::slot::{Change, Ix, Slot};
 use crate::machine::unit::{Cause, Failure, Next, State};
 use crate::service::definition::StopBy;
 use crate::supervisor::why::{self, Faults};
-use crate::values::{Exit, Moment, show_span};
+use crate::values::span::show_span;
+use crate::values::{Exit, Moment};
 
 /// A line of the story.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -126,13 +127,13 @@ impl Narrator {
                     ),
                 )
             }
-            State::Waiting | State::Spawning | State::Starting(_) => match change.from {
-                State::Starting(_) | State::Ready { .. } | State::Finishing { .. } => warn(
+            State::Waiting | State::Spawning | State::Starting(_) if is_retry(&change.from) => {
+                warn(
                     slot,
                     format!("{}, restart {} now", death(slot, faults), slot.restarts),
-                ),
-                _first_start => return None,
-            },
+                )
+            }
+            State::Waiting | State::Spawning | State::Starting(_) => return None,
             State::Stopping { .. } | State::SpawningFinish { .. } | State::Finishing { .. } => {
                 return None;
             }
@@ -189,6 +190,11 @@ impl Narrator {
     pub(super) fn done(ending: &Shutdown, orphans: u64, code: u8) -> Line {
         let clean = ending.services.saturating_sub(ending.killed);
         let killed = (ending.killed > 0).then(|| format!(", {} killed", ending.killed));
+        let strays = if ending.killed_strays {
+            ", strays killed"
+        } else {
+            ""
+        };
         let orphans = match orphans {
             0 => None,
             1 => Some(", 1 orphan reaped".to_owned()),
@@ -197,7 +203,7 @@ impl Narrator {
         let (killed, orphans) = (killed.unwrap_or_default(), orphans.unwrap_or_default());
         info(
             None,
-            format!("done: {clean} clean{killed}{orphans}; exit {code}"),
+            format!("done: {clean} clean{killed}{strays}{orphans}; exit {code}"),
         )
     }
 }
@@ -205,6 +211,22 @@ impl Narrator {
 /// Whether this change is a service's arrival, which the boot's one line tells.
 fn is_arrival(change: &Change) -> bool {
     matches!(change.to, State::Ready { .. } | State::Finished)
+}
+
+/// Whether what follows this state, if it is a start, follows a death and no person's wish.
+fn is_retry(from: &State) -> bool {
+    match from {
+        State::Starting(_) | State::Ready { .. } => true,
+        State::Stopping { next, .. }
+        | State::SpawningFinish { next, .. }
+        | State::Finishing { next, .. } => matches!(next, Next::Policy(_)),
+        State::Down
+        | State::Waiting
+        | State::Spawning
+        | State::Backoff { .. }
+        | State::Finished
+        | State::Failed(_) => false,
+    }
 }
 
 fn info(service: Option<String>, text: String) -> Line {

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use tokio::task::spawn_local;
 
+use crate::control::protocol::Phase;
 use crate::logs::router::Router;
 use crate::machine::slot::{Change, Input, Ix, Order};
 use crate::machine::unit::{Action, Event};
@@ -42,6 +43,10 @@ impl Supervisor {
         match order {
             Order::Act(ix, Action::Spawn) => self.answer_spawn(ix, None),
             Order::Act(ix, Action::SpawnFinish(exit)) => self.answer_spawn(ix, Some(exit)),
+            // A batch of the dead is taken in as a whole: whoever was to be asked may be in it,
+            // and a pid without a process is nobody's, or soon somebody else's.
+            Order::Act(ix, Action::Ask(pid) | Action::Kill(pid))
+                if self.fleet.owner(pid) != Some(ix) => {}
             Order::Act(ix, Action::Ask(pid)) => self.ask(ix, pid),
             Order::Act(ix, Action::Kill(pid)) => self.kill(ix, pid),
             Order::Act(ix, Action::Probe) => self.probe(ix),
@@ -141,7 +146,7 @@ impl Supervisor {
             ix,
             logger,
             format: self.format_of(ix),
-            keeps_stdin: Some(ix) == self.cmd,
+            keeps_stdin: self.cmd.is_none_or(|cmd| cmd == ix),
         }
     }
 
@@ -272,11 +277,20 @@ impl Supervisor {
     fn changed(&mut self, change: &Change) {
         self.publish_change(change);
         let faults = faults_of(&self.sides, change.ix);
+        let booting = self.narrator.is_booting();
         Self::tell(self.narrator.changed(change, &self.fleet, faults));
+        if booting && !self.narrator.is_booting() && self.fleet.ending().is_none() {
+            self.publish_phase(Phase::Boot, Phase::Running);
+        }
     }
 
     fn announce_ending(&mut self) {
-        self.publish_phase();
+        let before = if self.narrator.is_booting() {
+            Phase::Boot
+        } else {
+            Phase::Running
+        };
+        self.publish_phase(before, Phase::Stopping);
         if let Some(ending) = self.fleet.ending() {
             Self::tell(self.narrator.ending(ending, &self.fleet));
         }
@@ -319,7 +333,7 @@ struct Wiring {
     /// The logger that its stdout goes to.
     logger: Option<Ix>,
     format: Format,
-    /// CMD's input is the container's own.
+    /// CMD's input is the container's own; where there is no CMD, that is `/dev/null`.
     keeps_stdin: bool,
 }
 

@@ -54,7 +54,7 @@ impl Starts {
         notification: Option<OwnedFd>,
     ) -> io::Result<()> {
         self.forget(ix);
-        self.poller.add(&attempt, ix as u64 * 2)?;
+        self.poller.add_once(&attempt, ix as u64 * 2)?;
         self.attempts.insert(ix, attempt);
         if let Some(pipe) = notification {
             self.poller.add(&pipe, ix as u64 * 2 + NOTIFICATION)?;
@@ -119,19 +119,26 @@ impl Starts {
         match notification::read_told(self.notifications.get(&ix)?) {
             Told::Nothing => None,
             Told::Ready => {
-                self.notifications.remove(&ix);
+                self.close_notification(ix);
                 Some((Event::Notified, None))
             }
             Told::End => {
-                self.notifications.remove(&ix);
+                self.close_notification(ix);
                 None
             }
         }
     }
 
     fn forget(&mut self, ix: Ix) {
-        // Closing the only copy of a descriptor takes it out of the set (epoll(7)).
         self.attempts.remove(&ix);
-        self.notifications.remove(&ix);
+        self.close_notification(ix);
+    }
+
+    /// Taken out of the set by hand: a child that has yet to reach its exec holds a copy, with
+    /// which it would stay there (epoll(7)).
+    fn close_notification(&mut self, ix: Ix) {
+        if let Some(pipe) = self.notifications.remove(&ix) {
+            self.poller.remove(&pipe);
+        }
     }
 }

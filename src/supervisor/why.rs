@@ -3,7 +3,7 @@
 use crate::machine::fleet::Fleet;
 use crate::machine::slot::{Ix, Slot, Want};
 use crate::machine::unit::{Failure, State};
-use crate::values::show_span;
+use crate::values::span::show_span;
 
 /// What went wrong with a service's last start.
 #[derive(Clone, Copy, Default, Debug)]

@@ -74,10 +74,11 @@ fn descriptors_with_exec_form() {
     if !can_contain() {
         return;
     }
-    let toml = "command = [\"sh\", \"-c\", \"ls /proc/$$/fd | tr '\\\\n' ' '; echo .; echo >&3; \
+    let toml = "command = [\"sh\", \"-c\", \"ls /proc/$$/fd; echo .; echo >&3; \
                 exec sleep 1000\"]\n[ready]\nfd = 3\n";
     let mut it = container().service("self", toml).start();
-    it.out.until("self | 0 1 2 3 .");
+    it.out
+        .until("self | 0\nself | 1\nself | 2\nself | 3\nself | .\n");
     it.until("self", "ready");
     it.stop();
 }

@@ -1,6 +1,6 @@
 //! The tests' own container, shown to be one: without it a green test would prove nothing.
 
-use crate::support::{SOON, Stdout, can_contain, container, process};
+use crate::support::{SOON, Stdout, can_contain, container, poll, process};
 
 #[test]
 fn it_is_pid_1_in_a_world_of_its_own() {
@@ -49,8 +49,8 @@ fn signals_processes_and_files_are_seen_from_here() {
                   echo up >/mnt/up; while :; do wait; done";
     let mut it = container().program(&["sh", "-c", script]).start();
     assert_eq!(it.read("up"), "up\n");
-    let names: Vec<_> = it.processes().into_iter().map(|p| p.name).collect();
-    assert!(names.contains(&"sleep".into()), "{names:?}");
+    let asleep = || it.processes().iter().any(|p| p.name == "sleep");
+    assert!(poll(SOON, asleep), "{:?}", it.processes());
     let answer = it.run(&["sh", "-c", "cat /proc/1/comm; exit 4"]);
     assert_eq!((answer.code, answer.out.as_str()), (4, "sh\n"));
     it.signal(libc::SIGUSR1);

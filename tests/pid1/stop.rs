@@ -217,7 +217,7 @@ fn a_stop_signal_of_its_own_and_the_group() {
     if !can_contain() {
         return;
     }
-    let toml = "command = \"trap 'echo usr1 >>/mnt/seen; exit 0' USR1; \
+    let toml = "command = \"trap 'echo usr1 >>/mnt/seen; wait; exit 0' USR1; \
                 sh -c 'trap \\\"echo child >>/mnt/seen; exit 0\\\" USR1; touch /mnt/up; \
                 while :; do sleep 0.05; done' & while :; do sleep 0.05; done\"\n\
                 [stop]\nsignal = \"SIGUSR1\"\ngroup = true\n";

@@ -18,12 +18,7 @@ use std::sync::OnceLock;
 use lexer::Source;
 
 /// Files over 400 lines, with their exact figure. The list only shrinks.
-const LONG_FILES: rules::Ratchet<'static> = &[
-    ("src/control/protocol.rs", 551),
-    ("src/service/table.rs", 404),
-    ("src/values.rs", 473),
-    ("tests/spawn.rs", 513),
-];
+const LONG_FILES: rules::Ratchet<'static> = &[("tests/spawn.rs", 510)];
 
 /// Functions over 70 lines, as `path: name`. The list only shrinks.
 const LONG_FUNCTIONS: rules::Ratchet<'static> = &[];

@@ -289,7 +289,9 @@ pub(crate) fn says_what_lives_here(sources: &[Source]) -> Vec<String> {
 /// No line ends in blanks, none is too wide, none has a carriage return.
 pub(crate) fn clean_lines(sources: &[Source]) -> Vec<String> {
     let mut faults = Vec::new();
-    for source in sources {
+    // A golden screen is written as it is printed.
+    let golden = |source: &&Source| source.path.starts_with("tests/golden/");
+    for source in sources.iter().filter(|source| !golden(source)) {
         let code = source.path.ends_with(".rs");
         for (number, line) in (1..).zip(source.text.split('\n')) {
             let place = format!("{}:{number}", source.path);

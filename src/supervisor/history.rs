@@ -1,0 +1,142 @@
+//! What has happened, as far as it is remembered: facts in little room, which become the wire's
+//! words only when somebody asks.
+
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::control::protocol::{
+    Change as WireChange, Event, EventKind, ExitStatus, Phase, State as WireState,
+};
+use crate::control::stamp::rfc3339;
+use crate::machine::slot::Ix;
+use crate::supervisor::report::millis;
+use crate::values::{Exit, Moment, Pid};
+
+/// How many changes of one service are remembered, for its page.
+const CHANGES_MAX: usize = 8;
+
+/// How many events are remembered, for those who ask later.
+const EVENTS_MAX: usize = 256;
+
+/// How the kernel's memory killer is named.
+const OOM: &str = "killed by the kernel's OOM killer";
+
+/// Something that happened.
+pub(super) struct Deed {
+    /// Since 1970 UTC.
+    pub(super) wall: Duration,
+    pub(super) at: Moment,
+    /// To whom; `None`: to pidone itself.
+    pub(super) ix: Option<Ix>,
+    pub(super) what: What,
+    /// The service's process after it.
+    pub(super) pid: Option<Pid>,
+    /// How a process ended, if that is what happened.
+    pub(super) exit: Option<Exit>,
+    /// The kernel killed that process for memory.
+    pub(super) oom: bool,
+    pub(super) why: Option<Box<str>>,
+}
+
+/// What happened.
+#[derive(Clone, Copy)]
+pub(super) enum What {
+    /// A service is in another state.
+    State { from: WireState, to: WireState },
+    /// pidone itself is in another phase.
+    Phase { from: Phase, to: Phase },
+    /// A service was told to read its configuration again.
+    Reload,
+    /// A service was sent a signal by hand.
+    Signal,
+}
+
+impl Deed {
+    /// As those who follow events read it. `name` is that of its service.
+    pub(super) fn event(&self, name: Option<&str>) -> Event {
+        let (event, from, to) = match self.what {
+            What::State { from, to } => (EventKind::State, Some(from.word()), Some(to.word())),
+            What::Phase { from, to } => (EventKind::Phase, Some(from.word()), Some(to.word())),
+            What::Reload => (EventKind::Reload, None, None),
+            What::Signal => (EventKind::Signal, None, None),
+        };
+        Event {
+            ts: rfc3339(self.wall),
+            mono_ms: millis(self.at.since_origin()),
+            event,
+            service: name.map(str::to_owned),
+            from: from.map(str::to_owned),
+            to: to.map(str::to_owned),
+            pid: self.pid.map(Pid::raw),
+            exit: self.exit.map(ExitStatus::from),
+            why: match self.exit {
+                Some(_) if self.oom => Some(OOM.into()),
+                _ => self.why.as_deref().map(str::to_owned),
+            },
+        }
+    }
+
+    /// As the page of its service shows it; `None` if it is no change of state.
+    fn change(&self) -> Option<WireChange> {
+        let What::State { from, to } = self.what else {
+            return None;
+        };
+        let reason = [
+            self.exit.map(|exit| {
+                if self.oom {
+                    OOM.to_owned()
+                } else {
+                    exit.to_string()
+                }
+            }),
+            self.why.as_deref().map(str::to_owned),
+            self.pid.map(|pid| format!("pid {pid}")),
+        ];
+        Some(WireChange {
+            ts: rfc3339(self.wall),
+            from,
+            to,
+            why: reason.into_iter().flatten().next(),
+        })
+    }
+}
+
+/// The last deeds, of all and of each service.
+#[derive(Default)]
+pub(super) struct History {
+    events: VecDeque<Rc<Deed>>,
+    changes: HashMap<Ix, VecDeque<Rc<Deed>>>,
+}
+
+impl History {
+    /// One more.
+    pub(super) fn add(&mut self, deed: Deed) {
+        let deed = Rc::new(deed);
+        if let (Some(ix), What::State { .. }) = (deed.ix, deed.what) {
+            let changes = self.changes.entry(ix).or_default();
+            push_bounded(changes, Rc::clone(&deed), CHANGES_MAX);
+        }
+        push_bounded(&mut self.events, deed, EVENTS_MAX);
+    }
+
+    /// The last events, oldest first.
+    pub(super) fn last(&self, count: Option<u32>) -> impl Iterator<Item = &Deed> {
+        let count = count.map_or(EVENTS_MAX, |count| count as usize);
+        let skip = self.events.len().saturating_sub(count);
+        self.events.iter().skip(skip).map(Rc::as_ref)
+    }
+
+    /// The last changes of a service, oldest first.
+    pub(super) fn changes(&self, ix: Ix) -> Vec<WireChange> {
+        let deeds = self.changes.get(&ix).into_iter().flatten();
+        deeds.filter_map(|deed| deed.change()).collect()
+    }
+}
+
+fn push_bounded<T>(queue: &mut VecDeque<T>, item: T, max: usize) {
+    if queue.len() >= max {
+        queue.pop_front();
+    }
+    queue.push_back(item);
+}
