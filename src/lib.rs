@@ -31,7 +31,7 @@
 //! - **PID 1 never writes a file**: output goes to its own stdout and stderr.
 //! - **Nobody but `os::spawner` starts a process, nobody but `os::reaper` waits for one**; the
 //!   signal to everybody stands in one place, behind `getpid() == 1`.
-//! - **No way to give up**: nothing that ships unwraps or panics; after the boot an error is a value.
+//! - **No way to give up**: what ships never unwraps or panics; after the boot an error is a value.
 //! - **Nothing without a limit**: files, lines, clients, requests and memory have one.
 
 pub mod values;
