@@ -54,7 +54,7 @@ impl Done {
 /// A directory of definitions, and perhaps a pidone that runs them. Both go with it.
 pub(crate) struct Stage {
     /// It holds `services.d`.
-    pub(crate) dir: PathBuf,
+    pub(crate) dir: Dir,
     port: u16,
     running: Option<Child>,
 }
@@ -85,7 +85,7 @@ impl Stage {
         let mut command = Command::new(PIDONE);
         let path = std::env::var("PATH").unwrap();
         command
-            .current_dir(&self.dir)
+            .current_dir(&*self.dir)
             .env("PATH", format!("{}/bin:{path}", self.dir.display()))
             .env("STAGE_PORT", self.port.to_string())
             .env("PIDONE_SOCKET", self.dir.join("socket"))
@@ -181,7 +181,6 @@ impl Drop for Stage {
             send_term(&pidone);
             let _ = pidone.wait();
         }
-        let _ = fs::remove_dir_all(&self.dir);
     }
 }
 
@@ -202,13 +201,30 @@ fn end(child: &mut Child) -> i32 {
     }
 }
 
+/// A directory that goes when its test does.
+pub(crate) struct Dir(PathBuf);
+
+impl std::ops::Deref for Dir {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
 /// An empty directory that other users may enter.
-pub(crate) fn fresh_dir(name: &str) -> PathBuf {
+pub(crate) fn fresh_dir(name: &str) -> Dir {
     let dir = std::env::temp_dir().join(format!("pidone-readme-{}-{name}", std::process::id()));
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir(&dir).unwrap();
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
-    dir
+    Dir(dir)
 }
 
 fn free_port() -> u16 {
