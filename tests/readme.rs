@@ -258,7 +258,7 @@ fn its_exit_codes_are_true() {
     let never = "command = \"exit 3\"\ntype = \"oneshot\"\n";
     fs::write(failing + "/service.toml", never).unwrap();
     let codes = [
-        (0, cmd_of(&stage, "services.d")),
+        (0, all_finished(&stage, "services.d")),
         (137, limited.code),
         (1, cmd(&["true"])),
         (78, slip.pidone(&["init", "--services", "services.d"]).code),
@@ -280,7 +280,7 @@ fn its_exit_codes_are_true() {
 }
 
 /// A fleet of which all have finished: the page's own oneshot.
-fn cmd_of(stage: &Stage, services: &str) -> i32 {
+fn all_finished(stage: &Stage, services: &str) -> i32 {
     fs::remove_dir_all(stage.dir.join(services).join("web")).unwrap();
     stage.pidone(&["init", "--services", services]).code
 }

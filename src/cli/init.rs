@@ -205,7 +205,7 @@ fn services(
     faults.extend(loaded.diagnostics);
     let mut services = loaded.services;
     if arguments.command.is_empty() {
-        if services.is_empty() && faults.is_empty() {
+        if services.is_empty() && errors(faults) == 0 {
             let dirs: Vec<String> = settings
                 .services
                 .iter()
@@ -299,13 +299,15 @@ fn control_group(settings: &Settings, faults: &mut Vec<Diagnostic>) -> Option<u3
     }
 }
 
+fn errors(faults: &[Diagnostic]) -> usize {
+    let is_error = |fault: &&Diagnostic| fault.severity == Severity::Error;
+    faults.iter().filter(is_error).count()
+}
+
 /// All of them, on stderr; an error among them ends the boot.
 fn tell_faults(faults: &[Diagnostic]) -> Result<(), ExitCode> {
     faults.iter().for_each(|fault| eprintln!("{fault}"));
-    let errors = faults
-        .iter()
-        .filter(|fault| fault.severity == Severity::Error)
-        .count();
+    let errors = errors(faults);
     if errors == 0 {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! Reading definitions from disk: bounded in size, in number and in time, whatever lies there.
 
 use std::collections::BTreeMap;
-use std::ffi::{CStr, CString, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
@@ -141,7 +141,13 @@ fn opened(path: &Path) -> Result<Folder, Diagnostic> {
             return unreadable(path, &why.into());
         }
         let fault = format!("`{}` is not a directory, and is ignored", path.display());
-        let hint = "a service is a directory with a `service.toml` or a `run`";
+        let hint = match (path.file_name().and_then(OsStr::to_str), path.parent()) {
+            (Some("service.toml" | "run"), Some(root)) => format!(
+                "is `{}` itself a service? name the directory that holds it",
+                root.display()
+            ),
+            _ => "a service is a directory with a `service.toml` or a `run`".to_owned(),
+        };
         Diagnostic::warning(fault).in_file(path).hint(hint)
     })
 }

@@ -29,6 +29,27 @@ fn one(toml: &str) -> Recipe {
 }
 
 #[test]
+fn a_service_where_the_directory_of_all_is_meant() {
+    if !can_contain() {
+        return;
+    }
+    let init = ["/mnt/pidone", "init", "--services", "/mnt/services/web"];
+    let mut it = one("command = [\"sleep\", \"1000\"]\n")
+        .program(&init)
+        .start();
+    assert_eq!(it.wait(SOON).code, 78, "{}", it.err.text());
+    let err = it.err.text();
+    assert!(
+        err.contains("is `/mnt/services/web` itself a service?"),
+        "{err}"
+    );
+    assert!(
+        err.contains("error: no services in /mnt/services/web"),
+        "{err}"
+    );
+}
+
+#[test]
 fn wrong_words() {
     if !can_contain() {
         return;
