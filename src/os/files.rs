@@ -140,14 +140,16 @@ fn opened(path: &Path) -> Result<Folder, Diagnostic> {
         if why != Errno::ENOTDIR {
             return unreadable(path, &why.into());
         }
+        // Alone in its image, a service is easily copied one directory too high.
+        if let (Some("service.toml"), Some(root)) =
+            (path.file_name().and_then(OsStr::to_str), path.parent())
+        {
+            return Diagnostic::error(format!("`{}` is itself a service", root.display()))
+                .in_file(path)
+                .hint("services are directories below the one that is named");
+        }
         let fault = format!("`{}` is not a directory, and is ignored", path.display());
-        let hint = match (path.file_name().and_then(OsStr::to_str), path.parent()) {
-            (Some("service.toml" | "run"), Some(root)) => format!(
-                "is `{}` itself a service? name the directory that holds it",
-                root.display()
-            ),
-            _ => "a service is a directory with a `service.toml` or a `run`".to_owned(),
-        };
+        let hint = "a service is a directory with a `service.toml` or a `run`";
         Diagnostic::warning(fault).in_file(path).hint(hint)
     })
 }
