@@ -6,10 +6,12 @@ mod helpers;
 mod history;
 mod launch;
 mod narrator;
+mod outcome;
 mod perform;
 mod report;
 mod starts;
 mod why;
+mod wiring;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -25,7 +27,6 @@ use crate::machine::slot::{Input, Ix, Limits, Order};
 use crate::machine::unit::Event;
 use crate::os::clock;
 use crate::os::oom::OomCounter;
-use crate::os::probes::Target;
 use crate::os::reaper::{self, Children};
 use crate::os::signals::Signals;
 use crate::os::spawner::Spawner;
@@ -38,8 +39,8 @@ use helpers::Helpers;
 use history::History;
 use launch::Launcher;
 use narrator::{Level, Line, Narrator};
+use outcome::Side;
 use starts::Starts;
-use why::Faults;
 
 /// What the boot hands over.
 pub struct Boot {
@@ -85,17 +86,6 @@ pub struct Supervisor {
     reap: bool,
     orphans: u64,
     code: Option<u8>,
-}
-
-/// What is known of a service beside the machine's knowledge.
-#[derive(Default)]
-struct Side {
-    /// Where its probe dials in this start.
-    target: Option<Target>,
-    /// Why its last start made no process.
-    start_fault: Option<String>,
-    /// What its last probe saw.
-    probe_fault: Option<String>,
 }
 
 /// The answer of a probe that dialled.
@@ -301,8 +291,8 @@ impl Supervisor {
     }
 
     fn died(&mut self, pid: Pid, exit: Exit) {
-        if let Some(helper) = self.helpers.take(pid) {
-            return self.helped(helper, exit);
+        if let Some((helper, fault)) = self.helpers.take(pid) {
+            return self.helped(helper, exit, fault);
         }
         let Some(ix) = self.fleet.owner(pid) else {
             self.orphans += 1;
@@ -310,7 +300,7 @@ impl Supervisor {
         };
         let mut exit = exit;
         for (event, fault) in self.starts.last_words(ix) {
-            if event == Event::ExecFailed {
+            if event == Event::ExecFailed && !self.is_finishing(ix) {
                 exit = Exit::Code(fault.as_ref().map_or(126, |fault| fault.code));
             }
             self.started(ix, event, fault);
@@ -322,33 +312,6 @@ impl Supervisor {
             let _ = terminal::take_back();
         }
         self.take(Input::Exited { pid, exit, oom });
-    }
-
-    /// A start has come further, or not.
-    fn started(&mut self, ix: Ix, event: Event, fault: Option<starts::Fault>) {
-        if let Some(fault) = fault {
-            self.complain(ix, fault.text);
-        }
-        self.take(Input::Unit(ix, event));
-    }
-
-    /// A probe has been answered.
-    fn probed(&mut self, ix: Ix, result: Result<(), String>) {
-        let ready = result.is_ok();
-        if let Some(side) = self.sides.get_mut(ix) {
-            side.probe_fault = result.err();
-        }
-        self.take(Input::Unit(ix, Event::Probed { ready }));
-    }
-
-    fn complain(&mut self, ix: Ix, fault: String) {
-        if let Some(side) = self.sides.get_mut(ix) {
-            side.start_fault = Some(fault);
-        }
-    }
-
-    fn faults(&self, ix: Ix) -> Faults<'_> {
-        faults_of(&self.sides, ix)
     }
 
     fn name(&self, ix: Ix) -> &str {
@@ -376,13 +339,5 @@ impl Supervisor {
     /// When something happened, for people and for programs.
     fn stamp() -> (Moment, Duration) {
         (clock::now(), clock::wall())
-    }
-}
-
-fn faults_of(sides: &[Side], ix: Ix) -> Faults<'_> {
-    let side = sides.get(ix);
-    Faults {
-        start: side.and_then(|side| side.start_fault.as_deref()),
-        probe: side.and_then(|side| side.probe_fault.as_deref()),
     }
 }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::cli::print::remark;
 use crate::control::place::Place;
 use crate::control::server::Server;
 use crate::diag::{Diagnostic, Severity};
@@ -69,8 +70,8 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
     match parse(args) {
         Ok(arguments) => boot(&arguments).unwrap_or_else(|code| code),
         Err(text) => {
-            eprintln!("error: {text}");
-            eprintln!("hint: {USAGE}");
+            remark(&format!("error: {text}"));
+            remark(&format!("hint: {USAGE}"));
             ExitCode::from(BAD_USAGE)
         }
     }
@@ -128,7 +129,7 @@ fn boot(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
     if !pid1::is_pid1()
         && let Err(error) = pid1::become_subreaper()
     {
-        eprintln!("warning: orphans go to another process: {error}");
+        remark(&format!("warning: orphans go to another process: {error}"));
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -162,7 +163,7 @@ fn boot(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
 }
 
 fn cannot(what: &str, error: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("error: cannot {what}: {error}");
+    remark(&format!("error: cannot {what}: {error}"));
     ExitCode::FAILURE
 }
 
@@ -306,13 +307,15 @@ fn errors(faults: &[Diagnostic]) -> usize {
 
 /// All of them, on stderr; an error among them ends the boot.
 fn tell_faults(faults: &[Diagnostic]) -> Result<(), ExitCode> {
-    faults.iter().for_each(|fault| eprintln!("{fault}"));
+    faults.iter().for_each(|fault| remark(&fault.to_string()));
     let errors = errors(faults);
     if errors == 0 {
         return Ok(());
     }
     let plural = if errors == 1 { "" } else { "s" };
-    eprintln!("pidone * not started: {errors} error{plural}; exit {CONFIG}");
+    remark(&format!(
+        "pidone * not started: {errors} error{plural}; exit {CONFIG}"
+    ));
     Err(ExitCode::from(CONFIG))
 }
 

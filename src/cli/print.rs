@@ -23,6 +23,12 @@ pub fn complain(diagnostic: &Diagnostic) {
     let _ = io::stderr().write_all(diagnostic.to_string().as_bytes());
 }
 
+/// Writes a line to stderr, as `complain` does. `eprintln!` would panic where it cannot write, and
+/// PID 1 must not die of a full disk or a reader that has gone.
+pub fn remark(line: &str) {
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
 /// Whether a person looks at stdout.
 pub fn is_watched() -> bool {
     io::stdout().is_terminal()

@@ -306,11 +306,17 @@ impl Fleet {
     }
 
     /// Tells what has changed, before the end begins or goes on because of it. A death is told even
-    /// if the next start of the same turn leaves the word as it was: starting → starting.
+    /// if the next start of the same turn leaves the word as it was: starting → starting. So is a
+    /// start that made no process and is tried again at once.
     pub(super) fn tell_changes(&mut self, now: Moment, orders: &mut Vec<Order>) {
         for (ix, (from, since)) in std::mem::take(&mut self.before) {
-            if let Some(to) = self.slots.get(ix).map(|slot| slot.unit.state)
-                && (from.word() != to.word() || from.pid().is_some_and(|pid| to.pid() != Some(pid)))
+            if let Some((to, restarts)) = self
+                .slots
+                .get(ix)
+                .map(|slot| (slot.unit.state, slot.restarts))
+                && (from.word() != to.word()
+                    || from.pid().is_some_and(|pid| to.pid() != Some(pid))
+                    || (from, to) == (State::Spawning, State::Spawning))
             {
                 orders.push(Order::Changed(Change {
                     ix,
@@ -318,6 +324,7 @@ impl Fleet {
                     to,
                     since,
                     at: now,
+                    restarts,
                 }));
             }
         }

@@ -42,6 +42,7 @@ pub(super) fn link(services: Vec<Service>, now: Moment) -> Vec<Slot> {
             restarts: 0,
             exit: None,
             oom: false,
+            at_end: None,
             killed: false,
             service,
         })

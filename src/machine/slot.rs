@@ -78,6 +78,8 @@ pub struct Change {
     pub since: Moment,
     /// When it changed.
     pub at: Moment,
+    /// How often it had been started again after a death.
+    pub restarts: u32,
 }
 
 /// A service and what became of it.
@@ -101,6 +103,8 @@ pub struct Slot {
     pub oom: bool,
     /// The logger that reads its output: started with it, and not stopped with it.
     pub(super) logger: Option<Ix>,
+    /// What it was when the end began: what it has become since is no cause of anything.
+    pub(super) at_end: Option<State>,
     /// It had to be killed since the end began.
     pub(super) killed: bool,
     /// What it needs, and what comes before it.
@@ -112,6 +116,11 @@ pub struct Slot {
 }
 
 impl Slot {
+    /// What it is, or what it was when the end of the container began.
+    pub fn standing(&self) -> &State {
+        self.at_end.as_ref().unwrap_or(&self.unit.state)
+    }
+
     /// Why it has failed, if it has.
     pub fn failure(&self) -> Option<Failure> {
         match self.unit.state {

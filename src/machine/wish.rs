@@ -147,7 +147,7 @@ impl Fleet {
                 self.each(&slot.after)
                     .filter(|other| other.want == Want::Up),
             )
-            .filter(|other| !other.unit.state.satisfies())
+            .filter(|other| !other.standing().satisfies())
             .collect()
     }
 }

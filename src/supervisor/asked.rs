@@ -148,13 +148,15 @@ impl Supervisor {
         Ok(vec![accepted])
     }
 
-    /// A reload was asked for (`exit` is that of its command, if it has one).
-    pub(super) fn reloaded(&mut self, ix: Ix, exit: Option<Exit>) {
-        self.publish_deed(ix, What::Reload, exit, None);
-        match exit.filter(|exit| !exit.is_success()) {
+    /// A reload was asked for. `done` is the end of its command, if it has one, and that in words.
+    pub(super) fn reloaded(&mut self, ix: Ix, done: Option<(Exit, String)>) {
+        let exit = done.as_ref().map(|(exit, _)| *exit);
+        let failed = done.filter(|(exit, _)| !exit.is_success());
+        match &failed {
             None => tracing::info!(service = self.name(ix), "reloaded"),
-            Some(exit) => tracing::warn!(service = self.name(ix), "reload failed: {exit}"),
+            Some((_, why)) => tracing::warn!(service = self.name(ix), "reload failed: {why}"),
         }
+        self.publish_deed(ix, What::Reload, exit, failed.map(|(_, why)| why));
     }
 
     fn signal_all(&mut self, signal: &str, names: &[String]) -> Result<Vec<Reply>, Refusal> {

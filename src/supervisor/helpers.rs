@@ -5,6 +5,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::machine::slot::Ix;
+use crate::os::attempt::{Attempt, Progress};
+use crate::os::spawner::Spawned;
+use crate::supervisor::launch::with_hint;
 use crate::values::{Moment, Pid};
 
 /// A command beside a service.
@@ -40,23 +43,42 @@ impl Kind {
 
 /// Every helper that lives.
 #[derive(Default)]
-pub(super) struct Helpers(HashMap<Pid, (Helper, Option<Moment>)>);
+pub(super) struct Helpers(HashMap<Pid, Alive>);
+
+struct Alive {
+    helper: Helper,
+    /// `None` once it was killed.
+    deadline: Option<Moment>,
+    /// Tells, if its program does not run, why.
+    attempt: Attempt,
+}
 
 impl Helpers {
     /// One more.
-    pub(super) fn add(&mut self, pid: Pid, helper: Helper, now: Moment) {
-        self.0
-            .insert(pid, (helper, Some(now + helper.kind.timeout())));
+    pub(super) fn add(&mut self, Spawned { pid, attempt }: Spawned, helper: Helper, now: Moment) {
+        let alive = Alive {
+            helper,
+            deadline: Some(now + helper.kind.timeout()),
+            attempt,
+        };
+        self.0.insert(pid, alive);
     }
 
-    /// The one that is gone, if it was one of these.
-    pub(super) fn take(&mut self, pid: Pid) -> Option<Helper> {
-        self.0.remove(&pid).map(|(helper, _)| helper)
+    /// The one that is gone, if it was one of these, and why its program did not run.
+    pub(super) fn take(&mut self, pid: Pid) -> Option<(Helper, Option<String>)> {
+        let Alive {
+            helper, attempt, ..
+        } = self.0.remove(&pid)?;
+        let fault = match attempt.progress() {
+            Progress::Failed(error) => Some(with_hint(&error.to_string(), error.hint())),
+            Progress::Pending | Progress::Executed => None,
+        };
+        Some((helper, fault))
     }
 
     /// When one must be killed.
     pub(super) fn deadline(&self) -> Option<Moment> {
-        self.0.values().filter_map(|(_, deadline)| *deadline).min()
+        self.0.values().filter_map(|alive| alive.deadline).min()
     }
 
     /// Those that must be killed now; each is named once.
@@ -64,7 +86,7 @@ impl Helpers {
         let due = |deadline: &mut Option<Moment>| deadline.take_if(|at| *at <= now).is_some();
         self.0
             .iter_mut()
-            .filter_map(|(pid, (helper, deadline))| due(deadline).then_some((*pid, helper.ix)))
+            .filter_map(|(pid, alive)| due(&mut alive.deadline).then_some((*pid, alive.helper.ix)))
             .collect()
     }
 }

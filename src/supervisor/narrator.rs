@@ -32,6 +32,10 @@ pub(super) enum Level {
     Error,
 }
 
+/// The boot's line is told in parts of about this many bytes: a thousand services would not fit
+/// into one message.
+const BOOT_LINE_BYTES: usize = 1000;
+
 /// Tells the story, and remembers how much of the boot it has told.
 #[derive(Debug)]
 pub(super) struct Narrator {
@@ -70,22 +74,22 @@ impl Narrator {
         match (line, &mut self.boot) {
             (Some(line), Some(boot)) if boots && is_arrival(change) => {
                 boot.push(format!("{} {}", slot.service.name, line.text));
+                if boot.iter().map(String::len).sum::<usize>() > BOOT_LINE_BYTES {
+                    lines.push(boot_line(&std::mem::take(boot)));
+                }
             }
             (line, _) => lines.extend(line),
         }
-        let settled = |slot: &Slot| {
-            !slot.service.enabled || slot.unit.state.satisfies() || slot.unit.state.is_at_rest()
-        };
-        if fleet.ending().is_some() || fleet.slots().iter().all(settled) {
-            lines.splice(0..0, self.boot_line());
+        if fleet.ending().is_some() || fleet.slots().iter().all(has_arrived) {
+            lines.splice(0..0, self.rest_of_boot());
         }
         lines
     }
 
-    /// The boot as one line, once.
-    fn boot_line(&mut self) -> Option<Line> {
+    /// What the boot's line still has to tell, once.
+    fn rest_of_boot(&mut self) -> Option<Line> {
         let arrived = self.boot.take()?;
-        (!arrived.is_empty()).then(|| info(None, arrived.join(" · ")))
+        (!arrived.is_empty()).then(|| boot_line(&arrived))
     }
 
     /// What a change is worth telling.
@@ -123,14 +127,14 @@ impl Narrator {
                     format!(
                         "{}, restart {} in {wait}",
                         death(slot, faults),
-                        slot.restarts
+                        change.restarts
                     ),
                 )
             }
             State::Waiting | State::Spawning | State::Starting(_) if is_retry(&change.from) => {
                 warn(
                     slot,
-                    format!("{}, restart {} now", death(slot, faults), slot.restarts),
+                    format!("{}, restart {} now", death(slot, faults), change.restarts),
                 )
             }
             State::Waiting | State::Spawning | State::Starting(_) => return None,
@@ -166,7 +170,7 @@ impl Narrator {
             1 => format!("{why}: stopping 1 service, at most {budget}"),
             many => format!("{why}: stopping {many} services, at most {budget}"),
         };
-        self.boot_line()
+        self.rest_of_boot()
             .into_iter()
             .chain([info(None, text)])
             .collect()
@@ -208,6 +212,17 @@ impl Narrator {
     }
 }
 
+/// Whether the boot need not wait for this one: it is there, it is not to come, or it has failed
+/// once already. What fails again and again would make the boot last for ever.
+fn has_arrived(slot: &Slot) -> bool {
+    let state = &slot.unit.state;
+    !slot.service.enabled || state.satisfies() || state.is_at_rest() || slot.restarts > 0
+}
+
+fn boot_line(arrived: &[String]) -> Line {
+    info(None, arrived.join(" · "))
+}
+
 /// Whether this change is a service's arrival, which the boot's one line tells.
 fn is_arrival(change: &Change) -> bool {
     matches!(change.to, State::Ready { .. } | State::Finished)
@@ -216,13 +231,13 @@ fn is_arrival(change: &Change) -> bool {
 /// Whether what follows this state, if it is a start, follows a death and no person's wish.
 fn is_retry(from: &State) -> bool {
     match from {
-        State::Starting(_) | State::Ready { .. } => true,
+        // From spawning: no process could be made, and it is tried again.
+        State::Spawning | State::Starting(_) | State::Ready { .. } => true,
         State::Stopping { next, .. }
         | State::SpawningFinish { next, .. }
         | State::Finishing { next, .. } => matches!(next, Next::Policy(_)),
         State::Down
         | State::Waiting
-        | State::Spawning
         | State::Backoff { .. }
         | State::Finished
         | State::Failed(_) => false,
@@ -279,8 +294,10 @@ fn failed(ix: Ix, slot: &Slot, failure: Failure, fleet: &Fleet, faults: Faults<'
     let why = why::note(fleet, ix, faults);
     let text = match (failure, why) {
         (Failure::Died, _) | (_, None) => format!("failed: {}", death(slot, Faults::default())),
-        (Failure::Limit, Some(why)) => format!("failed: {}, {why}", death(slot, Faults::default())),
-        (Failure::NotReady | Failure::Exec | Failure::Finish | Failure::Need, Some(why)) => {
+        (Failure::Limit | Failure::Finish, Some(why)) => {
+            format!("failed: {}, {why}", death(slot, Faults::default()))
+        }
+        (Failure::NotReady | Failure::Exec | Failure::Need, Some(why)) => {
             format!("failed: {why}")
         }
     };

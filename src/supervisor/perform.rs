@@ -1,22 +1,22 @@
 //! What the fleet orders, done: one arm an order.
 
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
 use tokio::task::spawn_local;
 
 use crate::control::protocol::Phase;
-use crate::logs::router::Router;
 use crate::machine::slot::{Change, Input, Ix, Order};
 use crate::machine::unit::{Action, Event};
 use crate::os::probes::{self, Target};
 use crate::os::spawner::Spawned;
 use crate::os::{clock, kill, notification};
-use crate::service::definition::{Format, Output, Probe, Reload, Service, StopBy};
+use crate::service::definition::{Probe, Reload, StopBy};
 use crate::supervisor::helpers::{Helper, Kind};
-use crate::supervisor::launch::{self, Launcher, Streams};
+use crate::supervisor::launch;
 use crate::supervisor::narrator::Narrator;
-use crate::supervisor::{Answer, Supervisor, faults_of};
+use crate::supervisor::outcome::faults_of;
+use crate::supervisor::wiring::{no_pipes, wire};
+use crate::supervisor::{Answer, Supervisor};
 use crate::values::{Exit, Pid, Signal};
 
 /// What is said of a service that is not there, which only a bug could ask for.
@@ -54,6 +54,8 @@ impl Supervisor {
             Order::Ending => self.announce_ending(),
             Order::Strays(signal) => {
                 kill::strays(signal);
+                // One that stands still would not hear it, and cost the end its good code.
+                kill::strays(Signal::CONT);
                 // Whether anybody is left at all is for the reaper to say.
                 self.reap = true;
             }
@@ -68,6 +70,10 @@ impl Supervisor {
         };
         let event = match spawned {
             Ok(pid) => Event::Spawned(pid),
+            Err(text) if finish.is_some() => {
+                self.complain_of_finish(ix, &text);
+                Event::SpawnFailed
+            }
             Err(text) => {
                 self.complain(ix, text);
                 Event::SpawnFailed
@@ -107,7 +113,6 @@ impl Supervisor {
         let ours = pipe.map(|(ours, _)| ours);
         if let Some(side) = self.sides.get_mut(ix) {
             side.target = target;
-            side.start_fault = None;
             side.probe_fault = None;
         }
         if let Err(error) = self.starts.add(ix, attempt, ours) {
@@ -133,28 +138,12 @@ impl Supervisor {
             &mut hold,
         )
         .map_err(no_pipes)?;
-        Ok(self.launcher.finish(&service, &around, exit, streams)?.pid)
-    }
-
-    /// How a service's descriptors are to be connected.
-    fn wiring(&self, ix: Ix) -> Wiring {
-        let service = self.fleet.slot(ix).map(|slot| &slot.service);
-        let logger = service
-            .and_then(launch::logger)
-            .and_then(|name| self.find(name.as_str()));
-        Wiring {
-            ix,
-            logger,
-            format: self.format_of(ix),
-            keeps_stdin: self.cmd.is_none_or(|cmd| cmd == ix),
+        let Spawned { pid, attempt } = self.launcher.finish(&service, &around, exit, streams)?;
+        if let Err(error) = self.starts.add(ix, attempt, None) {
+            // It runs, or its exit code tells that it does not.
+            tracing::debug!(service = %service.name, "cannot watch its finish: {error}");
         }
-    }
-
-    fn format_of(&self, ix: Ix) -> Format {
-        match self.fleet.slot(ix).map(|slot| &slot.service.output) {
-            Some(Output::Container(Some(format))) => *format,
-            Some(Output::Container(None) | Output::Logger(_)) | None => self.format,
-        }
+        Ok(pid)
     }
 
     /// The number of the service of this name.
@@ -175,6 +164,12 @@ impl Supervisor {
                 send(pid, signal);
                 // A stopped process would not even notice (s6 and systemd do the same).
                 send(pid, Signal::CONT);
+            }
+            // The end cannot come while somebody writes: its producer must not find a pipe that
+            // nobody reads any more. What the logger leaves in it is read by the next one.
+            StopBy::EndOfInput if self.is_written_to(ix) => {
+                to_process(pid, Signal::TERM);
+                to_process(pid, Signal::CONT);
             }
             StopBy::EndOfInput => self.router.close_logger_input(ix),
         }
@@ -197,12 +192,12 @@ impl Supervisor {
         if let Some(Probe::Exec(command)) = slot.service.ready.as_ref().map(|ready| &ready.probe) {
             let streams = self.launcher.silent();
             match self.launcher.beside(&slot.service, command, streams) {
-                Ok(Spawned { pid, .. }) => {
+                Ok(spawned) => {
                     let helper = Helper {
                         ix,
                         kind: Kind::Probe { starts },
                     };
-                    self.helpers.add(pid, helper, clock::now());
+                    self.helpers.add(spawned, helper, clock::now());
                 }
                 Err(text) => self.probed(ix, Err(text)),
             }
@@ -215,9 +210,10 @@ impl Supervisor {
         spawn_local(dial(target, ix, starts, answers));
     }
 
-    /// A command beside a service has ended.
-    pub(super) fn helped(&mut self, helper: Helper, exit: Exit) {
+    /// A command beside a service has ended; `fault` is why it never ran.
+    pub(super) fn helped(&mut self, helper: Helper, exit: Exit, fault: Option<String>) {
         let Helper { ix, kind } = helper;
+        let why = fault.unwrap_or_else(|| exit.to_string());
         match kind {
             Kind::Probe { starts } => {
                 if self
@@ -225,11 +221,11 @@ impl Supervisor {
                     .slot(ix)
                     .is_some_and(|slot| slot.starts == starts)
                 {
-                    let failed = Err(format!("its probe: {exit}"));
+                    let failed = Err(format!("its probe: {why}"));
                     self.probed(ix, if exit.is_success() { Ok(()) } else { failed });
                 }
             }
-            Kind::Reload => self.reloaded(ix, Some(exit)),
+            Kind::Reload => self.reloaded(ix, Some((exit, why))),
         }
     }
 
@@ -268,7 +264,7 @@ impl Supervisor {
                     ix,
                     kind: Kind::Reload,
                 };
-                self.helpers.add(spawned.pid, helper, clock::now());
+                self.helpers.add(spawned, helper, clock::now());
                 Ok(())
             }
         }
@@ -324,63 +320,4 @@ pub(super) fn to_group(pid: Pid, signal: Signal) {
     if let Err(error) = kill::group(pid, signal) {
         tracing::debug!("cannot send {signal} to group {pid}: {error}");
     }
-}
-
-/// How a service's descriptors are to be connected.
-#[derive(Clone, Copy)]
-struct Wiring {
-    ix: Ix,
-    /// The logger that its stdout goes to.
-    logger: Option<Ix>,
-    format: Format,
-    /// CMD's input is the container's own; where there is no CMD, that is `/dev/null`.
-    keeps_stdin: bool,
-}
-
-/// Connects them. The pipes are made at the first start and are the same ever after, so that a
-/// restart makes no new ones and loses nothing. `hold` keeps what the router cannot lend twice.
-fn wire<'fd>(
-    router: &'fd mut Router,
-    launcher: &'fd Launcher,
-    service: &Service,
-    wiring: Wiring,
-    owner: Option<(u32, u32)>,
-    hold: &'fd mut Option<OwnedFd>,
-) -> io::Result<Streams<'fd>> {
-    let Wiring {
-        ix,
-        logger,
-        format,
-        keeps_stdin,
-    } = wiring;
-    let stdin = (!keeps_stdin).then(|| launcher.null.as_fd());
-    let mut streams = Streams {
-        stdin,
-        ..Streams::default()
-    };
-    if let Some(to) = logger {
-        let output = router.logger_pipe(to, owner)?.1.try_clone_to_owned()?;
-        let output: &'fd OwnedFd = hold.insert(output);
-        streams.stdout = Some(output.as_fd());
-        streams.stderr = Some(router.stderr_pipe(ix, &service.name, format, owner)?);
-        return Ok(streams);
-    }
-    if service.stop.by == StopBy::EndOfInput {
-        let input = router.logger_pipe(ix, owner)?.0.try_clone_to_owned()?;
-        let input: &'fd OwnedFd = hold.insert(input);
-        streams.stdin = Some(input.as_fd());
-    }
-    if format != Format::Inherit {
-        let (stdout, stderr) = router.pipes(ix, &service.name, format, owner)?;
-        (streams.stdout, streams.stderr) = (Some(stdout), Some(stderr));
-    }
-    Ok(streams)
-}
-
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "so that it can be mapped over"
-)]
-fn no_pipes(error: io::Error) -> String {
-    format!("cannot make its pipes: {error}")
 }

@@ -20,6 +20,15 @@ pub(super) struct Fault {
     pub(super) code: u8,
 }
 
+impl Fault {
+    fn silence() -> Self {
+        Self {
+            text: "it closed its notification descriptor without a newline".into(),
+            code: 0,
+        }
+    }
+}
+
 /// Every start under way.
 pub(super) struct Starts {
     poller: Poller,
@@ -124,7 +133,8 @@ impl Starts {
             }
             Told::End => {
                 self.close_notification(ix);
-                None
+                // As good as a probe that failed: it is told if nothing else makes it ready.
+                Some((Event::Probed { ready: false }, Some(Fault::silence())))
             }
         }
     }

@@ -58,11 +58,11 @@ fn failed(
                 .into_iter()
                 .filter(|other| slot.service.needs.contains(&other.service.name))
                 .map(|other| {
-                    format!(
-                        "{}, which is {}",
-                        other.service.name,
-                        other.unit.state.word()
-                    )
+                    let name = &other.service.name;
+                    match other.standing() {
+                        state if state.is_at_rest() => format!("{name}, which is {}", state.word()),
+                        _tried_again => format!("{name}, which does not start"),
+                    }
                 })
                 .collect();
             Some(format!("needs {}", needs.join(", and ")))
@@ -87,7 +87,7 @@ pub(super) fn waits_for(fleet: &Fleet, ix: Ix) -> Option<String> {
     let others: Vec<String> = fleet
         .waits_for(ix)
         .into_iter()
-        .map(|other| format!("{} ({})", other.service.name, other.unit.state.word()))
+        .map(|other| format!("{} ({})", other.service.name, other.standing().word()))
         .collect();
     (!others.is_empty()).then(|| format!("waits for {}", shorten(others)))
 }

@@ -270,3 +270,16 @@ fn the_version_needs_nothing() {
     assert!(done.status.success());
     assert!(String::from_utf8_lossy(&done.stdout).contains(env!("CARGO_PKG_VERSION")));
 }
+
+#[test]
+fn nobody_can_be_told_and_the_code_says_it_all_the_same() {
+    if !can_contain() {
+        return;
+    }
+    let boot = "exec /mnt/pidone init --services /mnt/services 2>/dev/full";
+    let warned = one("command = \"exit 3\"\nmain = true\n").file("services/README", "");
+    for (recipe, code) in [(one("comand = 5\n"), 78), (warned, 3)] {
+        let mut it = recipe.program(&["sh", "-c", boot]).start();
+        assert_eq!(it.wait(SOON).code, code);
+    }
+}

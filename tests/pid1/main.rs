@@ -24,4 +24,5 @@ mod readiness;
 mod restart;
 mod restricted;
 mod stop;
+mod story;
 mod terminal;

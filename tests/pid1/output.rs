@@ -254,3 +254,40 @@ fn a_logger_that_dies_loses_nothing_of_its_producer() {
     assert_eq!(it.service("web")["restarts"], 0, "the producer went on");
     it.stop();
 }
+
+#[test]
+fn a_logger_restarted_by_hand_loses_nothing_and_harms_nobody() {
+    if !can_contain() {
+        return;
+    }
+    let mut it = container()
+        .script(
+            "services/web/run",
+            "#!/bin/sh\ni=0\nwhile :; do i=$((i+1)); echo $i; sleep 0.01; done\n",
+        )
+        // It stops between two lines, as s6-log does, so that every number must arrive.
+        .script(
+            "services/web/log/run",
+            "#!/bin/sh\ntrap 'stop=1' TERM\n\
+             while [ -z \"$stop\" ] && read -r line; do echo \"$line\" >>/mnt/logged; done\n",
+        )
+        .start();
+    it.until("web", "ready");
+    it.until("web/log", "ready");
+    let lines = || fs::read_to_string(it.path("logged")).map_or(0, |text| text.lines().count());
+    for verbs in [&["restart"][..], &["stop", "start"]] {
+        for verb in verbs {
+            let answer = it.pidone(&[verb, "web/log", "--timeout", "3s"]);
+            assert_eq!(answer.code, 0, "{verb}: {answer:?}\n{}", it.err.text());
+        }
+        let before = lines();
+        let grows = crate::support::poll(SOON, || lines() > before + 5);
+        assert!(grows, "{}", it.err.text());
+    }
+    assert_eq!(it.service("web")["restarts"], 0, "the producer went on");
+    it.stop();
+    let logged = fs::read_to_string(it.path("logged")).unwrap();
+    let want = (1..=logged.lines().count()).map(|n| n.to_string());
+    assert!(logged.lines().eq(want), "lines are missing: {logged}");
+    assert!(!it.err.text().contains("SIGKILL"), "{}", it.err.text());
+}

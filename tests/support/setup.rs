@@ -185,7 +185,8 @@ impl Recipe {
             running.pid = container_pid(running.outer, container.depth).unwrap_or(running.pid);
             let name = process::Process::of(running.pid).map(|p| p.name);
             let gone = process::Process::of(running.outer).is_none_or(|p| p.state == 'Z');
-            gone || name.as_deref() == Some(&wanted)
+            // A script that is to become pidone may have done so already.
+            gone || name.is_some_and(|name| name == wanted || name == "pidone")
         });
         running
     }

@@ -1,0 +1,77 @@
+//! What became of starts and probes, remembered until it can be told.
+
+use crate::machine::slot::{Input, Ix};
+use crate::machine::unit::{Event, State};
+use crate::os::probes::Target;
+use crate::supervisor::Supervisor;
+use crate::supervisor::starts;
+use crate::supervisor::why::Faults;
+
+/// What is known of a service beside the machine's knowledge.
+#[derive(Default)]
+pub(super) struct Side {
+    /// Where its probe dials in this start.
+    pub(super) target: Option<Target>,
+    /// Why its last start made no process.
+    pub(super) start_fault: Option<String>,
+    /// What its last probe saw.
+    pub(super) probe_fault: Option<String>,
+}
+
+impl Supervisor {
+    /// A start has come further, or not.
+    pub(super) fn started(&mut self, ix: Ix, event: Event, fault: Option<starts::Fault>) {
+        match fault {
+            Some(fault) if event == (Event::Probed { ready: false }) => {
+                return self.probed(ix, Err(fault.text));
+            }
+            Some(fault) if self.is_finishing(ix) => self.complain_of_finish(ix, &fault.text),
+            Some(fault) => self.complain(ix, fault.text),
+            // Only now, since a death is told after the next start was tried.
+            None => self.forget_start_fault(ix),
+        }
+        self.take(Input::Unit(ix, event));
+    }
+
+    pub(super) fn is_finishing(&self, ix: Ix) -> bool {
+        let slot = self.fleet.slot(ix);
+        slot.is_some_and(|slot| matches!(slot.unit.state, State::Finishing { .. }))
+    }
+
+    pub(super) fn complain_of_finish(&self, ix: Ix, fault: &str) {
+        tracing::warn!(service = self.name(ix), "its finish does not run: {fault}");
+    }
+
+    fn forget_start_fault(&mut self, ix: Ix) {
+        if let Some(side) = self.sides.get_mut(ix) {
+            side.start_fault = None;
+        }
+    }
+
+    /// A probe has been answered.
+    pub(super) fn probed(&mut self, ix: Ix, result: Result<(), String>) {
+        let ready = result.is_ok();
+        if let Some(side) = self.sides.get_mut(ix) {
+            side.probe_fault = result.err();
+        }
+        self.take(Input::Unit(ix, Event::Probed { ready }));
+    }
+
+    pub(super) fn complain(&mut self, ix: Ix, fault: String) {
+        if let Some(side) = self.sides.get_mut(ix) {
+            side.start_fault = Some(fault);
+        }
+    }
+
+    pub(super) fn faults(&self, ix: Ix) -> Faults<'_> {
+        faults_of(&self.sides, ix)
+    }
+}
+
+pub(super) fn faults_of(sides: &[Side], ix: Ix) -> Faults<'_> {
+    let side = sides.get(ix);
+    Faults {
+        start: side.and_then(|side| side.start_fault.as_deref()),
+        probe: side.and_then(|side| side.probe_fault.as_deref()),
+    }
+}

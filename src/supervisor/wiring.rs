@@ -1,0 +1,102 @@
+//! How a service's descriptors are connected: to its pipes, its logger, or the container's own.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use crate::logs::router::Router;
+use crate::machine::slot::Ix;
+use crate::service::definition::{Format, Output, Service, StopBy};
+use crate::supervisor::Supervisor;
+use crate::supervisor::launch::{self, Launcher, Streams};
+
+impl Supervisor {
+    /// How a service's descriptors are to be connected.
+    pub(super) fn wiring(&self, ix: Ix) -> Wiring {
+        let service = self.fleet.slot(ix).map(|slot| &slot.service);
+        let logger = service
+            .and_then(launch::logger)
+            .and_then(|name| self.find(name.as_str()));
+        Wiring {
+            ix,
+            logger,
+            format: self.format_of(ix),
+            keeps_stdin: self.cmd.is_none_or(|cmd| cmd == ix),
+        }
+    }
+
+    fn format_of(&self, ix: Ix) -> Format {
+        match self.fleet.slot(ix).map(|slot| &slot.service.output) {
+            Some(Output::Container(Some(format))) => *format,
+            Some(Output::Container(None) | Output::Logger(_)) | None => self.format,
+        }
+    }
+
+    /// Whether a service whose logger this is has a process.
+    pub(super) fn is_written_to(&self, ix: Ix) -> bool {
+        let Some(logger) = self.fleet.slot(ix).map(|slot| &slot.service.name) else {
+            return false;
+        };
+        self.fleet.slots().iter().any(|slot| {
+            launch::logger(&slot.service) == Some(logger) && slot.unit.state.pid().is_some()
+        })
+    }
+}
+
+/// How a service's descriptors are to be connected.
+#[derive(Clone, Copy)]
+pub(super) struct Wiring {
+    ix: Ix,
+    /// The logger that its stdout goes to.
+    logger: Option<Ix>,
+    format: Format,
+    /// CMD's input is the container's own; where there is no CMD, that is `/dev/null`.
+    keeps_stdin: bool,
+}
+
+/// Connects them. The pipes are made at the first start and are the same ever after, so that a
+/// restart makes no new ones and loses nothing. `hold` keeps what the router cannot lend twice.
+pub(super) fn wire<'fd>(
+    router: &'fd mut Router,
+    launcher: &'fd Launcher,
+    service: &Service,
+    wiring: Wiring,
+    owner: Option<(u32, u32)>,
+    hold: &'fd mut Option<OwnedFd>,
+) -> io::Result<Streams<'fd>> {
+    let Wiring {
+        ix,
+        logger,
+        format,
+        keeps_stdin,
+    } = wiring;
+    let stdin = (!keeps_stdin).then(|| launcher.null.as_fd());
+    let mut streams = Streams {
+        stdin,
+        ..Streams::default()
+    };
+    if let Some(to) = logger {
+        let output = router.logger_pipe(to, owner)?.1.try_clone_to_owned()?;
+        let output: &'fd OwnedFd = hold.insert(output);
+        streams.stdout = Some(output.as_fd());
+        streams.stderr = Some(router.stderr_pipe(ix, &service.name, format, owner)?);
+        return Ok(streams);
+    }
+    if service.stop.by == StopBy::EndOfInput {
+        let input = router.logger_pipe(ix, owner)?.0.try_clone_to_owned()?;
+        let input: &'fd OwnedFd = hold.insert(input);
+        streams.stdin = Some(input.as_fd());
+    }
+    if format != Format::Inherit {
+        let (stdout, stderr) = router.pipes(ix, &service.name, format, owner)?;
+        (streams.stdout, streams.stderr) = (Some(stdout), Some(stderr));
+    }
+    Ok(streams)
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "so that it can be mapped over"
+)]
+pub(super) fn no_pipes(error: io::Error) -> String {
+    format!("cannot make its pipes: {error}")
+}

@@ -1,0 +1,132 @@
+//! What PID 1 tells on stderr: enough to know at night what is wrong, and where.
+
+use nix::libc;
+
+use crate::support::{Container, SOON, can_contain, container};
+
+const SLEEP: &str = "command = [\"sleep\", \"1000\"]\n";
+
+/// Waits until each of these has been told, and stops it.
+fn tells(mut it: Container, lines: &[&str]) {
+    for line in lines {
+        it.err.until(line);
+    }
+    it.signal(libc::SIGTERM);
+    it.wait(SOON);
+}
+
+#[test]
+fn who_is_ready_though_another_never_is() {
+    if !can_contain() {
+        return;
+    }
+    let it = container()
+        .service("web", SLEEP)
+        .service("flaps", "command = [\"nosuchprogram\"]\n")
+        .start();
+    it.err.until("pidone * web ready in");
+    assert_eq!(it.status()["phase"], "running");
+    tells(it, &[]);
+}
+
+#[test]
+fn why_a_program_does_not_run() {
+    if !can_contain() {
+        return;
+    }
+    let it = container()
+        .service("web", "command = [\"nosuchprogram\"]\n")
+        .service("dir", "command = \"true\"\nworkdir = \"${NOWHERE}\"\n")
+        .start();
+    tells(
+        it,
+        &[
+            "cannot execute `nosuchprogram`: No such file or directory (hint: it is in no \
+             directory of PATH), restart 1 now",
+            "cannot execute `nosuchprogram`: No such file or directory (hint: it is in no \
+             directory of PATH), restart 2 in",
+            "the variable `NOWHERE` is not set and has no default, restart 1 now",
+            "the variable `NOWHERE` is not set and has no default, restart 2 in",
+        ],
+    );
+}
+
+#[test]
+fn why_what_stands_beside_a_service_does_not_run() {
+    if !can_contain() {
+        return;
+    }
+    let it = container()
+        .service(
+            "web",
+            &format!("{SLEEP}[reload]\ncommand = [\"nosuchreload\"]\n"),
+        )
+        .service(
+            "asked",
+            &format!("{SLEEP}[ready]\nexec = [\"nosuchprobe\"]\nwithin = \"300ms\"\n"),
+        )
+        .service(
+            "mute",
+            "command = \"exec 3>&-; exec sleep 1000\"\n[ready]\nfd = 3\nwithin = \"300ms\"\n",
+        )
+        .service(
+            "ends",
+            "command = \"exit 7\"\n[restart]\nwhen = \"never\"\n",
+        )
+        // Its interpreter goes away after the boot has looked for it.
+        .script("services/ends/finish", "#!/mnt/sh\nexit 0\n")
+        .script("sh", "#!/bin/sh\nexec /bin/sh \"$@\"\n")
+        .service(
+            "first",
+            "command = [\"rm\", \"/mnt/sh\"]\ntype = \"oneshot\"\n",
+        )
+        .start();
+    it.until("first", "finished");
+    it.until("web", "ready");
+    it.pidone(&["reload", "web"]);
+    it.pidone(&["start", "ends"]);
+    tells(
+        it,
+        &[
+            "reload failed: cannot execute `nosuchreload`: No such file",
+            "not ready within 0.3s: its probe: cannot execute `nosuchprobe`: No such file",
+            "not ready within 0.3s: it closed its notification descriptor without a newline",
+            "its finish does not run: cannot execute `/mnt/services/ends/finish`",
+            "failed: exit code 7",
+        ],
+    );
+}
+
+#[test]
+fn what_cmd_has_waited_for() {
+    if !can_contain() {
+        return;
+    }
+    let slow = format!("{SLEEP}[ready]\nexec = [\"false\"]\n");
+    let mut it = container()
+        .service("web", SLEEP)
+        .service("slow", &slow)
+        .env("PIDONE_CMD_WAIT", "300ms")
+        .cmd(&["true"])
+        .start();
+    assert_eq!(it.wait(SOON).code, 1);
+    let told = it.err.text();
+    let words =
+        "cmd is not started: it waits for slow (starting) for too long: stopping 2 services";
+    assert!(told.contains(words), "{told}");
+}
+
+#[test]
+fn what_cmd_needed_and_did_not_get() {
+    if !can_contain() {
+        return;
+    }
+    let mut it = container()
+        .service("web", "command = [\"nosuchprogram\"]\n")
+        .cmd(&["true"])
+        .start();
+    assert_eq!(it.wait(SOON).code, 1);
+    let told = it.err.text();
+    let words = "failed: needs web, which does not start";
+    assert!(told.contains(words), "{told}");
+}
