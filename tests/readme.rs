@@ -257,17 +257,19 @@ fn its_exit_codes_are_true() {
     fs::create_dir(&failing).unwrap();
     let never = "command = \"exit 3\"\ntype = \"oneshot\"\n";
     fs::write(failing + "/service.toml", never).unwrap();
+    // A directory of PATH that one may not enter would make it 126, as execvp(3) has it.
+    let absent = stage.pidone_with(&[("PATH", "/bin")], &["exec", "--", "no-such-command"]);
     let codes = [
         (0, all_finished(&stage, "services.d")),
         (137, limited.code),
         (1, cmd(&["true"])),
         (78, slip.pidone(&["init", "--services", "services.d"]).code),
         (126, stage.pidone(&["exec", "--", "/etc/passwd"]).code),
-        (127, stage.pidone(&["exec", "--", "no-such-command"]).code),
+        (127, absent.code),
         (64, stage.pidone(&["init", "--strange"]).code),
     ];
     for (told, seen) in codes {
-        assert_eq!(told, seen);
+        assert_eq!(told, seen, "{codes:?}, {}", limited.err);
     }
     assert_eq!(stage.pidone(&["status"]).code, 2);
     let told: BTreeSet<i32> = section("## Signals")

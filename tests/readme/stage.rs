@@ -110,18 +110,17 @@ impl Stage {
         )
     }
 
-    /// Starts the services. Only their port, and without root their user, is not the page's.
+    /// Starts the services. Their port is not the page's, nor is their user without root.
     pub(crate) fn boot(&mut self) {
         let file = self.dir.join("services.d/web/service.toml");
         let text = fs::read_to_string(&file).unwrap();
         let text = text.replace(":3000", &format!(":{}", self.port));
-        let uid = nix::unistd::geteuid();
-        let user = if uid.is_root() {
-            "www-data".to_owned()
+        let text = if nix::unistd::geteuid().is_root() {
+            text
         } else {
-            uid.to_string()
+            text.replace("user = \"www-data\"\n", "")
         };
-        fs::write(file, text.replace("www-data", &user)).unwrap();
+        fs::write(file, text).unwrap();
         let log = fs::File::create(self.dir.join("log")).unwrap();
         let mut command = self.command();
         command.args(["init", "--services", "services.d"]);
