@@ -2,6 +2,7 @@
 //! the container does not start.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -18,13 +19,13 @@ use crate::os::spawner::Spawner;
 use crate::os::{files, pid1, users};
 use crate::service::definition::{Format, Output, Restart, Service, When};
 use crate::service::environment::Environment;
-use crate::service::settings::Settings;
+use crate::service::settings::{SETTINGS, Settings};
 use crate::service::{set, settings};
 use crate::supervisor::{Boot, Supervisor};
 use crate::values::Name;
 
 /// sysexits(3): bad usage.
-const USAGE: u8 = 64;
+const BAD_USAGE: u8 = 64;
 /// sysexits(3): something in the configuration is wrong.
 const CONFIG: u8 = 78;
 
@@ -37,14 +38,41 @@ struct Arguments {
     command: Vec<OsString>,
 }
 
+/// How it is called.
+pub const USAGE: &str = "pidone init [--services DIR]... [--] [CMD ARG...]";
+
+/// Its options, and the settings of pidone from their own table.
+pub fn after_help() -> String {
+    let mut text = "\
+Options:
+  --services DIR  Where services are defined, in place of PIDONE_SERVICES
+  CMD ARG...      Becomes the main service, started when the others are ready
+
+Settings, from the environment or by their keys from /etc/pidone/pidone.toml:
+"
+    .to_owned();
+    for setting in SETTINGS {
+        let name = settings::variable(setting.name);
+        let (meaning, default) = (setting.meaning, setting.default);
+        let _ = writeln!(text, "  {name:<20}  {meaning} [{default}]");
+    }
+    text
+}
+
 /// `pidone init [--services DIR]… [--] [CMD ARG…]`, and `/init [CMD ARG…]`.
 pub fn run(args: Vec<OsString>) -> ExitCode {
+    if args
+        .first()
+        .is_some_and(|word| word == "-h" || word == "--help")
+    {
+        return super::init_help();
+    }
     match parse(args) {
         Ok(arguments) => boot(&arguments).unwrap_or_else(|code| code),
         Err(text) => {
             remark(&format!("error: {text}"));
-            remark("hint: `pidone init [--services DIR]… [--] [CMD ARG…]`");
-            ExitCode::from(USAGE)
+            remark(&format!("hint: {USAGE}"));
+            ExitCode::from(BAD_USAGE)
         }
     }
 }
@@ -178,7 +206,7 @@ fn services(
     faults.extend(loaded.diagnostics);
     let mut services = loaded.services;
     if arguments.command.is_empty() {
-        if services.is_empty() && faults.is_empty() {
+        if services.is_empty() && errors(faults) == 0 {
             let dirs: Vec<String> = settings
                 .services
                 .iter()
@@ -272,13 +300,15 @@ fn control_group(settings: &Settings, faults: &mut Vec<Diagnostic>) -> Option<u3
     }
 }
 
+fn errors(faults: &[Diagnostic]) -> usize {
+    let is_error = |fault: &&Diagnostic| fault.severity == Severity::Error;
+    faults.iter().filter(is_error).count()
+}
+
 /// All of them, on stderr; an error among them ends the boot.
 fn tell_faults(faults: &[Diagnostic]) -> Result<(), ExitCode> {
     faults.iter().for_each(|fault| remark(&fault.to_string()));
-    let errors = faults
-        .iter()
-        .filter(|fault| fault.severity == Severity::Error)
-        .count();
+    let errors = errors(faults);
     if errors == 0 {
         return Ok(());
     }

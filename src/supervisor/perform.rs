@@ -238,9 +238,9 @@ impl Supervisor {
             .unit
             .state
             .main_pid()
-            .ok_or_else(|| format!("{name} does not run"))?;
+            .ok_or_else(|| format!("`{name}` does not run"))?;
         match &slot.service.reload {
-            None => Err(format!("{name} has no `[reload]`")),
+            None => Err(format!("`{name}` has no `[reload]`")),
             Some(Reload::Signal(signal)) => {
                 to_process(pid, *signal);
                 self.reloaded(ix, None);
