@@ -4,8 +4,8 @@ use crate::cli::print;
 use crate::cli::{Answer, Trouble};
 use crate::control::client::{Client, places, unexpected};
 use crate::control::protocol::{Event, EventKind, Reply, Request, State};
-use crate::control::stamp;
 use crate::diag::{Diagnostic, printable};
+use crate::values::stamp;
 
 /// What `pidone events` takes.
 #[derive(clap::Args)]

@@ -1,6 +1,7 @@
 //! The boot: arguments, settings and definitions become a supervisor, or every fault is told and
 //! the container does not start.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -119,10 +120,10 @@ fn boot(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
     let environment: Environment = std::env::vars_os().collect();
     let mut faults = Vec::new();
     let settings = settings(&environment, arguments, &mut faults);
-    let (services, cmd) = services(&settings, arguments, &environment, &mut faults);
+    let crew = services(&settings, arguments, &environment, &mut faults);
     let control_group = control_group(&settings, &mut faults);
     tell_faults(&faults)?;
-    if cmd.is_none() {
+    if crew.cmd.is_none() {
         pid1::close_input();
     }
     let nofile = pid1::raise_nofile();
@@ -138,22 +139,24 @@ fn boot(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
     let tasks = tokio::task::LocalSet::new();
     let code = tasks.block_on(&runtime, async {
         story::install(settings.log).map_err(|error| cannot("log", &error))?;
-        let router = router(&services, &settings).map_err(|e| cannot("open the output", &e))?;
+        let router =
+            router(&crew.services, &settings).map_err(|e| cannot("open the output", &e))?;
         let server = server(&settings, control_group);
-        announce(&services, &settings, cmd.is_some());
+        announce(&crew, &settings);
         let boot = Boot {
             limits: Limits {
                 stop: settings.stop_timeout,
                 cmd_wait: settings.cmd_wait,
             },
             format: settings.log_format,
-            services,
-            cmd,
+            services: crew.services,
+            cmd: crew.cmd,
             environment,
             router,
             server,
             // From here on signals are heard; what came earlier has waited.
-            signals: Signals::new(cmd.is_some()).map_err(|error| cannot("hear signals", &error))?,
+            signals: Signals::new(crew.cmd.is_some())
+                .map_err(|error| cannot("hear signals", &error))?,
             spawner: Spawner::new(nofile),
         };
         let supervisor = Supervisor::new(boot).map_err(|error| cannot("start", &error))?;
@@ -192,13 +195,22 @@ fn settings(
     settings
 }
 
-/// The services of the directories, and CMD behind them, with its number.
+/// Whom this container is to run.
+struct Crew {
+    services: Vec<Service>,
+    /// CMD's number: the last, if there is one.
+    cmd: Option<usize>,
+    /// The services that are not started because CMD takes the place of one.
+    replaced: BTreeSet<Name>,
+}
+
+/// The services of the directories, and CMD behind them.
 fn services(
     settings: &Settings,
     arguments: &Arguments,
     environment: &Environment,
     faults: &mut Vec<Diagnostic>,
-) -> (Vec<Service>, Option<usize>) {
+) -> Crew {
     let found = files::services(&settings.services);
     faults.extend(found.diagnostics);
     let known = |user: &str| users::resolve(user).map(drop);
@@ -220,7 +232,11 @@ fn services(
                 .hint("a service is a directory with a `service.toml` or an executable `run`"),
             );
         }
-        return (services, None);
+        return Crew {
+            services,
+            cmd: None,
+            replaced: BTreeSet::new(),
+        };
     }
     if services.iter().any(|service| service.name.as_str() == CMD) {
         faults.push(
@@ -230,20 +246,36 @@ fn services(
             .hint("that is the name of the command that the container was given"),
         );
     }
-    // CMD takes the place of a declared main service, as it takes that of an image's own CMD.
-    services
-        .iter_mut()
-        .filter(|service| service.main)
-        .for_each(|service| {
-            service.main = false;
-            service.enabled = false;
-        });
+    let replaced = make_way(&mut services);
     match command(&arguments.command, &services) {
         Ok(cmd) => services.push(cmd),
         Err(fault) => faults.push(fault),
     }
-    let cmd = services.len().checked_sub(1);
-    (services, cmd)
+    Crew {
+        cmd: services.len().checked_sub(1),
+        services,
+        replaced,
+    }
+}
+
+/// CMD takes the place of a declared main service, as it takes that of an image's own CMD. What
+/// needs that one has nothing to stand on, and must not keep CMD waiting.
+/// Gives the names of both.
+fn make_way(services: &mut [Service]) -> BTreeSet<Name> {
+    let mut replaced = BTreeSet::new();
+    loop {
+        let before = replaced.len();
+        for service in services.iter_mut() {
+            let stands_on_it = service.needs.iter().any(|need| replaced.contains(need));
+            if (std::mem::take(&mut service.main) || stands_on_it) && service.enabled {
+                service.enabled = false;
+                replaced.insert(service.name.clone());
+            }
+        }
+        if replaced.len() == before {
+            return replaced;
+        }
+    }
 }
 
 /// The name of the service that CMD becomes.
@@ -320,11 +352,8 @@ fn tell_faults(faults: &[Diagnostic]) -> Result<(), ExitCode> {
 }
 
 /// The first line of the story.
-fn announce(services: &[Service], settings: &Settings, has_cmd: bool) {
-    let count = services
-        .iter()
-        .filter(|service| service.name.as_str() != CMD)
-        .count();
+fn announce(crew: &Crew, settings: &Settings) {
+    let count = crew.services.len() - usize::from(crew.cmd.is_some());
     let plural = if count == 1 { "" } else { "s" };
     let dirs: Vec<String> = settings
         .services
@@ -341,7 +370,11 @@ fn announce(services: &[Service], settings: &Settings, has_cmd: bool) {
         dirs.join(", "),
         std::process::id()
     );
-    if has_cmd && count > 0 && pid1::has_terminal() {
+    if !crew.replaced.is_empty() {
+        let names: Vec<&str> = crew.replaced.iter().map(Name::as_str).collect();
+        tracing::info!("{CMD} takes the place of {}", names.join(", "));
+    }
+    if crew.cmd.is_some() && count > 0 && pid1::has_terminal() {
         tracing::warn!("{CMD} has the terminal, so it does not wait for the services to be ready");
     }
     if !pid1::is_pid1() && !pid1::has_proc() {

@@ -4,8 +4,8 @@ use crate::cli::print::{self, printable_line};
 use crate::cli::{Answer, Trouble};
 use crate::control::client::{Client, places, unexpected};
 use crate::control::protocol::{Line, Reply, Request, Stream};
-use crate::control::stamp;
 use crate::diag::printable;
+use crate::values::stamp;
 
 /// How many past lines of each service stand before those that follow, as in `tail -f`.
 const LAST_BEFORE_FOLLOWING: u32 = 10;

@@ -132,7 +132,7 @@ impl Router {
         Ok(self.write_end(stderr))
     }
 
-    /// The pipe into this logger: what it reads, and what its producer (`owner`) writes to.
+    /// The pipe into this logger: what it reads, and what its producer (the `owner`) writes to.
     ///
     /// # Errors
     /// As `pipes`.

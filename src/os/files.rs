@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 
 use crate::diag::Diagnostic;
-use crate::os::content::{reason, said, script, small};
+use crate::os::content::{script, small};
 use crate::os::folder::{Folder, Hint};
+use crate::os::reason::{reason, said};
 use crate::service::settings::SERVICES_DIR;
 use crate::service::source::{self, Directory, Found, SERVICES_MAX, Script};
 

@@ -20,6 +20,7 @@ pub mod poll;
 pub mod probes;
 pub mod queue;
 pub mod reaper;
+pub mod reason;
 pub mod signals;
 pub mod spawner;
 pub mod step;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::control::protocol::{
     Change as WireChange, Event, EventKind, ExitStatus, Phase, State as WireState,
 };
-use crate::control::stamp::rfc3339;
 use crate::machine::slot::Ix;
+use crate::values::stamp::rfc3339;
 use crate::values::{Exit, Pid};
 
 /// How many changes of one service are remembered, for its page.

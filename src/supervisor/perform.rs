@@ -16,7 +16,7 @@ use crate::supervisor::helpers::{Helper, Kind};
 use crate::supervisor::launch;
 use crate::supervisor::narrator::Narrator;
 use crate::supervisor::outcome::faults_of;
-use crate::supervisor::wiring::{no_pipes, wire};
+use crate::supervisor::wiring::wire;
 use crate::supervisor::{Answer, Supervisor};
 use crate::values::{Exit, Pid, Signal};
 
@@ -55,8 +55,6 @@ impl Supervisor {
             Order::Ending => self.announce_ending(),
             Order::Strays(signal) => {
                 kill::strays(signal);
-                // One that stands still would not hear it, and cost the end its good code.
-                kill::strays(Signal::CONT);
                 // Whether anybody is left at all is for the reaper to say.
                 self.reap = true;
             }
@@ -106,8 +104,7 @@ impl Supervisor {
             wiring,
             owner,
             &mut hold,
-        )
-        .map_err(no_pipes)?;
+        )?;
         streams.notify = pipe.as_ref().map(|(_, theirs)| theirs.as_fd()).zip(number);
         let Spawned { pid, attempt } = self.launcher.main(&service, &around, streams)?;
         self.router.started(ix, pid);
@@ -137,8 +134,7 @@ impl Supervisor {
             wiring,
             owner,
             &mut hold,
-        )
-        .map_err(no_pipes)?;
+        )?;
         let Spawned { pid, attempt } = self.launcher.finish(&service, &around, exit, streams)?;
         if let Err(error) = self.starts.add(ix, attempt, None) {
             // It runs, or its exit code tells that it does not.
@@ -190,6 +186,8 @@ impl Supervisor {
             return;
         };
         let starts = slot.starts;
+        // A service that dies faster than its probe answers must not pile up probes.
+        self.helpers.give_up_probes(ix, clock::now());
         if let Some(Probe::Exec(command)) = slot.service.ready.as_ref().map(|ready| &ready.probe) {
             let streams = self.launcher.silent();
             match self.launcher.beside(&slot.service, command, streams) {
@@ -208,7 +206,12 @@ impl Supervisor {
             return;
         };
         let answers = self.answers.0.clone();
-        spawn_local(dial(target, ix, starts, answers));
+        let dial = spawn_local(dial(target, ix, starts, answers));
+        if let Some(side) = self.sides.get_mut(ix)
+            && let Some(earlier) = side.dial.replace(dial.abort_handle())
+        {
+            earlier.abort();
+        }
     }
 
     /// A command beside a service has ended; `fault` is why it never ran.
@@ -258,8 +261,7 @@ impl Supervisor {
                     wiring,
                     None,
                     &mut hold,
-                )
-                .map_err(no_pipes)?;
+                )?;
                 let spawned = self.launcher.beside(&service, &command, streams)?;
                 let helper = Helper {
                     ix,

@@ -130,3 +130,26 @@ fn what_cmd_needed_and_did_not_get() {
     let words = "failed: needs web, which does not start";
     assert!(told.contains(words), "{told}");
 }
+
+#[test]
+fn whose_place_cmd_takes() {
+    if !can_contain() {
+        return;
+    }
+    let mut it = container()
+        .service("app", &format!("{SLEEP}main = true\n"))
+        .service("proxy", &format!("{SLEEP}needs = [\"app\"]\n"))
+        .service("exporter", &format!("{SLEEP}needs = [\"proxy\"]\n"))
+        .service("db", SLEEP)
+        .cmd(&["sh", "-c", "sleep 0.2; exit 7"])
+        .start();
+    assert_eq!(it.wait(SOON).code, 7, "{}", it.err.text());
+    let told = it.err.text();
+    for line in [
+        "pidone * cmd takes the place of app, exporter, proxy",
+        "db ready in",
+        "cmd ended (exit code 7): stopping 1 service,",
+    ] {
+        assert!(told.contains(line), "no `{line}`: {told}");
+    }
+}
