@@ -33,6 +33,8 @@ pub mod health;
 
 pub mod shutdown;
 
+mod crew;
+
 pub mod init;
 
 pub mod print;

@@ -182,7 +182,8 @@ fn probes_of_a_service_that_keeps_dying_do_not_pile_up() {
         return;
     }
     let toml = "command = \"sleep 0.02; exit 1\"\n\
-                [ready]\nexec = [\"tail\", \"-f\", \"/dev/null\"]\n[restart]\nmax-delay = \"1ms\"\n";
+                [ready]\nexec = [\"tail\", \"-f\", \"/dev/null\"]\n\
+                [restart]\nmax-delay = \"1ms\"\n";
     let mut it = container().service("web", toml).start();
     let again = poll(SOON, || it.service("web")["restarts"].as_u64() > Some(30));
     assert!(again, "{}", it.err.text());
