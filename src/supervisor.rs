@@ -30,7 +30,7 @@ use crate::os::oom::OomCounter;
 use crate::os::reaper::{self, Children};
 use crate::os::signals::Signals;
 use crate::os::spawner::Spawner;
-use crate::os::{kill, pid1, terminal};
+use crate::os::{kill, memory, terminal};
 use crate::service::definition::{Format, Service};
 use crate::service::environment::Environment;
 use crate::values::{Exit, Moment, Pid, Signal};
@@ -126,11 +126,7 @@ impl Supervisor {
             cmd: boot.cmd,
             format: boot.format,
             sides: (0..count).map(|_| Side::default()).collect(),
-            launcher: Launcher {
-                spawner: boot.spawner,
-                environment: boot.environment,
-                null: pid1::null()?,
-            },
+            launcher: Launcher::new(boot.spawner, boot.environment)?,
             router: boot.router,
             server: boot.server,
             signals: boot.signals,
@@ -154,9 +150,14 @@ impl Supervisor {
         let mut orders = Vec::new();
         self.fleet.boot(self.cmd, clock::now(), &mut orders);
         self.orders.extend(orders);
+        let mut booting = true;
         let code = loop {
             self.perform_all();
             self.tell_all();
+            if booting && !self.narrator.is_booting() {
+                booting = false;
+                self.settle();
+            }
             if let Some(code) = self.code {
                 break code;
             }
@@ -174,6 +175,13 @@ impl Supervisor {
         }
         self.router.flush(FLUSH_TIMEOUT, clock::wall()).await;
         code
+    }
+
+    /// The boot is over: what only it needed goes back to the kernel.
+    fn settle(&mut self) {
+        self.orders.shrink_to_fit();
+        self.starts.shrink();
+        memory::give_back();
     }
 
     /// Waits, and does nothing else.

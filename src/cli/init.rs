@@ -1,11 +1,12 @@
 //! The boot: arguments, settings and definitions become a supervisor, or every fault is told and
 //! the container does not start.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::cli::crew::{CMD, Crew};
 use crate::cli::print::remark;
 use crate::control::place::Place;
 use crate::control::server::Server;
@@ -17,15 +18,15 @@ use crate::machine::slot::Limits;
 use crate::os::signals::{self, Signals};
 use crate::os::spawner::Spawner;
 use crate::os::{files, pid1, users};
-use crate::service::definition::{Format, Output, Restart, Service, When};
+use crate::service::definition::Service;
 use crate::service::environment::Environment;
-use crate::service::settings::Settings;
+use crate::service::settings::{SETTINGS, Settings};
 use crate::service::{set, settings};
 use crate::supervisor::{Boot, Supervisor};
 use crate::values::Name;
 
 /// sysexits(3): bad usage.
-const USAGE: u8 = 64;
+const BAD_USAGE: u8 = 64;
 /// sysexits(3): something in the configuration is wrong.
 const CONFIG: u8 = 78;
 
@@ -38,14 +39,41 @@ struct Arguments {
     command: Vec<OsString>,
 }
 
+/// How it is called.
+pub const USAGE: &str = "pidone init [--services DIR]... [--] [CMD ARG...]";
+
+/// Its options, and the settings of pidone from their own table.
+pub fn after_help() -> String {
+    let mut text = "\
+Options:
+  --services DIR  Where services are defined, in place of PIDONE_SERVICES
+  CMD ARG...      Becomes the main service, started when the others are ready
+
+Settings, from the environment or by their keys from /etc/pidone/pidone.toml:
+"
+    .to_owned();
+    for setting in SETTINGS {
+        let name = settings::variable(setting.name);
+        let (meaning, default) = (setting.meaning, setting.default);
+        let _ = writeln!(text, "  {name:<20}  {meaning} [{default}]");
+    }
+    text
+}
+
 /// `pidone init [--services DIR]… [--] [CMD ARG…]`, and `/init [CMD ARG…]`.
 pub fn run(args: Vec<OsString>) -> ExitCode {
+    if args
+        .first()
+        .is_some_and(|word| word == "-h" || word == "--help")
+    {
+        return super::init_help();
+    }
     match parse(args) {
         Ok(arguments) => boot(&arguments).unwrap_or_else(|code| code),
         Err(text) => {
             remark(&format!("error: {text}"));
-            remark("hint: `pidone init [--services DIR]… [--] [CMD ARG…]`");
-            ExitCode::from(USAGE)
+            remark(&format!("hint: {USAGE}"));
+            ExitCode::from(BAD_USAGE)
         }
     }
 }
@@ -167,15 +195,6 @@ fn settings(
     settings
 }
 
-/// Whom this container is to run.
-struct Crew {
-    services: Vec<Service>,
-    /// CMD's number: the last, if there is one.
-    cmd: Option<usize>,
-    /// The services that are not started because CMD takes the place of one.
-    replaced: BTreeSet<Name>,
-}
-
 /// The services of the directories, and CMD behind them.
 fn services(
     settings: &Settings,
@@ -188,108 +207,21 @@ fn services(
     let known = |user: &str| users::resolve(user).map(drop);
     let loaded = set::load(&found.directories, environment, &known);
     faults.extend(loaded.diagnostics);
-    let mut services = loaded.services;
-    if arguments.command.is_empty() {
-        if services.is_empty() && faults.is_empty() {
-            let dirs: Vec<String> = settings
-                .services
-                .iter()
-                .map(|dir| dir.display().to_string())
-                .collect();
-            faults.push(
-                Diagnostic::error(format!(
-                    "no services in {}, and no command",
-                    dirs.join(", ")
-                ))
-                .hint("a service is a directory with a `service.toml` or an executable `run`"),
-            );
-        }
-        return Crew {
-            services,
-            cmd: None,
-            replaced: BTreeSet::new(),
-        };
-    }
-    if services.iter().any(|service| service.name.as_str() == CMD) {
+    if arguments.command.is_empty() && loaded.services.is_empty() && errors(faults) == 0 {
+        let dirs: Vec<String> = settings
+            .services
+            .iter()
+            .map(|dir| dir.display().to_string())
+            .collect();
         faults.push(
             Diagnostic::error(format!(
-                "a service cannot be named `{CMD}` beside a command"
+                "no services in {}, and no command",
+                dirs.join(", ")
             ))
-            .hint("that is the name of the command that the container was given"),
+            .hint("a service is a directory with a `service.toml` or an executable `run`"),
         );
     }
-    let replaced = make_way(&mut services);
-    match command(&arguments.command, &services) {
-        Ok(cmd) => services.push(cmd),
-        Err(fault) => faults.push(fault),
-    }
-    Crew {
-        cmd: services.len().checked_sub(1),
-        services,
-        replaced,
-    }
-}
-
-/// CMD takes the place of a declared main service, as it takes that of an image's own CMD. What
-/// needs that one has nothing to stand on, and must not keep CMD waiting.
-/// Gives the names of both.
-fn make_way(services: &mut [Service]) -> BTreeSet<Name> {
-    let mut replaced = BTreeSet::new();
-    loop {
-        let before = replaced.len();
-        for service in services.iter_mut() {
-            let stands_on_it = service.needs.iter().any(|need| replaced.contains(need));
-            if (std::mem::take(&mut service.main) || stands_on_it) && service.enabled {
-                service.enabled = false;
-                replaced.insert(service.name.clone());
-            }
-        }
-        if replaced.len() == before {
-            return replaced;
-        }
-    }
-}
-
-/// The name of the service that CMD becomes.
-const CMD: &str = "cmd";
-
-/// CMD as a service: it waits for the others (but not with a terminal: a person wants to see what
-/// is wrong), keeps PID 1's own input and output, and the container ends with it.
-fn command(words: &[OsString], services: &[Service]) -> Result<Service, Diagnostic> {
-    let word = |word: &OsString| {
-        word.to_str().map(str::to_owned).ok_or_else(|| {
-            Diagnostic::error(format!(
-                "the command's `{}` is not UTF-8",
-                word.to_string_lossy()
-            ))
-        })
-    };
-    let words = words
-        .iter()
-        .map(word)
-        .collect::<Result<Vec<String>, Diagnostic>>()?;
-    let name: Name = CMD
-        .parse()
-        .map_err(|text: String| Diagnostic::error(text))?;
-    let needs = services
-        .iter()
-        .filter(|service| service.enabled)
-        .map(|s| s.name.clone());
-    Ok(Service {
-        file: CMD.to_uppercase().into(),
-        main: true,
-        needs: if pid1::has_terminal() {
-            Vec::new()
-        } else {
-            needs.collect()
-        },
-        restart: Restart {
-            when: When::Never,
-            ..Restart::default()
-        },
-        output: Output::Container(Some(Format::Inherit)),
-        ..Service::new(name, words)
-    })
+    Crew::new(loaded.services, &arguments.command, faults)
 }
 
 /// The group that may look at the control socket, as a number.
@@ -304,13 +236,15 @@ fn control_group(settings: &Settings, faults: &mut Vec<Diagnostic>) -> Option<u3
     }
 }
 
+fn errors(faults: &[Diagnostic]) -> usize {
+    let is_error = |fault: &&Diagnostic| fault.severity == Severity::Error;
+    faults.iter().filter(is_error).count()
+}
+
 /// All of them, on stderr; an error among them ends the boot.
 fn tell_faults(faults: &[Diagnostic]) -> Result<(), ExitCode> {
     faults.iter().for_each(|fault| remark(&fault.to_string()));
-    let errors = faults
-        .iter()
-        .filter(|fault| fault.severity == Severity::Error)
-        .count();
+    let errors = errors(faults);
     if errors == 0 {
         return Ok(());
     }

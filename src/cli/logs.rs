@@ -17,11 +17,12 @@ const PIDONE: &str = "pidone";
 #[derive(clap::Args)]
 pub struct Args {
     /// Only these services; `pidone` is pidone itself
+    #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// Go on with each line as it is written
+    /// Follow: go on with each line as it is written
     #[arg(short, long)]
     follow: bool,
-    /// At most N past lines of each service; default: all that are kept, 10 with -f
+    /// Show at most N past lines of each service; default: all that are kept, 10 with -f
     #[arg(short = 'n', value_name = "N")]
     last: Option<u32>,
 }

@@ -18,7 +18,7 @@ use crate::service::definition::Format;
 use crate::values::{Name, Pid};
 
 /// All services that have pipes, by the supervisor's index.
-pub(super) type Outlets = BTreeMap<usize, Outlet>;
+pub(super) type Outlets = BTreeMap<usize, Box<Outlet>>;
 
 /// A stream of a service as the pollers know it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

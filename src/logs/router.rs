@@ -342,7 +342,7 @@ impl Router {
         let outlet = self
             .outlets
             .entry(token.unit)
-            .or_insert_with(|| Outlet::new(name.clone(), format, Recent::new(share)));
+            .or_insert_with(|| Box::new(Outlet::new(name.clone(), format, Recent::new(share))));
         self.by_name.insert(name.clone(), token.unit);
         if outlet.write_end(token.stderr).is_some() || outlet.format == Format::Inherit {
             return Ok(());

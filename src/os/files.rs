@@ -1,7 +1,7 @@
 //! Reading definitions from disk: bounded in size, in number and in time, whatever lies there.
 
 use std::collections::BTreeMap;
-use std::ffi::{CStr, CString, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
@@ -140,6 +140,14 @@ fn opened(path: &Path) -> Result<Folder, Diagnostic> {
     Folder::open(path).map_err(|why| {
         if why != Errno::ENOTDIR {
             return unreadable(path, &why.into());
+        }
+        // Alone in its image, a service is easily copied one directory too high.
+        if let (Some("service.toml"), Some(root)) =
+            (path.file_name().and_then(OsStr::to_str), path.parent())
+        {
+            return Diagnostic::error(format!("`{}` is itself a service", root.display()))
+                .in_file(path)
+                .hint("services are directories below the one that is named");
         }
         let fault = format!("`{}` is not a directory, and is ignored", path.display());
         let hint = "a service is a directory with a `service.toml` or a `run`";

@@ -7,6 +7,7 @@ pub mod clock;
 mod content;
 pub mod files;
 mod folder;
+pub mod heap;
 pub mod kill;
 pub mod memory;
 pub mod notification;

@@ -62,10 +62,7 @@ impl Environment {
 /// `workdir = "${HOME}"` means the home of that user and `env` still has the last word.
 pub fn of_service(container: &Environment, service: &Service) -> Result<Environment, String> {
     let mut resolver = Resolver::new(container, &service.context.env);
-    let mut environment = container.clone();
-    for name in settings::variables() {
-        environment.remove(name);
-    }
+    let mut environment = inherited(container);
     for (name, _) in &service.context.env {
         if let Some(value) = resolver
             .value(name)
@@ -75,6 +72,15 @@ pub fn of_service(container: &Environment, service: &Service) -> Result<Environm
         }
     }
     Ok(environment)
+}
+
+/// What a service without variables of its own starts with: the container's without our settings.
+pub fn inherited(container: &Environment) -> Environment {
+    let mut environment = container.clone();
+    for name in settings::variables() {
+        environment.remove(name);
+    }
+    environment
 }
 
 /// Finds the values of variables that refer to each other.

@@ -170,7 +170,7 @@ impl Supervisor {
                 .fleet
                 .slot(*ix)
                 .and_then(|slot| slot.unit.state.main_pid());
-            let missing = || format!("{} does not run", self.name(*ix));
+            let missing = || format!("`{}` does not run", self.name(*ix));
             pids.push(pid.ok_or_else(|| Refusal::new(RefusalKind::No, missing()))?);
         }
         let accepted = self.accepted(&services);

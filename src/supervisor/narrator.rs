@@ -39,8 +39,8 @@ const BOOT_LINE_BYTES: usize = 1000;
 /// Tells the story, and remembers how much of the boot it has told.
 #[derive(Debug)]
 pub(super) struct Narrator {
-    /// `db ready in 1.1s`, while the boot goes on.
-    boot: Option<Vec<String>>,
+    /// `db ready in 1.1s · web ready in 1.2s`, while the boot goes on.
+    boot: Option<String>,
     since: Moment,
 }
 
@@ -48,7 +48,7 @@ impl Narrator {
     /// A narrator for a boot that begins now.
     pub(super) fn new(now: Moment) -> Self {
         Self {
-            boot: Some(Vec::new()),
+            boot: Some(String::new()),
             since: now,
         }
     }
@@ -75,9 +75,12 @@ impl Narrator {
         let boots = self.boot.is_some() && fleet.ending().is_none();
         match (line, &mut self.boot) {
             (Some(line), Some(boot)) if boots && is_arrival(change) => {
-                boot.push(format!("{} {}", slot.service.name, line.text));
-                if boot.iter().map(String::len).sum::<usize>() > BOOT_LINE_BYTES {
-                    lines.push(boot_line(&std::mem::take(boot)));
+                let dot = if boot.is_empty() { "" } else { " · " };
+                for part in [dot, slot.service.name.as_str(), " ", &line.text] {
+                    boot.push_str(part);
+                }
+                if boot.len() > BOOT_LINE_BYTES {
+                    lines.push(info(None, std::mem::take(boot)));
                 }
             }
             (line, _) => lines.extend(line),
@@ -92,7 +95,7 @@ impl Narrator {
     /// What the boot's line still has to tell, once.
     fn rest_of_boot(&mut self) -> Option<Line> {
         let arrived = self.boot.take()?;
-        (!arrived.is_empty()).then(|| boot_line(&arrived))
+        (!arrived.is_empty()).then(|| info(None, arrived))
     }
 
     /// What a change is worth telling.
@@ -220,10 +223,6 @@ impl Narrator {
 fn has_arrived(slot: &Slot) -> bool {
     let state = &slot.unit.state;
     !slot.service.enabled || state.satisfies() || state.is_at_rest() || slot.restarts > 0
-}
-
-fn boot_line(arrived: &[String]) -> Line {
-    info(None, arrived.join(" · "))
 }
 
 /// Whether this change is a service's arrival, which the boot's one line tells.

@@ -1,6 +1,7 @@
 //! What the fleet orders, done: one arm an order.
 
 use std::os::fd::AsFd;
+use std::rc::Rc;
 
 use tokio::task::spawn_local;
 
@@ -82,7 +83,7 @@ impl Supervisor {
 
     fn spawn(&mut self, ix: Ix) -> Result<Pid, String> {
         let slot = self.fleet.slot(ix).ok_or(GONE)?;
-        let service = slot.service.clone();
+        let service = Rc::clone(&slot.service);
         let around = self.launcher.surroundings(&service)?;
         let target = launch::target(&service, &around)?;
         let number = match service.ready.as_ref().map(|ready| &ready.probe) {
@@ -121,7 +122,7 @@ impl Supervisor {
     }
 
     fn spawn_finish(&mut self, ix: Ix, exit: Exit) -> Result<Pid, String> {
-        let service = self.fleet.slot(ix).ok_or(GONE)?.service.clone();
+        let service = Rc::clone(&self.fleet.slot(ix).ok_or(GONE)?.service);
         let around = self.launcher.surroundings(&service)?;
         let owner = around.user.as_ref().map(|user| (user.uid, user.gid));
         let wiring = self.wiring(ix);
@@ -240,9 +241,9 @@ impl Supervisor {
             .unit
             .state
             .main_pid()
-            .ok_or_else(|| format!("{name} does not run"))?;
+            .ok_or_else(|| format!("`{name}` does not run"))?;
         match &slot.service.reload {
-            None => Err(format!("{name} has no `[reload]`")),
+            None => Err(format!("`{name}` has no `[reload]`")),
             Some(Reload::Signal(signal)) => {
                 to_process(pid, *signal);
                 self.reloaded(ix, None);
@@ -250,7 +251,7 @@ impl Supervisor {
             }
             Some(Reload::Command(command)) => {
                 let command = command.clone();
-                let service = slot.service.clone();
+                let service = Rc::clone(&slot.service);
                 let wiring = self.wiring(ix);
                 let mut hold = None;
                 let streams = wire(

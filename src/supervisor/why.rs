@@ -47,11 +47,9 @@ fn failed(
         Failure::Exec => faults.start.map(str::to_owned),
         Failure::NotReady => Some(not_ready(slot, faults)),
         Failure::Limit => slot.service.restart.limit.map(|limit| {
-            format!(
-                "restarted {} times within {}",
-                limit.times,
-                show_span(limit.within)
-            )
+            let plural = if limit.times == 1 { "" } else { "s" };
+            let within = show_span(limit.within);
+            format!("restarted {} time{plural} within {within}", limit.times)
         }),
         Failure::Finish => Some("its finish exited 125".into()),
         Failure::Need => {

@@ -13,7 +13,7 @@ use crate::supervisor::launch::{self, Launcher, Streams};
 impl Supervisor {
     /// How a service's descriptors are to be connected.
     pub(super) fn wiring(&self, ix: Ix) -> Wiring {
-        let service = self.fleet.slot(ix).map(|slot| &slot.service);
+        let service = self.fleet.slot(ix).map(|slot| &*slot.service);
         let logger = service
             .and_then(launch::logger)
             .and_then(|name| self.find(name.as_str()));
