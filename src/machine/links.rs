@@ -37,6 +37,7 @@ pub(super) fn link(services: Vec<Service>, now: Moment) -> Vec<Slot> {
             needed_by: Vec::new(),
             followed_by: Vec::new(),
             want: Want::Off,
+            stopped_with: None,
             unit: Unit::new(),
             entered: now,
             starts: 0,

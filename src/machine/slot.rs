@@ -92,6 +92,8 @@ pub struct Slot {
     pub unit: Unit,
     /// Whether it is meant to be up.
     pub want: Want,
+    /// Whom a person named who wanted it down: itself, or what it needs.
+    pub stopped_with: Option<Ix>,
     /// Since when it has been in its state, as users see states.
     pub entered: Moment,
     /// How often it was started.

@@ -20,7 +20,10 @@ pub(super) fn note(fleet: &Fleet, ix: Ix, faults: Faults<'_>) -> Option<String> 
     match slot.unit.state {
         State::Down => match slot.want {
             Want::Off => Some("not enabled".into()),
-            Want::Down if fleet.ending().is_none() => Some("stopped by hand".into()),
+            Want::Down if fleet.ending().is_none() => {
+                let named = &fleet.slot(slot.stopped_with?)?.service.name;
+                Some(format!("stopped by `pidone stop {named}`"))
+            }
             Want::Down | Want::Up => None,
         },
         State::Waiting => waits_for(fleet, ix),
