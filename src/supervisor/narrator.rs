@@ -8,7 +8,7 @@ use crate::machine::unit::{Cause, Failure, Next, State};
 use crate::service::definition::StopBy;
 use crate::supervisor::why::{self, Faults};
 use crate::values::span::show_span;
-use crate::values::{Exit, Moment};
+use crate::values::{Exit, Moment, Signal};
 
 /// A line of the story.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -115,6 +115,8 @@ impl Narrator {
             State::Finished if booting => about(slot, format!("finished in {since_boot}")),
             State::Finished => about(slot, format!("finished in {took}")),
             State::Down => match change.from {
+                // It has been told that it was killed.
+                State::Stopping { kill_at: None, .. } if is_killed(slot) => return None,
                 State::Stopping { .. } | State::Finishing { .. } => stopped(slot, &took),
                 _never_ran => return None,
             },
@@ -265,6 +267,10 @@ fn warn(slot: &Slot, text: String) -> Line {
         level: Level::Warn,
         text,
     }
+}
+
+fn is_killed(slot: &Slot) -> bool {
+    !slot.oom && slot.exit == Some(Exit::Signal(Signal::KILL))
 }
 
 /// `stopped by SIGQUIT in 0.2s (code 0)`
