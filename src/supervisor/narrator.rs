@@ -58,12 +58,14 @@ impl Narrator {
         self.boot.is_some()
     }
 
-    /// A service has changed. `faults` is what its last start and probe complained of.
+    /// A service has changed. `faults` is what its last start and probe complained of; `is_last`:
+    /// the fleet has not gone further than this.
     pub(super) fn changed(
         &mut self,
         change: &Change,
         fleet: &Fleet,
         faults: Faults<'_>,
+        is_last: bool,
     ) -> Vec<Line> {
         let Some(slot) = fleet.slot(change.ix) else {
             return Vec::new();
@@ -83,7 +85,8 @@ impl Narrator {
             }
             (line, _) => lines.extend(line),
         }
-        if fleet.ending().is_some() || fleet.slots().iter().all(has_arrived) {
+        let is_over = is_last && fleet.slots().iter().all(has_arrived);
+        if is_over || fleet.ending().is_some() {
             lines.splice(0..0, self.rest_of_boot());
         }
         lines

@@ -277,7 +277,9 @@ impl Supervisor {
         self.publish_change(change);
         let faults = faults_of(&self.sides, change.ix);
         let booting = self.narrator.is_booting();
-        Self::tell(self.narrator.changed(change, &self.fleet, faults));
+        let is_change = |order: &Order| matches!(order, Order::Changed(_));
+        let is_last = !self.orders.iter().any(is_change);
+        Self::tell(self.narrator.changed(change, &self.fleet, faults, is_last));
         if booting && !self.narrator.is_booting() && self.fleet.ending().is_none() {
             self.publish_phase(Phase::Boot, Phase::Running);
         }
