@@ -118,10 +118,11 @@ impl Supervisor {
     ///
     /// # Errors
     /// No descriptors left.
-    pub fn new(boot: Boot) -> std::io::Result<Self> {
+    pub fn new(boot: Boot) -> std::io::Result<Box<Self>> {
         let now = clock::now();
         let count = boot.services.len();
-        Ok(Self {
+        // In the heap: where it is made, the stack is given back after the boot.
+        Ok(Box::new(Self {
             fleet: Fleet::new(boot.services, boot.limits, now),
             cmd: boot.cmd,
             format: boot.format,
@@ -142,11 +143,11 @@ impl Supervisor {
             reap: false,
             orphans: 0,
             code: None,
-        })
+        }))
     }
 
     /// Runs until the container ends; gives its exit code.
-    pub async fn run(mut self) -> u8 {
+    pub async fn run(mut self: Box<Self>) -> u8 {
         let mut orders = Vec::new();
         self.fleet.boot(self.cmd, clock::now(), &mut orders);
         self.orders.extend(orders);
@@ -222,6 +223,9 @@ impl Supervisor {
             Wake::Starts(tokens) => {
                 for (ix, event, fault) in self.starts.read(&tokens) {
                     self.started(ix, event, fault);
+                    // One after the other: the boot's one line is told when the last has arrived,
+                    // and not when the first of these is told of.
+                    self.perform_all();
                 }
             }
             Wake::Answer(Answer { ix, starts, result }) => {

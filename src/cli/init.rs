@@ -15,6 +15,7 @@ use crate::logs::format::column;
 use crate::logs::router::{self, Router};
 use crate::logs::story;
 use crate::machine::slot::Limits;
+use crate::os::pid1::Nofile;
 use crate::os::signals::{self, Signals};
 use crate::os::spawner::Spawner;
 use crate::os::{files, pid1, users};
@@ -138,31 +139,42 @@ fn boot(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
     let runtime = runtime.map_err(|error| cannot("start", &error))?;
     let tasks = tokio::task::LocalSet::new();
     let code = tasks.block_on(&runtime, async {
-        story::install(settings.log).map_err(|error| cannot("log", &error))?;
-        let router =
-            router(&crew.services, &settings).map_err(|e| cannot("open the output", &e))?;
-        let server = server(&settings, control_group);
-        announce(&crew, &settings);
-        let boot = Boot {
-            limits: Limits {
-                stop: settings.stop_timeout,
-                cmd_wait: settings.cmd_wait,
-            },
-            format: settings.log_format,
-            services: crew.services,
-            cmd: crew.cmd,
-            environment,
-            router,
-            server,
-            // From here on signals are heard; what came earlier has waited.
-            signals: Signals::new(crew.cmd.is_some())
-                .map_err(|error| cannot("hear signals", &error))?,
-            spawner: Spawner::new(nofile),
-        };
-        let supervisor = Supervisor::new(boot).map_err(|error| cannot("start", &error))?;
-        Ok::<u8, ExitCode>(supervisor.run().await)
+        let made = supervisor(&settings, crew, environment, control_group, nofile)?;
+        Ok::<u8, ExitCode>(made.run().await)
     })?;
     Ok(ExitCode::from(code))
+}
+
+/// What runs, made of what was read. A frame of its own, which is gone when the boot is over.
+#[inline(never)]
+fn supervisor(
+    settings: &Settings,
+    crew: Crew,
+    environment: Environment,
+    control_group: Option<u32>,
+    nofile: Option<Nofile>,
+) -> Result<Box<Supervisor>, ExitCode> {
+    story::install(settings.log).map_err(|error| cannot("log", &error))?;
+    let router = router(&crew.services, settings).map_err(|e| cannot("open the output", &e))?;
+    let server = server(settings, control_group);
+    announce(&crew, settings);
+    let boot = Boot {
+        limits: Limits {
+            stop: settings.stop_timeout,
+            cmd_wait: settings.cmd_wait,
+        },
+        format: settings.log_format,
+        // From here on signals are heard; what came earlier has waited.
+        signals: Signals::new(crew.cmd.is_some())
+            .map_err(|error| cannot("hear signals", &error))?,
+        spawner: Spawner::new(nofile),
+        services: crew.services,
+        cmd: crew.cmd,
+        environment,
+        router,
+        server,
+    };
+    Supervisor::new(boot).map_err(|error| cannot("start", &error))
 }
 
 fn cannot(what: &str, error: &dyn std::fmt::Display) -> ExitCode {

@@ -55,6 +55,8 @@ impl Supervisor {
             Order::Ending => self.announce_ending(),
             Order::Strays(signal) => {
                 kill::strays(signal);
+                // One that stands still would not hear it, and cost the end its good code.
+                kill::strays(Signal::CONT);
                 // Whether anybody is left at all is for the reaper to say.
                 self.reap = true;
             }
