@@ -186,9 +186,12 @@ impl Narrator {
 
     /// A service gets SIGKILL.
     pub(super) fn killed(slot: &Slot, now: Moment) -> Line {
-        let took = show_span(now.since(slot.entered));
+        let since = now.since(slot.entered);
+        let took = show_span(since);
         let text = match slot.unit.state {
             State::Finishing { .. } => format!("its finish still runs after {took}: SIGKILL"),
+            // It has not even been asked: what stands on it took all the time there was.
+            _stopping if since.as_millis() == 0 => "no time is left to ask it: SIGKILL".into(),
             _stopping => format!("still up after {took}: SIGKILL"),
         };
         Line {
