@@ -4,8 +4,12 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+use pidone::os::heap::Heap;
 use pidone::os::signals;
 use pidone::{cli, tools};
+
+#[global_allocator]
+static HEAP: Heap = Heap;
 
 /// What this process is to be.
 #[derive(PartialEq, Eq, Debug)]

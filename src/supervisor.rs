@@ -30,7 +30,7 @@ use crate::os::oom::OomCounter;
 use crate::os::reaper::{self, Children};
 use crate::os::signals::Signals;
 use crate::os::spawner::Spawner;
-use crate::os::{kill, pid1, terminal};
+use crate::os::{kill, memory, terminal};
 use crate::service::definition::{Format, Service};
 use crate::service::environment::Environment;
 use crate::values::{Exit, Moment, Pid, Signal};
@@ -118,19 +118,16 @@ impl Supervisor {
     ///
     /// # Errors
     /// No descriptors left.
-    pub fn new(boot: Boot) -> std::io::Result<Self> {
+    pub fn new(boot: Boot) -> std::io::Result<Box<Self>> {
         let now = clock::now();
         let count = boot.services.len();
-        Ok(Self {
+        // In the heap: where it is made, the stack is given back after the boot.
+        Ok(Box::new(Self {
             fleet: Fleet::new(boot.services, boot.limits, now),
             cmd: boot.cmd,
             format: boot.format,
             sides: (0..count).map(|_| Side::default()).collect(),
-            launcher: Launcher {
-                spawner: boot.spawner,
-                environment: boot.environment,
-                null: pid1::null()?,
-            },
+            launcher: Launcher::new(boot.spawner, boot.environment)?,
             router: boot.router,
             server: boot.server,
             signals: boot.signals,
@@ -146,17 +143,22 @@ impl Supervisor {
             reap: false,
             orphans: 0,
             code: None,
-        })
+        }))
     }
 
     /// Runs until the container ends; gives its exit code.
-    pub async fn run(mut self) -> u8 {
+    pub async fn run(mut self: Box<Self>) -> u8 {
         let mut orders = Vec::new();
         self.fleet.boot(self.cmd, clock::now(), &mut orders);
         self.orders.extend(orders);
+        let mut booting = true;
         let code = loop {
             self.perform_all();
             self.tell_all();
+            if booting && !self.narrator.is_booting() {
+                booting = false;
+                self.settle();
+            }
             if let Some(code) = self.code {
                 break code;
             }
@@ -174,6 +176,13 @@ impl Supervisor {
         }
         self.router.flush(FLUSH_TIMEOUT, clock::wall()).await;
         code
+    }
+
+    /// The boot is over: what only it needed goes back to the kernel.
+    fn settle(&mut self) {
+        self.orders.shrink_to_fit();
+        self.starts.shrink();
+        memory::give_back();
     }
 
     /// Waits, and does nothing else.
@@ -214,6 +223,9 @@ impl Supervisor {
             Wake::Starts(tokens) => {
                 for (ix, event, fault) in self.starts.read(&tokens) {
                     self.started(ix, event, fault);
+                    // One after the other: the boot's one line is told when the last has arrived,
+                    // and not when the first of these is told of.
+                    self.perform_all();
                 }
             }
             Wake::Answer(Answer { ix, starts, result }) => {

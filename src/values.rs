@@ -2,6 +2,7 @@
 //! anything; everything here knows how it is written and read.
 
 pub mod span;
+pub mod stamp;
 
 use std::fmt;
 use std::str::FromStr;

@@ -29,6 +29,8 @@ done
 pidone=${PIDONE:-target/pidone}
 [ -x "$pidone" ] || docker/build.sh >&2
 pidone=$(realpath "$pidone")
+# Pages of a file that has just been written would count as dirty.
+sync "$pidone"
 
 work=$(mktemp -d)
 outer=

@@ -16,12 +16,12 @@ use crate::values::span::parse_span;
 #[derive(clap::Args)]
 pub struct ChangeArgs {
     /// The services
-    #[arg(required = true)]
+    #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
-    /// Only ask; do not wait for the result
+    /// Do not wait for the result
     #[arg(long)]
     no_wait: bool,
-    /// Wait at most so long, as 10s or 2m
+    /// Wait no longer than this, as 10s or 2m
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_span)]
     timeout: Duration,
 }
@@ -29,10 +29,10 @@ pub struct ChangeArgs {
 /// What `pidone signal` takes.
 #[derive(clap::Args)]
 pub struct SignalArgs {
-    /// As SIGUSR1, USR1 or 10
+    /// The signal, as SIGUSR1, USR1 or 10
     signal: String,
-    /// The services
-    #[arg(required = true)]
+    /// The services, of which the main process gets it
+    #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
 }
 

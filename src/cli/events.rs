@@ -4,19 +4,19 @@ use crate::cli::print;
 use crate::cli::{Answer, Trouble};
 use crate::control::client::{Client, places, unexpected};
 use crate::control::protocol::{Event, EventKind, Reply, Request, State};
-use crate::control::stamp;
 use crate::diag::{Diagnostic, printable};
+use crate::values::stamp;
 
 /// What `pidone events` takes.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Go on with each event as it happens
+    /// Follow: go on with each event as it happens
     #[arg(short, long)]
     follow: bool,
-    /// One JSON object a line
+    /// Print one JSON object a line
     #[arg(long)]
     json: bool,
-    /// At most N past events; default: all that are kept
+    /// Show at most N past events; default: all that are kept
     #[arg(short = 'n', value_name = "N")]
     last: Option<u32>,
 }

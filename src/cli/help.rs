@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
+use clap::Command;
 use clap::builder::PossibleValuesParser;
-use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
 use crate::cli::print::show;
-use crate::cli::{Answer, Cli, Trouble, topics};
+use crate::cli::{Answer, Trouble, command, topics};
 use crate::diag::Diagnostic;
 
 /// Of `help`.
@@ -44,8 +44,13 @@ enum Known {
 }
 
 /// What stands below the verbs.
-pub(super) fn topics_below() -> String {
-    let mut text = "Topics of `pidone help`:".to_owned();
+pub(super) fn below() -> String {
+    let mut text = "\
+As PID 1, `pidone` alone is `pidone init`. The other commands talk to the pidone that runs here.
+They exit 0 for done or yes, 1 for no, and 2 if it could not be asked.
+
+Topics of `pidone help`:"
+        .to_owned();
     for (topic, tells) in topics::TOPICS {
         // Writing to a string cannot fail.
         let _ = write!(text, "\n  {topic:<11}  {tells}");
@@ -59,7 +64,7 @@ pub(super) fn topics_below() -> String {
 /// There is no such verb or topic.
 pub fn run(args: Args) -> Result<Answer, Trouble> {
     let Some(word) = args.word else {
-        show(&Cli::command().render_help().to_string())?;
+        show(&command().render_help().to_string())?;
         return Ok(Answer::Yes);
     };
     let text = match topics::screen(&word) {
@@ -88,7 +93,7 @@ pub fn completions(args: &CompletionsArgs) -> Result<Answer, Trouble> {
 }
 
 fn completed(shell: Shell) -> String {
-    let command = Cli::command();
+    let command = command();
     let verbs = verbs(&command);
     let topics = topics::TOPICS.map(|(topic, _)| topic);
     let words: Vec<&'static str> = verbs.iter().copied().chain(topics).collect();
@@ -129,7 +134,7 @@ pub fn man(args: &ManArgs) -> Result<Answer, Trouble> {
 
 fn page(word: Option<&str>) -> Result<String, Trouble> {
     let command = match word {
-        None => Cli::command(),
+        None => command(),
         Some(word) => verb(word).ok_or_else(|| unknown(word, false))?,
     };
     let mut text = Vec::new();
@@ -141,7 +146,7 @@ fn page(word: Option<&str>) -> Result<String, Trouble> {
 
 /// The definition of a verb.
 fn verb(word: &str) -> Option<Command> {
-    let mut command = Cli::command();
+    let mut command = command();
     command.build();
     command.find_subcommand(word).cloned()
 }
@@ -154,7 +159,7 @@ fn verbs(command: &Command) -> Vec<&'static str> {
 
 /// What to say of a word that is neither a verb nor, where those count, a topic.
 fn unknown(word: &str, with_topics: bool) -> Trouble {
-    let mut words = verbs(&Cli::command());
+    let mut words = verbs(&command());
     let mut what = "verb";
     if with_topics {
         what = "verb or topic";
@@ -196,7 +201,7 @@ mod tests {
     fn every_shell_completes_every_verb_and_topic() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
             let text = completed(shell);
-            for word in verbs(&Cli::command()) {
+            for word in verbs(&command()) {
                 assert!(text.contains(word), "{shell}: {word}");
             }
             for (topic, _) in topics::TOPICS {
@@ -207,7 +212,7 @@ mod tests {
 
     #[test]
     fn every_verb_has_its_page() {
-        for word in verbs(&Cli::command()) {
+        for word in verbs(&command()) {
             let page = page(Some(word)).unwrap();
             assert!(page.contains(&format!(".TH pidone-{word}")), "{page}");
         }

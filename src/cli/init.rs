@@ -2,9 +2,11 @@
 //! the container does not start.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::cli::crew::{CMD, Crew};
 use crate::cli::print::remark;
 use crate::control::place::Place;
 use crate::control::server::Server;
@@ -13,18 +15,19 @@ use crate::logs::format::column;
 use crate::logs::router::{self, Router};
 use crate::logs::story;
 use crate::machine::slot::Limits;
+use crate::os::pid1::Nofile;
 use crate::os::signals::{self, Signals};
 use crate::os::spawner::Spawner;
 use crate::os::{files, pid1, users};
-use crate::service::definition::{Format, Output, Restart, Service, When};
+use crate::service::definition::Service;
 use crate::service::environment::Environment;
-use crate::service::settings::Settings;
+use crate::service::settings::{SETTINGS, Settings};
 use crate::service::{set, settings};
 use crate::supervisor::{Boot, Supervisor};
 use crate::values::Name;
 
 /// sysexits(3): bad usage.
-const USAGE: u8 = 64;
+const BAD_USAGE: u8 = 64;
 /// sysexits(3): something in the configuration is wrong.
 const CONFIG: u8 = 78;
 
@@ -37,14 +40,41 @@ struct Arguments {
     command: Vec<OsString>,
 }
 
+/// How it is called.
+pub const USAGE: &str = "pidone init [--services DIR]... [--] [CMD ARG...]";
+
+/// Its options, and the settings of pidone from their own table.
+pub fn after_help() -> String {
+    let mut text = "\
+Options:
+  --services DIR  Where services are defined, in place of PIDONE_SERVICES
+  CMD ARG...      Becomes the main service, started when the others are ready
+
+Settings, from the environment or by their keys from /etc/pidone/pidone.toml:
+"
+    .to_owned();
+    for setting in SETTINGS {
+        let name = settings::variable(setting.name);
+        let (meaning, default) = (setting.meaning, setting.default);
+        let _ = writeln!(text, "  {name:<20}  {meaning} [{default}]");
+    }
+    text
+}
+
 /// `pidone init [--services DIR]… [--] [CMD ARG…]`, and `/init [CMD ARG…]`.
 pub fn run(args: Vec<OsString>) -> ExitCode {
+    if args
+        .first()
+        .is_some_and(|word| word == "-h" || word == "--help")
+    {
+        return super::init_help();
+    }
     match parse(args) {
         Ok(arguments) => boot(&arguments).unwrap_or_else(|code| code),
         Err(text) => {
             remark(&format!("error: {text}"));
-            remark("hint: `pidone init [--services DIR]… [--] [CMD ARG…]`");
-            ExitCode::from(USAGE)
+            remark(&format!("hint: {USAGE}"));
+            ExitCode::from(BAD_USAGE)
         }
     }
 }
@@ -91,10 +121,10 @@ fn boot(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
     let environment: Environment = std::env::vars_os().collect();
     let mut faults = Vec::new();
     let settings = settings(&environment, arguments, &mut faults);
-    let (services, cmd) = services(&settings, arguments, &environment, &mut faults);
+    let crew = services(&settings, arguments, &environment, &mut faults);
     let control_group = control_group(&settings, &mut faults);
     tell_faults(&faults)?;
-    if cmd.is_none() {
+    if crew.cmd.is_none() {
         pid1::close_input();
     }
     let nofile = pid1::raise_nofile();
@@ -109,29 +139,42 @@ fn boot(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
     let runtime = runtime.map_err(|error| cannot("start", &error))?;
     let tasks = tokio::task::LocalSet::new();
     let code = tasks.block_on(&runtime, async {
-        story::install(settings.log).map_err(|error| cannot("log", &error))?;
-        let router = router(&services, &settings).map_err(|e| cannot("open the output", &e))?;
-        let server = server(&settings, control_group);
-        announce(&services, &settings, cmd.is_some());
-        let boot = Boot {
-            limits: Limits {
-                stop: settings.stop_timeout,
-                cmd_wait: settings.cmd_wait,
-            },
-            format: settings.log_format,
-            services,
-            cmd,
-            environment,
-            router,
-            server,
-            // From here on signals are heard; what came earlier has waited.
-            signals: Signals::new(cmd.is_some()).map_err(|error| cannot("hear signals", &error))?,
-            spawner: Spawner::new(nofile),
-        };
-        let supervisor = Supervisor::new(boot).map_err(|error| cannot("start", &error))?;
-        Ok::<u8, ExitCode>(supervisor.run().await)
+        let made = supervisor(&settings, crew, environment, control_group, nofile)?;
+        Ok::<u8, ExitCode>(made.run().await)
     })?;
     Ok(ExitCode::from(code))
+}
+
+/// What runs, made of what was read. A frame of its own, which is gone when the boot is over.
+#[inline(never)]
+fn supervisor(
+    settings: &Settings,
+    crew: Crew,
+    environment: Environment,
+    control_group: Option<u32>,
+    nofile: Option<Nofile>,
+) -> Result<Box<Supervisor>, ExitCode> {
+    story::install(settings.log).map_err(|error| cannot("log", &error))?;
+    let router = router(&crew.services, settings).map_err(|e| cannot("open the output", &e))?;
+    let server = server(settings, control_group);
+    announce(&crew, settings);
+    let boot = Boot {
+        limits: Limits {
+            stop: settings.stop_timeout,
+            cmd_wait: settings.cmd_wait,
+        },
+        format: settings.log_format,
+        // From here on signals are heard; what came earlier has waited.
+        signals: Signals::new(crew.cmd.is_some())
+            .map_err(|error| cannot("hear signals", &error))?,
+        spawner: Spawner::new(nofile),
+        services: crew.services,
+        cmd: crew.cmd,
+        environment,
+        router,
+        server,
+    };
+    Supervisor::new(boot).map_err(|error| cannot("start", &error))
 }
 
 fn cannot(what: &str, error: &dyn std::fmt::Display) -> ExitCode {
@@ -164,100 +207,33 @@ fn settings(
     settings
 }
 
-/// The services of the directories, and CMD behind them, with its number.
+/// The services of the directories, and CMD behind them.
 fn services(
     settings: &Settings,
     arguments: &Arguments,
     environment: &Environment,
     faults: &mut Vec<Diagnostic>,
-) -> (Vec<Service>, Option<usize>) {
+) -> Crew {
     let found = files::services(&settings.services);
     faults.extend(found.diagnostics);
     let known = |user: &str| users::resolve(user).map(drop);
     let loaded = set::load(&found.directories, environment, &known);
     faults.extend(loaded.diagnostics);
-    let mut services = loaded.services;
-    if arguments.command.is_empty() {
-        if services.is_empty() && faults.is_empty() {
-            let dirs: Vec<String> = settings
-                .services
-                .iter()
-                .map(|dir| dir.display().to_string())
-                .collect();
-            faults.push(
-                Diagnostic::error(format!(
-                    "no services in {}, and no command",
-                    dirs.join(", ")
-                ))
-                .hint("a service is a directory with a `service.toml` or an executable `run`"),
-            );
-        }
-        return (services, None);
-    }
-    if services.iter().any(|service| service.name.as_str() == CMD) {
+    if arguments.command.is_empty() && loaded.services.is_empty() && errors(faults) == 0 {
+        let dirs: Vec<String> = settings
+            .services
+            .iter()
+            .map(|dir| dir.display().to_string())
+            .collect();
         faults.push(
             Diagnostic::error(format!(
-                "a service cannot be named `{CMD}` beside a command"
+                "no services in {}, and no command",
+                dirs.join(", ")
             ))
-            .hint("that is the name of the command that the container was given"),
+            .hint("a service is a directory with a `service.toml` or an executable `run`"),
         );
     }
-    // CMD takes the place of a declared main service, as it takes that of an image's own CMD.
-    services
-        .iter_mut()
-        .filter(|service| service.main)
-        .for_each(|service| {
-            service.main = false;
-            service.enabled = false;
-        });
-    match command(&arguments.command, &services) {
-        Ok(cmd) => services.push(cmd),
-        Err(fault) => faults.push(fault),
-    }
-    let cmd = services.len().checked_sub(1);
-    (services, cmd)
-}
-
-/// The name of the service that CMD becomes.
-const CMD: &str = "cmd";
-
-/// CMD as a service: it waits for the others (but not with a terminal: a person wants to see what
-/// is wrong), keeps PID 1's own input and output, and the container ends with it.
-fn command(words: &[OsString], services: &[Service]) -> Result<Service, Diagnostic> {
-    let word = |word: &OsString| {
-        word.to_str().map(str::to_owned).ok_or_else(|| {
-            Diagnostic::error(format!(
-                "the command's `{}` is not UTF-8",
-                word.to_string_lossy()
-            ))
-        })
-    };
-    let words = words
-        .iter()
-        .map(word)
-        .collect::<Result<Vec<String>, Diagnostic>>()?;
-    let name: Name = CMD
-        .parse()
-        .map_err(|text: String| Diagnostic::error(text))?;
-    let needs = services
-        .iter()
-        .filter(|service| service.enabled)
-        .map(|s| s.name.clone());
-    Ok(Service {
-        file: CMD.to_uppercase().into(),
-        main: true,
-        needs: if pid1::has_terminal() {
-            Vec::new()
-        } else {
-            needs.collect()
-        },
-        restart: Restart {
-            when: When::Never,
-            ..Restart::default()
-        },
-        output: Output::Container(Some(Format::Inherit)),
-        ..Service::new(name, words)
-    })
+    Crew::new(loaded.services, &arguments.command, faults)
 }
 
 /// The group that may look at the control socket, as a number.
@@ -272,13 +248,15 @@ fn control_group(settings: &Settings, faults: &mut Vec<Diagnostic>) -> Option<u3
     }
 }
 
+fn errors(faults: &[Diagnostic]) -> usize {
+    let is_error = |fault: &&Diagnostic| fault.severity == Severity::Error;
+    faults.iter().filter(is_error).count()
+}
+
 /// All of them, on stderr; an error among them ends the boot.
 fn tell_faults(faults: &[Diagnostic]) -> Result<(), ExitCode> {
     faults.iter().for_each(|fault| remark(&fault.to_string()));
-    let errors = faults
-        .iter()
-        .filter(|fault| fault.severity == Severity::Error)
-        .count();
+    let errors = errors(faults);
     if errors == 0 {
         return Ok(());
     }
@@ -290,11 +268,8 @@ fn tell_faults(faults: &[Diagnostic]) -> Result<(), ExitCode> {
 }
 
 /// The first line of the story.
-fn announce(services: &[Service], settings: &Settings, has_cmd: bool) {
-    let count = services
-        .iter()
-        .filter(|service| service.name.as_str() != CMD)
-        .count();
+fn announce(crew: &Crew, settings: &Settings) {
+    let count = crew.services.len() - usize::from(crew.cmd.is_some());
     let plural = if count == 1 { "" } else { "s" };
     let dirs: Vec<String> = settings
         .services
@@ -311,7 +286,11 @@ fn announce(services: &[Service], settings: &Settings, has_cmd: bool) {
         dirs.join(", "),
         std::process::id()
     );
-    if has_cmd && count > 0 && pid1::has_terminal() {
+    if !crew.replaced.is_empty() {
+        let names: Vec<&str> = crew.replaced.iter().map(Name::as_str).collect();
+        tracing::info!("{CMD} takes the place of {}", names.join(", "));
+    }
+    if crew.cmd.is_some() && count > 0 && pid1::has_terminal() {
         tracing::warn!("{CMD} has the terminal, so it does not wait for the services to be ready");
     }
     if !pid1::is_pid1() && !pid1::has_proc() {

@@ -4,8 +4,8 @@ use crate::cli::print::{self, printable_line};
 use crate::cli::{Answer, Trouble};
 use crate::control::client::{Client, places, unexpected};
 use crate::control::protocol::{Line, Reply, Request, Stream};
-use crate::control::stamp;
 use crate::diag::printable;
+use crate::values::stamp;
 
 /// How many past lines of each service stand before those that follow, as in `tail -f`.
 const LAST_BEFORE_FOLLOWING: u32 = 10;
@@ -17,11 +17,12 @@ const PIDONE: &str = "pidone";
 #[derive(clap::Args)]
 pub struct Args {
     /// Only these services; `pidone` is pidone itself
+    #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// Go on with each line as it is written
+    /// Follow: go on with each line as it is written
     #[arg(short, long)]
     follow: bool,
-    /// At most N past lines of each service; default: all that are kept, 10 with -f
+    /// Show at most N past lines of each service; default: all that are kept, 10 with -f
     #[arg(short = 'n', value_name = "N")]
     last: Option<u32>,
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind as UsageKind;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::control::client::Failure;
 use crate::diag::{Diagnostic, nearest};
@@ -33,6 +33,8 @@ pub mod health;
 
 pub mod shutdown;
 
+mod crew;
+
 pub mod init;
 
 pub mod help;
@@ -43,8 +45,13 @@ pub mod print;
 
 /// A container's init: reaps, supervises, logs, and stops in order.
 #[derive(Parser)]
-#[command(name = "pidone", version, max_term_width = 100)]
-#[command(disable_help_subcommand = true, after_help = help::topics_below())]
+#[command(
+    name = "pidone",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    after_help = help::below()
+)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -52,47 +59,50 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Show the services, or the page of each NAME
+    /// Show all services as a table, or a page for each NAME
     Status(status::Args),
-    /// Start services, and wait until they are ready
+    /// Start services, and wait until they are ready (a oneshot: finished)
     Start(control::ChangeArgs),
     /// Stop services, and wait until they are down
     Stop(control::ChangeArgs),
     /// Stop and start services, and wait until they are ready again
     Restart(control::ChangeArgs),
-    /// Let services read their configuration again
+    /// Let services read their configuration again, by their `[reload]`
     Reload(control::ChangeArgs),
     /// Send a signal to services
     Signal(control::SignalArgs),
-    /// Show what services have written
+    /// Show the last lines that services have written
     Logs(logs::Args),
-    /// Show what has happened, one line an event
+    /// Show the last changes of state, one a line
     Events(events::Args),
     /// Wait until services are ready, or down
     Wait(wait::Args),
     /// Exit 0 when every enabled service is well (for HEALTHCHECK)
     Health,
-    /// Check service directories, and show every fault
+    /// Check service directories, and show every fault; nothing is started
     Check {
         /// Directories of services; default: PIDONE_SERVICES, or /etc/services.d
+        #[arg(value_name = "DIR")]
         dirs: Vec<PathBuf>,
     },
-    /// End the container, services in reverse order
+    /// Stop all services in reverse order, and end the container
     Shutdown(shutdown::Args),
     /// Start the services and supervise them (as the entry point /init does)
-    #[command(override_usage = "pidone init [--services DIR]... [-- CMD ARG...]")]
+    #[command(override_usage = init::USAGE, disable_help_flag = true)]
     Init {
-        /// Options, and a command that becomes the main service
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        /// Its options are read by hand, and told below them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
         args: Vec<OsString>,
     },
-    /// Be the init of a single command
+    /// Be the init of a single command, without services
     #[command(
-        override_usage = "pidone exec [-g] [--signal-map FROM:TO]... [--subreaper] -- CMD ARG..."
+        override_usage = "pidone exec [-g] [--signal-map FROM:TO]... [--subreaper] -- CMD [ARG]...",
+        after_help = "`pidone exec --help` tells what the options do",
+        disable_help_flag = true
     )]
     Exec {
-        /// Options, and the command
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        /// Its options are read by hand
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
         args: Vec<OsString>,
     },
     /// Tell about a verb, or a topic
@@ -134,15 +144,29 @@ const COULD_NOT_ASK: u8 = 2;
 
 /// Runs the verb that this command line names. `args` begins with the program's own name.
 pub fn run(args: &[OsString]) -> ExitCode {
-    match Cli::try_parse_from(args) {
+    let parsed = command().try_get_matches_from(args);
+    match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => run_verb(cli.verb),
         Err(error) => explain(&error, args),
     }
 }
 
+/// The parser, with the help that is made from other tables.
+fn command() -> clap::Command {
+    Cli::command().mut_subcommand("init", |init| init.after_help(init::after_help()))
+}
+
+/// Prints the help of `pidone init`, which reads its own arguments.
+pub fn init_help() -> ExitCode {
+    let mut command = command();
+    let help = command.find_subcommand_mut("init");
+    let help = help.map_or_else(String::new, |init| init.render_help().to_string());
+    exit_code(print::show(&help).map(|()| Answer::Yes))
+}
+
 /// Prints the help of the whole program.
 pub fn help() -> ExitCode {
-    exit_code(print::show(&Cli::command().render_help().to_string()).map(|()| Answer::Yes))
+    exit_code(print::show(&command().render_help().to_string()).map(|()| Answer::Yes))
 }
 
 fn run_verb(verb: Verb) -> ExitCode {
@@ -234,7 +258,7 @@ mod tests {
 
     #[test]
     fn the_definition_is_sound() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

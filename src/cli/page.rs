@@ -3,8 +3,8 @@
 use crate::cli::print::printable_line;
 use crate::cli::status::{note, span};
 use crate::control::protocol::{Detail, ServiceStatus};
-use crate::control::stamp;
 use crate::diag::printable;
+use crate::values::stamp;
 
 /// How far the values stand from the margin: two spaces, the longest label, two spaces.
 const LABEL_COLUMNS: usize = 8;

@@ -8,7 +8,7 @@ use crate::control::protocol::Request;
 /// What `pidone shutdown` takes.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The container's exit code; default: as after `docker stop`
+    /// The container's exit code; default: 0, or 137 if something had to be killed
     #[arg(long, value_name = "N")]
     code: Option<u8>,
 }

@@ -15,12 +15,13 @@ use crate::values::span::show_span;
 /// What `pidone status` takes.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Show the page of these services
+    /// Services that get a page: definition, history, last lines
+    #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// One JSON object
+    /// Print one JSON object
     #[arg(long, conflicts_with = "fields")]
     json: bool,
-    /// Only these fields of the JSON, separated by tabs, one service a line
+    /// Print only these fields of the JSON, as `name,pid`: one service a line, separated by tabs
     #[arg(short = 'o', value_name = "FIELD,FIELD", value_delimiter = ',')]
     fields: Vec<String>,
 }

@@ -18,8 +18,9 @@ pub struct Args {
     #[command(flatten)]
     until: Until,
     /// The services; default: every enabled one
+    #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// Wait at most so long, as 10s or 2m; default: for ever
+    /// Wait no longer than this, as 10s or 2m; default: for ever
     #[arg(long, value_name = "TIME", value_parser = parse_span)]
     timeout: Option<Duration>,
 }
@@ -28,10 +29,10 @@ pub struct Args {
 #[derive(clap::Args)]
 #[group(required = true, multiple = false)]
 struct Until {
-    /// Until they are ready (or finished)
+    /// Wait until they are ready (or finished)
     #[arg(long)]
     ready: bool,
-    /// Until they are down (or finished, or failed)
+    /// Wait until they are down (or finished, or failed)
     #[arg(long)]
     down: bool,
 }

@@ -2,8 +2,6 @@
 
 pub mod protocol;
 
-pub mod stamp;
-
 pub mod describe;
 
 pub mod rights;

@@ -15,8 +15,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::control::outbox::{Next, Outbox};
 use crate::control::protocol::{Message, Refusal, RefusalKind, Reply, Request, VERSION};
 use crate::control::rights::{Peer, Right, allow};
-use crate::control::stamp::rfc3339;
 use crate::os::clock;
+use crate::values::stamp::rfc3339;
 
 /// The longest request, bytes: a thousand names of 64 bytes.
 pub const REQUEST_BYTES_MAX: usize = 64 * 1024;

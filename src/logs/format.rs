@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::logs::lines::Piece;
 use crate::logs::ring::Stream;
 use crate::service::definition::Format;
+use crate::values::stamp::rfc3339;
 use crate::values::{Name, Pid};
 
 /// What pidone calls itself where a service's name stands.
@@ -129,7 +130,7 @@ fn json_lead(origin: Origin<'_>) -> Vec<u8> {
         .map_or_else(|| "null".to_owned(), |pid| pid.to_string());
     format!(
         "{{\"ts\":\"{}\",\"service\":\"{}\",\"stream\":\"{stream}\",\"pid\":{pid},\"msg\":\"",
-        timestamp(origin.wall),
+        rfc3339(origin.wall),
         origin.name,
     )
     .into_bytes()
@@ -189,37 +190,6 @@ fn json_plain(text: &[u8]) -> usize {
     let plain = |byte: &u8| *byte >= b' ' && *byte != b'"' && *byte != b'\\';
     let end = tail.iter().position(|byte| !plain(byte));
     text.len() - tail.len() + end.unwrap_or(tail.len())
-}
-
-/// A point of wall time in RFC 3339, UTC, milliseconds: `2026-11-22T08:00:01.234Z`.
-pub fn timestamp(wall: Duration) -> String {
-    let seconds = wall.as_secs();
-    let (year, month, day) = date(seconds / 86_400);
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z",
-        wall.subsec_millis()
-    )
-}
-
-/// The Gregorian date so many days after 1970-01-01. Counted in years that begin on 1 March, so
-/// that the leap day is a year's last, and from 0000-03-01, where a cycle of 400 years begins.
-fn date(days_since_1970: u64) -> (u64, u64, u64) {
-    const CYCLE: u64 = 146_097;
-    let days = days_since_1970 + 719_468;
-    let (cycle, day) = (days / CYCLE, days % CYCLE);
-    let leaps = day / 1460 - day / 36_524 + day / 146_096;
-    let year = (day - leaps) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    // From March on the months are 31 30 31 30 31 days, over and over: 153 in five.
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 {
-        (month + 3, 0)
-    } else {
-        (month - 9, 1)
-    };
-    (cycle * 400 + year + next, month, day)
 }
 
 #[cfg(test)]
@@ -345,22 +315,5 @@ mod tests {
         assert_eq!(names(&["db", "web"]), 6);
         assert_eq!(names(&["db", "frontend"]), 8);
         assert_eq!(names(&[&"x".repeat(40)]), 16);
-    }
-
-    #[test]
-    fn dates() {
-        let at = |seconds| timestamp(Duration::from_secs(seconds));
-        assert_eq!(at(0), "1970-01-01T00:00:00.000Z");
-        assert_eq!(at(951_782_399), "2000-02-28T23:59:59.000Z");
-        assert_eq!(at(951_782_400), "2000-02-29T00:00:00.000Z");
-        assert_eq!(at(951_868_800), "2000-03-01T00:00:00.000Z");
-        assert_eq!(at(1_735_689_599), "2024-12-31T23:59:59.000Z");
-        assert_eq!(at(4_107_542_400), "2100-03-01T00:00:00.000Z");
-        let mut last = (1969, 12, 31);
-        for day in 0..200_000 {
-            let next = date(day);
-            assert!(next > last && next.2 <= 31 && (next.2 == last.2 + 1 || next.2 == 1));
-            last = next;
-        }
     }
 }

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::logs::outlet::pipe_of;
+use nix::fcntl::OFlag;
+use nix::unistd::pipe2;
+
+use crate::logs::outlet::give;
 
 /// All of them, by the logger's index.
 #[derive(Debug, Default)]
@@ -20,7 +23,7 @@ struct LoggerPipe {
 
 impl Loggers {
     /// What the logger reads, and what its producer writes to: the same pipe until its input is
-    /// closed.
+    /// closed. `owner`, the producer's user, may open it by its name; whoever comes first.
     pub(super) fn pipe(
         &mut self,
         unit: usize,
@@ -28,9 +31,14 @@ impl Loggers {
     ) -> io::Result<(BorrowedFd<'_>, BorrowedFd<'_>)> {
         let is_open = |pipe: &LoggerPipe| pipe.write.is_some();
         if !self.0.get(&unit).is_some_and(is_open) {
-            let (read, write) = pipe_of(owner)?;
+            let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
             let write = Some(write);
             self.0.insert(unit, LoggerPipe { read, write });
+        }
+        if let Some(owner) = owner
+            && let Some(pipe) = self.0.get(&unit)
+        {
+            give(&pipe.read, owner)?;
         }
         let ends = self.0.get(&unit).and_then(|pipe| {
             let write = pipe.write.as_ref()?;

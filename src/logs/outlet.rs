@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::{Gid, Uid, fchown, pipe2};
 
@@ -17,7 +18,7 @@ use crate::service::definition::Format;
 use crate::values::{Name, Pid};
 
 /// All services that have pipes, by the supervisor's index.
-pub(super) type Outlets = BTreeMap<usize, Outlet>;
+pub(super) type Outlets = BTreeMap<usize, Box<Outlet>>;
 
 /// A stream of a service as the pollers know it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,8 +105,17 @@ impl Outlet {
 
     /// Opens the pipe of one stream for this owner.
     pub(super) fn open(&mut self, stderr: bool, owner: Option<(u32, u32)>) -> io::Result<&Source> {
-        let (read, write) = pipe_of(owner)?;
+        let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
         set_nonblocking(&read)?;
+        if let Some(owner) = owner
+            && !give(&write, owner)?
+            && !stderr
+        {
+            tracing::warn!(
+                service = self.name.as_str(),
+                "it cannot open /dev/stdout or /dev/stderr: to give it its pipes needs CHOWN"
+            );
+        }
         let slot = if stderr {
             &mut self.stderr
         } else {
@@ -141,11 +151,13 @@ impl Outlet {
     }
 }
 
-/// A pipe that `owner` may open again by its name in /proc, as programs do with `/dev/stdout`.
-pub(super) fn pipe_of(owner: Option<(u32, u32)>) -> io::Result<(OwnedFd, OwnedFd)> {
-    let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
-    if let Some((uid, gid)) = owner {
-        fchown(&write, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+/// Makes a pipe one that `owner` may open again by its name in /proc, as programs do with
+/// `/dev/stdout`. False if we may not; then only that cannot be had.
+pub(super) fn give(pipe: &OwnedFd, (uid, gid): (u32, u32)) -> io::Result<bool> {
+    match fchown(pipe, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))) {
+        Ok(()) => Ok(true),
+        // A container without CHOWN, or whose user namespace does not know the user.
+        Err(Errno::EPERM | Errno::EINVAL) => Ok(false),
+        Err(error) => Err(error.into()),
     }
-    Ok((read, write))
 }

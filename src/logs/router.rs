@@ -132,7 +132,7 @@ impl Router {
         Ok(self.write_end(stderr))
     }
 
-    /// The pipe into this logger: what it reads, and what its producer (`owner`) writes to.
+    /// The pipe into this logger: what it reads, and what its producer (the `owner`) writes to.
     ///
     /// # Errors
     /// As `pipes`.
@@ -342,7 +342,7 @@ impl Router {
         let outlet = self
             .outlets
             .entry(token.unit)
-            .or_insert_with(|| Outlet::new(name.clone(), format, Recent::new(share)));
+            .or_insert_with(|| Box::new(Outlet::new(name.clone(), format, Recent::new(share))));
         self.by_name.insert(name.clone(), token.unit);
         if outlet.write_end(token.stderr).is_some() || outlet.format == Format::Inherit {
             return Ok(());

@@ -260,6 +260,7 @@ impl Fleet {
             todo.extend(&slot.needed_by);
             if next == ix || slot.want == Want::Up {
                 slot.want = Want::Down;
+                slot.stopped_with = Some(ix);
             }
             if slot.unit.state.is_at_rest() {
                 self.apply(next, Event::Stop { by: None }, now, orders);

@@ -1,6 +1,7 @@
 //! Who stands on whom: `needs` and `after` as numbers, in both directions.
 
 use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
 
 use crate::machine::slot::{Ix, Slot, Want};
 use crate::machine::unit::Unit;
@@ -36,6 +37,7 @@ pub(super) fn link(services: Vec<Service>, now: Moment) -> Vec<Slot> {
             needed_by: Vec::new(),
             followed_by: Vec::new(),
             want: Want::Off,
+            stopped_with: None,
             unit: Unit::new(),
             entered: now,
             starts: 0,
@@ -44,9 +46,11 @@ pub(super) fn link(services: Vec<Service>, now: Moment) -> Vec<Slot> {
             oom: false,
             at_end: None,
             killed: false,
-            service,
+            service: Rc::new(service),
         })
         .collect();
+    // They may stand in the services' own memory, which is twice as large.
+    slots.shrink_to_fit();
     for ix in 0..slots.len() {
         let (needs, after) = slots
             .get(ix)

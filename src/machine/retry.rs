@@ -7,6 +7,11 @@ use crate::machine::unit::{Cause, Failure, Retry, State};
 use crate::service::definition::{Kind, RETRY_FIRST, Restart, Service, When};
 use crate::values::{Exit, Moment};
 
+/// The shortest wait but for the first restart, which is immediate. Without it a service that can
+/// never be started (with `max-delay = "0s"`) would be tried again and again in one turn of the
+/// loop, and nobody else, not even an order to stop, would have a turn any more.
+const WAIT_MIN: Duration = Duration::from_millis(10);
+
 /// The state after a death of this cause, and what is remembered of it.
 pub(super) fn after(
     service: &Service,
@@ -88,7 +93,8 @@ fn wait(restart: &Restart, name: &str, failures: u32, now: Moment) -> Duration {
     (name, failures, now).hash(&mut hasher);
     let span = 2 * u64::from(restart.jitter_permille.min(1000)) + 1;
     let permille = 1000 + hasher.finish() % span - u64::from(restart.jitter_permille.min(1000));
-    base.saturating_mul(u32::try_from(permille).unwrap_or(1000)) / 1000
+    let wait = base.saturating_mul(u32::try_from(permille).unwrap_or(1000)) / 1000;
+    wait.max(WAIT_MIN)
 }
 
 #[cfg(test)]
@@ -110,6 +116,20 @@ mod tests {
             [0, 250, 500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]
         );
         assert_eq!(wait(&restart, "web", u32::MAX, now), restart.max_delay);
+    }
+
+    #[test]
+    fn only_the_first_restart_is_immediate() {
+        let restart = Restart {
+            max_delay: Duration::ZERO,
+            jitter_permille: 1000,
+            ..Restart::default()
+        };
+        for millis in 0..1000 {
+            let now = Moment::at(Duration::from_millis(millis));
+            assert_eq!(wait(&restart, "web", 0, now), Duration::ZERO);
+            assert!(wait(&restart, "web", 1, now) >= WAIT_MIN);
+        }
     }
 
     #[test]

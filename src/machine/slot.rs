@@ -1,6 +1,7 @@
 //! The words between the fleet and the loop: what can happen, what is to be done, and what is known
 //! of each service.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::machine::shutdown::Reason;
@@ -86,11 +87,13 @@ pub struct Change {
 #[derive(Clone, Debug)]
 pub struct Slot {
     /// Its definition.
-    pub service: Service,
+    pub service: Rc<Service>,
     /// Its state and its retries.
     pub unit: Unit,
     /// Whether it is meant to be up.
     pub want: Want,
+    /// Whom a person named who wanted it down: itself, or what it needs.
+    pub stopped_with: Option<Ix>,
     /// Since when it has been in its state, as users see states.
     pub entered: Moment,
     /// How often it was started.

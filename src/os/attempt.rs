@@ -71,7 +71,7 @@ pub(super) struct Wishes {
 }
 
 impl Wishes {
-    pub(super) fn of(plan: &Plan<'_>, candidates: &[CString]) -> Self {
+    pub(super) fn of(plan: &Plan<'_>, candidates: Vec<CString>) -> Self {
         let user = plan.user.as_ref();
         Self {
             program: plan
@@ -79,7 +79,7 @@ impl Wishes {
                 .first()
                 .map(|program| program.to_string_lossy().into_owned())
                 .unwrap_or_default(),
-            candidates: candidates.to_vec(),
+            candidates,
             workdir: plan.workdir.clone().unwrap_or_default(),
             user: user.map(|user| user.name.clone()).unwrap_or_default(),
             uid: user.map_or(0, |user| user.uid),

@@ -2,15 +2,15 @@
 
 use std::ffi::{CStr, OsStr};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use nix::errno::Errno;
 use nix::sys::stat::fstat;
 
 use crate::os::folder::{Folder, Hint};
+use crate::os::reason::{reason, said};
 use crate::service::source::{self, FILE_BYTES_MAX, HEAD_BYTES, Interpreter, Script};
 
 /// Opens a regular file; gives its length, too. What the directory does not call one is asked for
@@ -107,16 +107,4 @@ pub(super) fn script(folder: &Folder, name: &CStr, hint: Hint) -> Script {
         head,
         interpreter,
     }
-}
-
-/// An error as a person says it: no number, lower case.
-pub(super) fn reason(why: &io::Error) -> String {
-    match why.raw_os_error() {
-        Some(code) => said(Errno::from_raw(code)),
-        None => why.to_string(),
-    }
-}
-
-pub(super) fn said(why: Errno) -> String {
-    why.desc().to_lowercase()
 }

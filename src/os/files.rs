@@ -1,7 +1,7 @@
 //! Reading definitions from disk: bounded in size, in number and in time, whatever lies there.
 
 use std::collections::BTreeMap;
-use std::ffi::{CStr, CString, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 
 use crate::diag::Diagnostic;
-use crate::os::content::{self, reason, said, script, small};
+use crate::os::content::{self, script, small};
 use crate::os::folder::{Folder, Hint};
+use crate::os::reason::{reason, said};
 use crate::service::settings::SERVICES_DIR;
 use crate::service::source::{self, Directory, Found, SERVICES_MAX, Script};
 
@@ -147,6 +148,14 @@ fn opened(path: &Path) -> Result<Folder, Diagnostic> {
     Folder::open(path).map_err(|why| {
         if why != Errno::ENOTDIR {
             return unreadable(path, &why.into());
+        }
+        // Alone in its image, a service is easily copied one directory too high.
+        if let (Some("service.toml"), Some(root)) =
+            (path.file_name().and_then(OsStr::to_str), path.parent())
+        {
+            return Diagnostic::error(format!("`{}` is itself a service", root.display()))
+                .in_file(path)
+                .hint("services are directories below the one that is named");
         }
         let fault = format!("`{}` is not a directory, and is ignored", path.display());
         let hint = "a service is a directory with a `service.toml` or a `run`";

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use nix::fcntl::{AtFlags, OFlag, open, openat};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, fstatat};
 
 /// getdents64(2) gives as many entries at once as find room here: about forty.
@@ -27,7 +27,8 @@ pub(super) enum Hint {
 impl Folder {
     /// Opens a directory, and nothing that is none: `ENOTDIR` then, without any effect.
     pub(super) fn open(path: &Path) -> nix::Result<Self> {
-        open(path, FLAGS | OFlag::O_DIRECTORY, Mode::empty()).map(Self)
+        // Not open(2): musl's sets the flag once more.
+        openat(AT_FDCWD, path, FLAGS | OFlag::O_DIRECTORY, Mode::empty()).map(Self)
     }
 
     /// Opens a directory in this one.

@@ -69,6 +69,115 @@ impl Drop for Mapping {
     }
 }
 
+/// Gives back what only the boot needed of the program and of the stack. The program's pages are
+/// read again from the file (in most cases: found in its cache) when they are needed again; the
+/// loop needs few of them. Does nothing but on the main thread.
+pub fn give_back() {
+    if nix::unistd::gettid() != nix::unistd::getpid() {
+        return;
+    }
+    // SAFETY: `give_back_program` is such a function as dl_iterate_phdr(3) calls; it needs no data.
+    unsafe { libc::dl_iterate_phdr(Some(give_back_program), std::ptr::null_mut()) };
+    give_back_stack();
+}
+
+/// Called for each loaded object, of which the first is the program; ends the list with that.
+unsafe extern "C" fn give_back_program(
+    object: *mut libc::dl_phdr_info,
+    _size: libc::size_t,
+    _data: *mut libc::c_void,
+) -> libc::c_int {
+    // SAFETY: dl_iterate_phdr(3) gives a live object, and its headers are an array of that length.
+    let (base, segments) = unsafe {
+        let headers = (*object).dlpi_phdr;
+        let count = usize::from((*object).dlpi_phnum);
+        (
+            (*object).dlpi_addr,
+            std::slice::from_raw_parts(headers, count),
+        )
+    };
+    for segment in segments {
+        let is_constant = segment.p_type == libc::PT_LOAD && segment.p_flags & libc::PF_W == 0;
+        let start = base.wrapping_add(segment.p_vaddr);
+        let end = base
+            .wrapping_add(segment.p_vaddr)
+            .wrapping_add(segment.p_memsz);
+        if let (true, Ok(start), Ok(end)) = (is_constant, start.try_into(), end.try_into()) {
+            forget(start, end);
+        }
+    }
+    1
+}
+
+/// The boot's deepest calls reach this far below the loop.
+const STACK_BYTES: usize = 96 << 10;
+
+/// Room for the calls between the look at the stack pointer and the kernel, which have no frames to
+/// speak of, and for the 128 bytes below it that a function may use.
+const STACK_KEPT_BYTES: usize = 4 << 10;
+
+/// Below this, and not below the address of any variable, lies what is nobody's: a function's
+/// variables may stand anywhere in a frame of many pages.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "the pointer of the caller is asked for"
+)]
+fn stack_pointer() -> usize {
+    let here: usize;
+    // SAFETY: reads a register and touches nothing else.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        core::arch::asm!("mov {}, rsp", out(reg) here, options(nomem, nostack, preserves_flags));
+    }
+    // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        core::arch::asm!("mov {}, sp", out(reg) here, options(nomem, nostack, preserves_flags));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        // Elsewhere nothing is given back.
+        here = 0;
+    }
+    here
+}
+
+#[inline(never)]
+fn give_back_stack() {
+    let here = stack_pointer();
+    forget(
+        here.saturating_sub(STACK_BYTES),
+        here.saturating_sub(STACK_KEPT_BYTES),
+    );
+}
+
+/// Drops the pages from the one with `start` to the one before `end`, as far as there are any.
+#[inline(never)]
+fn forget(start: usize, end: usize) {
+    // SAFETY: asks for a number, of which every kernel has one.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    let Some(mask) = usize::try_from(page)
+        .ok()
+        .and_then(|page| page.checked_sub(1))
+    else {
+        return;
+    };
+    let (start, end) = (start & !mask, end & !mask);
+    // SAFETY: only `give_back` comes here, with two kinds of ranges. A segment of the program that
+    // cannot be written holds what is in the file, which cannot change while it is executed
+    // (ETXTBSY), so that a page that is read again is as it was. What lies below the main thread's
+    // frames is nobody's: its stack grows there, and the kernel maps nothing else within 128 MiB
+    // (mmap_base); what is not mapped yet is left alone, with an error that does not matter.
+    unsafe {
+        libc::madvise(
+            std::ptr::with_exposed_provenance_mut(start),
+            end.saturating_sub(start),
+            libc::MADV_DONTNEED,
+        )
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,17 +1,22 @@
 //! Whether the kernel's OOM killer has been here: the counter of our memory control group.
 
-use std::fs;
+use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// Counters and mount tables are far smaller; a file that is not is not what we think it is.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
+/// The counter's file has six short lines at most.
+const COUNTER_BYTES_MAX: usize = 512;
+
 /// The counter of processes that the kernel killed for memory in our control group. Compared
 /// before and after a death by SIGKILL, it tells an OOM kill from an operator's.
 #[derive(Debug)]
 pub struct OomCounter {
-    path: Option<PathBuf>,
+    /// Open for good, so that a death by SIGKILL costs one call before the restart.
+    file: Option<File>,
     last: Option<u64>,
 }
 
@@ -21,11 +26,12 @@ impl OomCounter {
     pub fn find() -> Self {
         let groups = read(Path::new("/proc/self/cgroup")).unwrap_or_default();
         let mounts = read(Path::new("/proc/self/mountinfo")).unwrap_or_default();
-        let path = candidates(&groups, &mounts)
-            .into_iter()
-            .find(|path| count(path).is_some());
-        let last = path.as_deref().and_then(count);
-        Self { path, last }
+        let file = candidates(&groups, &mounts)
+            .iter()
+            .filter_map(|path| File::open(path).ok())
+            .find(|file| count(file).is_some());
+        let last = file.as_ref().and_then(count);
+        Self { file, last }
     }
 
     /// Whether the kernel has killed for memory since this was last asked, or since the beginning.
@@ -37,17 +43,19 @@ impl OomCounter {
     /// How many processes were killed so far; `None` where no counter is to be found (the root
     /// group has none, and neither has a container without /proc or /sys/fs/cgroup).
     pub fn read(&self) -> Option<u64> {
-        count(self.path.as_deref()?)
+        count(self.file.as_ref()?)
     }
 }
 
-fn count(path: &Path) -> Option<u64> {
-    parse_count(&read(path)?)
+fn count(file: &File) -> Option<u64> {
+    let mut bytes = [0; COUNTER_BYTES_MAX];
+    let count = file.read_at(&mut bytes, 0).ok()?;
+    parse_count(std::str::from_utf8(bytes.get(..count)?).ok()?)
 }
 
 fn read(path: &Path) -> Option<String> {
     let mut text = String::new();
-    let file = fs::File::open(path).ok()?;
+    let file = File::open(path).ok()?;
     file.take(FILE_BYTES_MAX).read_to_string(&mut text).ok()?;
     Some(text)
 }

@@ -3,8 +3,9 @@
 
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{BorrowedFd, RawFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use crate::os::users::User;
 use crate::service::definition::{Limit, Resource};
@@ -33,6 +34,8 @@ pub struct Plan<'fd> {
     pub argv: Vec<OsString>,
     /// The whole environment.
     pub env: Vec<(OsString, OsString)>,
+    /// The same, made before; then `env` is not looked at.
+    pub variables: Option<Rc<Variables>>,
     /// chdir(2).
     pub workdir: Option<PathBuf>,
     /// Whom it becomes; `None` leaves ids and groups as they are.
@@ -61,6 +64,7 @@ impl Plan<'_> {
         Self {
             argv,
             env,
+            variables: None,
             workdir: None,
             user: None,
             umask: None,
@@ -75,11 +79,37 @@ impl Plan<'_> {
     }
 }
 
+/// An environment as the kernel wants it, made once for many starts.
+#[derive(Debug)]
+pub struct Variables {
+    texts: Vec<CString>,
+    path: OsString,
+}
+
+impl Variables {
+    /// `None`: a name or a value has a NUL byte inside.
+    pub fn new<'a>(env: impl Iterator<Item = (&'a OsStr, &'a OsStr)>) -> Option<Self> {
+        let mut path = OsString::from(PATH_DEFAULT);
+        let variable = |(name, value): (&OsStr, &OsStr)| {
+            if name == "PATH" {
+                value.clone_into(&mut path);
+            }
+            CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok()
+        };
+        let texts = env.map(variable).collect::<Option<_>>()?;
+        Some(Self { texts, path })
+    }
+
+    pub(super) fn texts(&self) -> &[CString] {
+        &self.texts
+    }
+}
+
 /// The plan's texts as C strings.
 pub(super) struct Texts {
     pub(super) candidates: Vec<CString>,
     pub(super) argv: Vec<CString>,
-    pub(super) env: Vec<CString>,
+    pub(super) variables: Rc<Variables>,
     pub(super) workdir: Option<CString>,
 }
 
@@ -87,26 +117,27 @@ impl Texts {
     /// `None`: something has a NUL byte inside, there is no program, or a descriptor is no number.
     pub(super) fn of(plan: &Plan<'_>) -> Option<Self> {
         let c_string = |text: &OsStr| CString::new(text.as_bytes()).ok();
-        let variable = |(name, value): &(OsString, OsString)| {
-            let mut text = name.clone();
-            text.push("=");
-            text.push(value);
-            CString::new(text.into_vec()).ok()
-        };
         let fits = plan.descriptors.len() <= DESCRIPTORS_MAX
             && plan.descriptors.iter().all(|(_, to)| *to >= 0);
         let workdir = match &plan.workdir {
             Some(path) => Some(c_string(path.as_os_str())?),
             None => None,
         };
+        let variables = if let Some(made) = &plan.variables {
+            Rc::clone(made)
+        } else {
+            let env = plan.env.iter();
+            let texts = env.map(|(name, value)| (name.as_os_str(), value.as_os_str()));
+            Rc::new(Variables::new(texts)?)
+        };
         fits.then_some(Self {
-            candidates: candidates(plan.argv.first()?, path_of(&plan.env))?,
+            candidates: candidates(plan.argv.first()?, &variables.path)?,
             argv: plan
                 .argv
                 .iter()
                 .map(|text| c_string(text))
                 .collect::<Option<_>>()?,
-            env: plan.env.iter().map(variable).collect::<Option<_>>()?,
+            variables,
             workdir,
         })
     }
@@ -119,12 +150,6 @@ pub(super) fn pointers(texts: &[CString]) -> Vec<*const libc::c_char> {
         .map(|text| text.as_ptr())
         .chain([std::ptr::null()])
         .collect()
-}
-
-fn path_of(env: &[(OsString, OsString)]) -> &OsStr {
-    env.iter()
-        .find(|(name, _)| name == "PATH")
-        .map_or(OsStr::new(PATH_DEFAULT), |(_, value)| value)
 }
 
 /// The files that execvp(3) would try, in its order: an empty directory of PATH is the current one.
@@ -171,8 +196,13 @@ mod tests {
         assert_eq!(found("/bin/sh", "/a"), ["/bin/sh"]);
         assert_eq!(found("", "/a"), [""]);
         assert!(candidates(OsStr::new("a\0b"), OsStr::new("/a")).is_none());
-        let env = vec![("PATH".into(), "/x".into())];
-        assert_eq!(path_of(&env), "/x");
+        let path_of = |env: &[(&'static str, &'static str)]| {
+            let env = env
+                .iter()
+                .map(|(name, value)| (OsStr::new(name), OsStr::new(value)));
+            Variables::new(env).unwrap().path
+        };
+        assert_eq!(path_of(&[("PATH", "/x")]), "/x");
         assert_eq!(path_of(&[]), PATH_DEFAULT);
     }
 

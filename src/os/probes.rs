@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
+use crate::os::reason::reason;
 use crate::service::address::HttpTarget;
 
 /// What one attempt asks.
@@ -94,18 +95,10 @@ fn status(head: &[u8]) -> Option<u16> {
     std::str::from_utf8(rest).ok()?.parse().ok()
 }
 
-/// An error without the number that only programmers read.
 fn plain(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused".into(),
         io::ErrorKind::UnexpectedEof => "closed without an answer".into(),
-        _other => {
-            let text = error.to_string();
-            text.split(" (os error")
-                .next()
-                .unwrap_or_default()
-                .to_lowercase()
-        }
+        _other => reason(error),
     }
 }
 

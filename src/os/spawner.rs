@@ -55,9 +55,10 @@ impl Spawner {
     /// What shows at once: a NUL byte in a text, no descriptors, no memory, no pids.
     pub fn spawn(&self, plan: &Plan<'_>) -> Result<Spawned, ExecError> {
         let texts = Texts::of(plan);
-        let wishes = Wishes::of(plan, texts.as_ref().map_or(&[], |texts| &texts.candidates));
-        let fail =
-            |step, errno: Errno| ExecError::new(wishes.clone(), Failure::new(step, errno as i32));
+        let fail = |step, errno: Errno| {
+            let failure = Failure::new(step, errno as i32);
+            ExecError::new(Wishes::of(plan, Vec::new()), failure)
+        };
         let texts = texts.ok_or_else(|| fail(Step::Prepare, Errno::EINVAL))?;
         let (read, write) =
             pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(|errno| fail(Step::Pipe, errno))?;
@@ -70,7 +71,7 @@ impl Spawner {
                 to: *to,
             })
             .collect();
-        let (argv, envp) = (pointers(&texts.argv), pointers(&texts.env));
+        let (argv, envp) = (pointers(&texts.argv), pointers(texts.variables.texts()));
         let candidates: Vec<_> = texts.candidates.iter().map(|path| path.as_ptr()).collect();
         let keep = plan.capabilities.as_deref().map(capability_set);
         let oom_score = oom_text(plan.oom_score_adj);
@@ -95,7 +96,7 @@ impl Spawner {
         let pid = clone(&mut prepared).map_err(|errno| fail(Step::Fork, errno))?;
         Ok(Spawned {
             pid,
-            attempt: Attempt::new(read, wishes),
+            attempt: Attempt::new(read, Wishes::of(plan, texts.candidates)),
         })
     }
 

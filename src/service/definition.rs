@@ -98,6 +98,15 @@ pub struct Context {
     pub capabilities: Option<Vec<u8>>,
 }
 
+impl Context {
+    /// Whether its process gets the container's variables as they are.
+    pub fn leaves_variables(&self) -> bool {
+        let says_nothing =
+            self.env.is_empty() && self.env_files.is_empty() && self.secrets.is_empty();
+        says_nothing && self.env_pass.is_none() && self.user.is_none()
+    }
+}
+
 /// A resource of setrlimit(2), by the name that systemd and Compose use without `LIMIT_`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Resource {

@@ -161,6 +161,12 @@ pub(super) fn foreseen(container: &Environment, context: &Context) -> Result<Env
     Ok(environment)
 }
 
+/// What a service without a word on its variables starts with: the container's without our
+/// settings.
+pub fn inherited(container: &Environment) -> Environment {
+    passed(container, None)
+}
+
 /// What of the container's environment a service gets.
 fn passed(container: &Environment, patterns: Option<&[String]>) -> Environment {
     let ours: Vec<String> = settings::variables().collect();

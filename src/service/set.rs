@@ -53,9 +53,13 @@ pub fn load(
         let place = draft.places.stop_timeout.clone()?;
         Some((draft.service.name.clone(), place))
     });
+    let stop_timeouts = stop_timeouts.collect();
+    let mut services: Vec<Service> = drafts.into_iter().map(|draft| draft.service).collect();
+    // They may stand in the drafts' own memory, which is twice as large.
+    services.shrink_to_fit();
     Loaded {
-        stop_timeouts: stop_timeouts.collect(),
-        services: drafts.into_iter().map(|draft| draft.service).collect(),
+        services,
         diagnostics,
+        stop_timeouts,
     }
 }

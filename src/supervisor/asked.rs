@@ -5,7 +5,6 @@ use crate::control::protocol::{
 };
 use crate::control::rights::Peer;
 use crate::control::session::ClientId;
-use crate::control::stamp::rfc3339;
 use crate::logs::format::OWN_NAME;
 use crate::logs::ring;
 use crate::machine::shutdown::Reason;
@@ -15,6 +14,7 @@ use crate::supervisor::Supervisor;
 use crate::supervisor::history::What;
 use crate::supervisor::perform::to_process;
 use crate::supervisor::report::{millis, wire_state};
+use crate::values::stamp::rfc3339;
 use crate::values::{Exit, Pid, Signal};
 
 /// A request, and whose.
@@ -170,7 +170,7 @@ impl Supervisor {
                 .fleet
                 .slot(*ix)
                 .and_then(|slot| slot.unit.state.main_pid());
-            let missing = || format!("{} does not run", self.name(*ix));
+            let missing = || format!("`{}` does not run", self.name(*ix));
             pids.push(pid.ok_or_else(|| Refusal::new(RefusalKind::No, missing()))?);
         }
         let accepted = self.accepted(&services);

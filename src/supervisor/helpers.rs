@@ -76,6 +76,18 @@ impl Helpers {
         Some((helper, fault))
     }
 
+    /// The probes of this service are killed now: they asked an earlier start of it.
+    pub(super) fn give_up_probes(&mut self, ix: Ix, now: Moment) {
+        for alive in self.0.values_mut() {
+            if alive.helper.ix == ix
+                && matches!(alive.helper.kind, Kind::Probe { .. })
+                && let Some(deadline) = &mut alive.deadline
+            {
+                *deadline = now;
+            }
+        }
+    }
+
     /// When one must be killed.
     pub(super) fn deadline(&self) -> Option<Moment> {
         self.0.values().filter_map(|alive| alive.deadline).min()

@@ -8,10 +8,9 @@ use std::time::Duration;
 use crate::control::protocol::{
     Change as WireChange, Event, EventKind, ExitStatus, Phase, State as WireState,
 };
-use crate::control::stamp::rfc3339;
 use crate::machine::slot::Ix;
-use crate::supervisor::report::millis;
-use crate::values::{Exit, Moment, Pid};
+use crate::values::stamp::rfc3339;
+use crate::values::{Exit, Pid};
 
 /// How many changes of one service are remembered, for its page.
 const CHANGES_MAX: usize = 8;
@@ -24,11 +23,12 @@ const OOM: &str = "killed by the kernel's OOM killer";
 
 /// Something that happened.
 pub(super) struct Deed {
-    /// Since 1970 UTC.
-    pub(super) wall: Duration,
-    pub(super) at: Moment,
+    /// Milliseconds since 1970 UTC.
+    pub(super) wall_ms: u64,
+    /// Milliseconds on the monotonic clock.
+    pub(super) mono_ms: u64,
     /// To whom; `None`: to pidone itself.
-    pub(super) ix: Option<Ix>,
+    pub(super) ix: Option<u32>,
     pub(super) what: What,
     /// The service's process after it.
     pub(super) pid: Option<Pid>,
@@ -53,6 +53,11 @@ pub(super) enum What {
 }
 
 impl Deed {
+    /// The service's number.
+    pub(super) fn ix(&self) -> Option<Ix> {
+        self.ix.map(|ix| ix as Ix)
+    }
+
     /// As those who follow events read it. `name` is that of its service.
     pub(super) fn event(&self, name: Option<&str>) -> Event {
         let (event, from, to) = match self.what {
@@ -62,8 +67,8 @@ impl Deed {
             What::Signal => (EventKind::Signal, None, None),
         };
         Event {
-            ts: rfc3339(self.wall),
-            mono_ms: millis(self.at.since_origin()),
+            ts: rfc3339(Duration::from_millis(self.wall_ms)),
+            mono_ms: self.mono_ms,
             event,
             service: name.map(str::to_owned),
             from: from.map(str::to_owned),
@@ -94,7 +99,7 @@ impl Deed {
             self.pid.map(|pid| format!("pid {pid}")),
         ];
         Some(WireChange {
-            ts: rfc3339(self.wall),
+            ts: rfc3339(Duration::from_millis(self.wall_ms)),
             from,
             to,
             why: reason.into_iter().flatten().next(),
@@ -113,7 +118,7 @@ impl History {
     /// One more.
     pub(super) fn add(&mut self, deed: Deed) {
         let deed = Rc::new(deed);
-        if let (Some(ix), What::State { .. }) = (deed.ix, deed.what) {
+        if let (Some(ix), What::State { .. }) = (deed.ix(), deed.what) {
             let changes = self.changes.entry(ix).or_default();
             push_bounded(changes, Rc::clone(&deed), CHANGES_MAX);
         }

@@ -3,11 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use crate::os::files;
-use crate::os::plan::{Plan, Session};
+use crate::os::pid1;
+use crate::os::plan::{Plan, Session, Variables};
 use crate::os::probes::Target;
 use crate::os::spawner::{Spawned, Spawner};
 use crate::os::users::{self, User};
@@ -18,10 +21,12 @@ use crate::values::Exit;
 
 /// What every start needs, whatever the service.
 pub(super) struct Launcher {
-    /// Starts processes.
-    pub(super) spawner: Spawner,
+    spawner: Spawner,
     /// The container's environment.
-    pub(super) environment: Environment,
+    environment: Environment,
+    /// What most services start with, made once: all that comes from the container.
+    inherited: Rc<Environment>,
+    variables: Option<Rc<Variables>>,
     /// `/dev/null`.
     pub(super) null: OwnedFd,
 }
@@ -29,7 +34,9 @@ pub(super) struct Launcher {
 /// What is made anew at each start of a service, because the environment, the users' database and
 /// the file system may have changed since.
 pub(super) struct Surroundings {
-    env: Environment,
+    env: Rc<Environment>,
+    /// The same for the kernel, if it was made before.
+    variables: Option<Rc<Variables>>,
     /// Whom it becomes.
     pub(super) user: Option<User>,
     workdir: Option<PathBuf>,
@@ -46,10 +53,32 @@ pub(super) struct Streams<'fd> {
 }
 
 impl Launcher {
+    /// A launcher of services in this container's environment.
+    ///
+    /// # Errors
+    /// No descriptors left.
+    pub(super) fn new(spawner: Spawner, environment: Environment) -> io::Result<Self> {
+        let inherited = environment::inherited(&environment);
+        Ok(Self {
+            spawner,
+            variables: Variables::new(inherited.iter()).map(Rc::new),
+            inherited: Rc::new(inherited),
+            environment,
+            null: pid1::null()?,
+        })
+    }
+
     /// Expands what a definition leaves to the moment of the start. The error is for people.
     pub(super) fn surroundings(&self, service: &Service) -> Result<Surroundings, String> {
-        let laid = environment::of_service(&self.environment, service, &files::bounded)?;
-        let mut env = laid.environment;
+        let mut said = BTreeSet::new();
+        let is_plain = service.context.leaves_variables();
+        let mut env = if is_plain {
+            Rc::clone(&self.inherited)
+        } else {
+            let laid = environment::of_service(&self.environment, service, &files::bounded)?;
+            said = laid.said;
+            Rc::new(laid.environment)
+        };
         let expand = |env: &Environment, key: &str, text: &Option<String>| {
             text.as_deref()
                 .map(|text| {
@@ -62,14 +91,19 @@ impl Launcher {
             .map(|text| users::resolve(&text))
             .transpose()?;
         if let Some(user) = &user {
-            follow_user(&mut env, user, &laid.said);
+            follow_user(Rc::make_mut(&mut env), user, &said);
         }
         let workdir = expand(&env, "workdir", &service.context.workdir)?.map(PathBuf::from);
         let workdir = match &service.program {
             Program::Run(_) => Some(workdir.unwrap_or_else(|| service.dir.clone())),
             Program::Command(_) => workdir,
         };
-        Ok(Surroundings { env, user, workdir })
+        Ok(Surroundings {
+            env,
+            variables: self.variables.clone().filter(|_| is_plain),
+            user,
+            workdir,
+        })
     }
 
     /// Starts the service itself.
@@ -136,11 +170,14 @@ impl Launcher {
         streams: Streams<'_>,
         session: Session,
     ) -> Result<Spawned, String> {
-        let env = around
-            .env
-            .iter()
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect();
+        let env = match &around.variables {
+            Some(_) => Vec::new(),
+            None => around
+                .env
+                .iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        };
         let standard = [(streams.stdin, 0), (streams.stdout, 1), (streams.stderr, 2)];
         let descriptors = standard
             .into_iter()
@@ -148,6 +185,7 @@ impl Launcher {
             .chain(streams.notify)
             .collect();
         let plan = Plan {
+            variables: around.variables.clone(),
             workdir: around.workdir.clone(),
             user: around.user.clone(),
             umask: service.context.umask,

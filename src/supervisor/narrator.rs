@@ -8,7 +8,7 @@ use crate::machine::unit::{Cause, Failure, Next, State};
 use crate::service::definition::StopBy;
 use crate::supervisor::why::{self, Faults};
 use crate::values::span::show_span;
-use crate::values::{Exit, Moment};
+use crate::values::{Exit, Moment, Signal};
 
 /// A line of the story.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,8 +39,8 @@ const BOOT_LINE_BYTES: usize = 1000;
 /// Tells the story, and remembers how much of the boot it has told.
 #[derive(Debug)]
 pub(super) struct Narrator {
-    /// `db ready in 1.1s`, while the boot goes on.
-    boot: Option<Vec<String>>,
+    /// `db ready in 1.1s · web ready in 1.2s`, while the boot goes on.
+    boot: Option<String>,
     since: Moment,
 }
 
@@ -48,7 +48,7 @@ impl Narrator {
     /// A narrator for a boot that begins now.
     pub(super) fn new(now: Moment) -> Self {
         Self {
-            boot: Some(Vec::new()),
+            boot: Some(String::new()),
             since: now,
         }
     }
@@ -58,12 +58,14 @@ impl Narrator {
         self.boot.is_some()
     }
 
-    /// A service has changed. `faults` is what its last start and probe complained of.
+    /// A service has changed. `faults` is what its last start and probe complained of; `is_last`:
+    /// the fleet has not gone further than this.
     pub(super) fn changed(
         &mut self,
         change: &Change,
         fleet: &Fleet,
         faults: Faults<'_>,
+        is_last: bool,
     ) -> Vec<Line> {
         let Some(slot) = fleet.slot(change.ix) else {
             return Vec::new();
@@ -73,14 +75,18 @@ impl Narrator {
         let boots = self.boot.is_some() && fleet.ending().is_none();
         match (line, &mut self.boot) {
             (Some(line), Some(boot)) if boots && is_arrival(change) => {
-                boot.push(format!("{} {}", slot.service.name, line.text));
-                if boot.iter().map(String::len).sum::<usize>() > BOOT_LINE_BYTES {
-                    lines.push(boot_line(&std::mem::take(boot)));
+                let dot = if boot.is_empty() { "" } else { " · " };
+                for part in [dot, slot.service.name.as_str(), " ", &line.text] {
+                    boot.push_str(part);
+                }
+                if boot.len() > BOOT_LINE_BYTES {
+                    lines.push(info(None, std::mem::take(boot)));
                 }
             }
             (line, _) => lines.extend(line),
         }
-        if fleet.ending().is_some() || fleet.slots().iter().all(has_arrived) {
+        let is_over = is_last && fleet.slots().iter().all(has_arrived);
+        if is_over || fleet.ending().is_some() {
             lines.splice(0..0, self.rest_of_boot());
         }
         lines
@@ -89,7 +95,7 @@ impl Narrator {
     /// What the boot's line still has to tell, once.
     fn rest_of_boot(&mut self) -> Option<Line> {
         let arrived = self.boot.take()?;
-        (!arrived.is_empty()).then(|| boot_line(&arrived))
+        (!arrived.is_empty()).then(|| info(None, arrived))
     }
 
     /// What a change is worth telling.
@@ -109,6 +115,8 @@ impl Narrator {
             State::Finished if booting => about(slot, format!("finished in {since_boot}")),
             State::Finished => about(slot, format!("finished in {took}")),
             State::Down => match change.from {
+                // It has been told that it was killed.
+                State::Stopping { kill_at: None, .. } if is_killed(slot) => return None,
                 State::Stopping { .. } | State::Finishing { .. } => stopped(slot, &took),
                 _never_ran => return None,
             },
@@ -178,9 +186,12 @@ impl Narrator {
 
     /// A service gets SIGKILL.
     pub(super) fn killed(slot: &Slot, now: Moment) -> Line {
-        let took = show_span(now.since(slot.entered));
+        let since = now.since(slot.entered);
+        let took = show_span(since);
         let text = match slot.unit.state {
             State::Finishing { .. } => format!("its finish still runs after {took}: SIGKILL"),
+            // It has not even been asked: what stands on it took all the time there was.
+            _stopping if since.as_millis() == 0 => "no time is left to ask it: SIGKILL".into(),
             _stopping => format!("still up after {took}: SIGKILL"),
         };
         Line {
@@ -217,10 +228,6 @@ impl Narrator {
 fn has_arrived(slot: &Slot) -> bool {
     let state = &slot.unit.state;
     !slot.service.enabled || state.satisfies() || state.is_at_rest() || slot.restarts > 0
-}
-
-fn boot_line(arrived: &[String]) -> Line {
-    info(None, arrived.join(" · "))
 }
 
 /// Whether this change is a service's arrival, which the boot's one line tells.
@@ -263,6 +270,10 @@ fn warn(slot: &Slot, text: String) -> Line {
         level: Level::Warn,
         text,
     }
+}
+
+fn is_killed(slot: &Slot) -> bool {
+    !slot.oom && slot.exit == Some(Exit::Signal(Signal::KILL))
 }
 
 /// `stopped by SIGQUIT in 0.2s (code 0)`

@@ -1,5 +1,7 @@
 //! What became of starts and probes, remembered until it can be told.
 
+use tokio::task::AbortHandle;
+
 use crate::machine::slot::{Input, Ix};
 use crate::machine::unit::{Event, State};
 use crate::os::probes::Target;
@@ -12,6 +14,8 @@ use crate::supervisor::why::Faults;
 pub(super) struct Side {
     /// Where its probe dials in this start.
     pub(super) target: Option<Target>,
+    /// The last attempt to dial there.
+    pub(super) dial: Option<AbortHandle>,
     /// Why its last start made no process.
     pub(super) start_fault: Option<String>,
     /// What its last probe saw.

@@ -1,6 +1,7 @@
 //! What the fleet orders, done: one arm an order.
 
 use std::os::fd::AsFd;
+use std::rc::Rc;
 
 use tokio::task::spawn_local;
 
@@ -15,7 +16,7 @@ use crate::supervisor::helpers::{Helper, Kind};
 use crate::supervisor::launch;
 use crate::supervisor::narrator::Narrator;
 use crate::supervisor::outcome::faults_of;
-use crate::supervisor::wiring::{no_pipes, wire};
+use crate::supervisor::wiring::wire;
 use crate::supervisor::{Answer, Supervisor};
 use crate::values::{Exit, Pid, Signal};
 
@@ -84,7 +85,7 @@ impl Supervisor {
 
     fn spawn(&mut self, ix: Ix) -> Result<Pid, String> {
         let slot = self.fleet.slot(ix).ok_or(GONE)?;
-        let service = slot.service.clone();
+        let service = Rc::clone(&slot.service);
         let around = self.launcher.surroundings(&service)?;
         let target = launch::target(&service, &around)?;
         let number = match service.ready.as_ref().map(|ready| &ready.probe) {
@@ -108,8 +109,7 @@ impl Supervisor {
             wiring,
             owner,
             &mut hold,
-        )
-        .map_err(no_pipes)?;
+        )?;
         streams.notify = pipe.as_ref().map(|(_, theirs)| theirs.as_fd()).zip(number);
         let Spawned { pid, attempt } = self.launcher.main(&service, &around, streams)?;
         self.router.started(ix, pid);
@@ -127,7 +127,7 @@ impl Supervisor {
     }
 
     fn spawn_finish(&mut self, ix: Ix, exit: Exit) -> Result<Pid, String> {
-        let service = self.fleet.slot(ix).ok_or(GONE)?.service.clone();
+        let service = Rc::clone(&self.fleet.slot(ix).ok_or(GONE)?.service);
         let around = self.launcher.surroundings(&service)?;
         let owner = around.user.as_ref().map(|user| (user.uid, user.gid));
         let wiring = self.wiring(ix);
@@ -139,8 +139,7 @@ impl Supervisor {
             wiring,
             owner,
             &mut hold,
-        )
-        .map_err(no_pipes)?;
+        )?;
         let Spawned { pid, attempt } = self.launcher.finish(&service, &around, exit, streams)?;
         if let Err(error) = self.starts.add(ix, attempt, None) {
             // It runs, or its exit code tells that it does not.
@@ -192,6 +191,8 @@ impl Supervisor {
             return;
         };
         let starts = slot.starts;
+        // A service that dies faster than its probe answers must not pile up probes.
+        self.helpers.give_up_probes(ix, clock::now());
         if let Some(Probe::Exec(command)) = slot.service.ready.as_ref().map(|ready| &ready.probe) {
             let streams = self.launcher.silent();
             match self.launcher.beside(&slot.service, command, streams) {
@@ -210,7 +211,12 @@ impl Supervisor {
             return;
         };
         let answers = self.answers.0.clone();
-        spawn_local(dial(target, ix, starts, answers));
+        let dial = spawn_local(dial(target, ix, starts, answers));
+        if let Some(side) = self.sides.get_mut(ix)
+            && let Some(earlier) = side.dial.replace(dial.abort_handle())
+        {
+            earlier.abort();
+        }
     }
 
     /// A command beside a service has ended; `fault` is why it never ran.
@@ -240,9 +246,9 @@ impl Supervisor {
             .unit
             .state
             .main_pid()
-            .ok_or_else(|| format!("{name} does not run"))?;
+            .ok_or_else(|| format!("`{name}` does not run"))?;
         match &slot.service.reload {
-            None => Err(format!("{name} has no `[reload]`")),
+            None => Err(format!("`{name}` has no `[reload]`")),
             Some(Reload::Signal(signal)) => {
                 to_process(pid, *signal);
                 self.reloaded(ix, None);
@@ -250,7 +256,7 @@ impl Supervisor {
             }
             Some(Reload::Command(command)) => {
                 let command = command.clone();
-                let service = slot.service.clone();
+                let service = Rc::clone(&slot.service);
                 let wiring = self.wiring(ix);
                 let mut hold = None;
                 let streams = wire(
@@ -260,8 +266,7 @@ impl Supervisor {
                     wiring,
                     None,
                     &mut hold,
-                )
-                .map_err(no_pipes)?;
+                )?;
                 let spawned = self.launcher.beside(&service, &command, streams)?;
                 let helper = Helper {
                     ix,
@@ -277,7 +282,9 @@ impl Supervisor {
         self.publish_change(change);
         let faults = faults_of(&self.sides, change.ix);
         let booting = self.narrator.is_booting();
-        Self::tell(self.narrator.changed(change, &self.fleet, faults));
+        let is_change = |order: &Order| matches!(order, Order::Changed(_));
+        let is_last = !self.orders.iter().any(is_change);
+        Self::tell(self.narrator.changed(change, &self.fleet, faults, is_last));
         if booting && !self.narrator.is_booting() && self.fleet.ending().is_none() {
             self.publish_phase(Phase::Boot, Phase::Running);
         }

@@ -149,9 +149,9 @@ impl Supervisor {
             change.from.main_pid().is_some() && change.to.main_pid() != change.from.main_pid();
         let why = why::note(&self.fleet, change.ix, self.faults(change.ix));
         self.publish(Deed {
-            wall,
-            at: change.at,
-            ix: Some(change.ix),
+            wall_ms: millis(wall),
+            mono_ms: millis(change.at.since_origin()),
+            ix: u32::try_from(change.ix).ok(),
             what: What::State {
                 from: wire_state(&change.from),
                 to: wire_state(&change.to),
@@ -167,8 +167,8 @@ impl Supervisor {
     pub(super) fn publish_phase(&mut self, from: Phase, to: Phase) {
         let (at, wall) = Self::stamp();
         self.publish(Deed {
-            wall,
-            at,
+            wall_ms: millis(wall),
+            mono_ms: millis(at.since_origin()),
             ix: None,
             what: What::Phase { from, to },
             pid: None,
@@ -190,9 +190,9 @@ impl Supervisor {
         let slot = self.fleet.slot(ix);
         let pid = slot.and_then(|slot| slot.unit.state.main_pid());
         self.publish(Deed {
-            wall,
-            at,
-            ix: Some(ix),
+            wall_ms: millis(wall),
+            mono_ms: millis(at.since_origin()),
+            ix: u32::try_from(ix).ok(),
             what,
             pid,
             exit,
@@ -204,7 +204,7 @@ impl Supervisor {
     /// The last events, oldest first.
     pub(super) fn past_events(&self, last: Option<u32>) -> impl Iterator<Item = Event> {
         let events = self.history.last(last);
-        events.map(|deed| deed.event(deed.ix.map(|ix| self.name(ix))))
+        events.map(|deed| deed.event(deed.ix().map(|ix| self.name(ix))))
     }
 
     fn publish(&mut self, deed: Deed) {
@@ -213,7 +213,7 @@ impl Supervisor {
             .as_ref()
             .filter(|server| server.has_event_followers())
         {
-            server.publish(&deed.event(deed.ix.map(|ix| self.name(ix))));
+            server.publish(&deed.event(deed.ix().map(|ix| self.name(ix))));
         }
         self.history.add(deed);
     }

@@ -104,6 +104,12 @@ impl Starts {
         words
     }
 
+    /// Gives back the room of starts that are over.
+    pub(super) fn shrink(&mut self) {
+        self.attempts.shrink_to_fit();
+        self.notifications.shrink_to_fit();
+    }
+
     fn tried(&mut self, ix: Ix) -> Option<(Event, Option<Fault>)> {
         let outcome = match self.attempts.get(&ix)?.progress() {
             Progress::Pending => return None,

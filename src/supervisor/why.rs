@@ -20,7 +20,10 @@ pub(super) fn note(fleet: &Fleet, ix: Ix, faults: Faults<'_>) -> Option<String> 
     match slot.unit.state {
         State::Down => match slot.want {
             Want::Off => Some("not enabled".into()),
-            Want::Down if fleet.ending().is_none() => Some("stopped by hand".into()),
+            Want::Down if fleet.ending().is_none() => {
+                let named = &fleet.slot(slot.stopped_with?)?.service.name;
+                Some(format!("stopped by `pidone stop {named}`"))
+            }
             Want::Down | Want::Up => None,
         },
         State::Waiting => waits_for(fleet, ix),
@@ -47,11 +50,9 @@ fn failed(
         Failure::Exec => faults.start.map(str::to_owned),
         Failure::NotReady => Some(not_ready(slot, faults)),
         Failure::Limit => slot.service.restart.limit.map(|limit| {
-            format!(
-                "restarted {} times within {}",
-                limit.times,
-                show_span(limit.within)
-            )
+            let plural = if limit.times == 1 { "" } else { "s" };
+            let within = show_span(limit.within);
+            format!("restarted {} time{plural} within {within}", limit.times)
         }),
         Failure::Finish => Some("its finish exited 125".into()),
         Failure::Need => {

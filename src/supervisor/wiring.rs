@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use crate::logs::router::Router;
 use crate::machine::slot::Ix;
+use crate::os::reason::reason;
 use crate::service::definition::{Format, Output, Service, StopBy};
 use crate::supervisor::Supervisor;
 use crate::supervisor::launch::{self, Launcher, Streams};
@@ -12,7 +13,7 @@ use crate::supervisor::launch::{self, Launcher, Streams};
 impl Supervisor {
     /// How a service's descriptors are to be connected.
     pub(super) fn wiring(&self, ix: Ix) -> Wiring {
-        let service = self.fleet.slot(ix).map(|slot| &slot.service);
+        let service = self.fleet.slot(ix).map(|slot| &*slot.service);
         let logger = service
             .and_then(launch::logger)
             .and_then(|name| self.find(name.as_str()));
@@ -62,6 +63,18 @@ pub(super) fn wire<'fd>(
     wiring: Wiring,
     owner: Option<(u32, u32)>,
     hold: &'fd mut Option<OwnedFd>,
+) -> Result<Streams<'fd>, String> {
+    connect(router, launcher, service, wiring, owner, hold)
+        .map_err(|error| format!("cannot make its pipes: {}", reason(&error)))
+}
+
+fn connect<'fd>(
+    router: &'fd mut Router,
+    launcher: &'fd Launcher,
+    service: &Service,
+    wiring: Wiring,
+    owner: Option<(u32, u32)>,
+    hold: &'fd mut Option<OwnedFd>,
 ) -> io::Result<Streams<'fd>> {
     let Wiring {
         ix,
@@ -82,7 +95,7 @@ pub(super) fn wire<'fd>(
         return Ok(streams);
     }
     if service.stop.by == StopBy::EndOfInput {
-        let input = router.logger_pipe(ix, owner)?.0.try_clone_to_owned()?;
+        let input = router.logger_pipe(ix, None)?.0.try_clone_to_owned()?;
         let input: &'fd OwnedFd = hold.insert(input);
         streams.stdin = Some(input.as_fd());
     }
@@ -91,12 +104,4 @@ pub(super) fn wire<'fd>(
         (streams.stdout, streams.stderr) = (Some(stdout), Some(stderr));
     }
     Ok(streams)
-}
-
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "so that it can be mapped over"
-)]
-pub(super) fn no_pipes(error: io::Error) -> String {
-    format!("cannot make its pipes: {error}")
 }

@@ -18,11 +18,14 @@ use crate::values::{Exit, Pid, Signal};
 const USAGE: &str = "\
 usage: pidone exec [-g] [--signal-map FROM:TO]... [--subreaper] -- CMD [ARG]...
 
-Runs CMD as its only child: forwards signals, reaps orphans, ends as CMD ends.
+Runs CMD as its only child: forwards signals to it, reaps orphans, ends as CMD ends.
 
   -g                     signals go to CMD's whole process group
   --signal-map FROM:TO   TO is sent where FROM was received
-  --subreaper            orphans come to us, although we are not pid 1
+  --subreaper            reaps orphans where something else is PID 1
+
+Exit code: CMD's own, 128 + n if signal n ended it, 127 if it is not there, 126 if it cannot be
+executed, 64 for wrong usage.
 ";
 
 /// Bad usage, as sysexits(3) has it.

@@ -72,7 +72,7 @@ fn a_fleet_is_asked_and_changed() {
     says("stop web", "web: down after ", ", SIGTERM\nexit 0\n");
     assert_eq!(run("stop web"), "web: already down\nexit 0\n");
     says("start web", "web: ready after ", "exit 0\n");
-    says("reload web", "error: web has no `[reload]`\n", "exit 1\n");
+    says("reload web", "error: `web` has no `[reload]`\n", "exit 1\n");
     says("health", "healthy: ", "exit 0\n");
     let logs = run("logs");
     assert!(logs.contains(" web    | hello\n"), "{logs}");

@@ -29,6 +29,21 @@ fn one(toml: &str) -> Recipe {
 }
 
 #[test]
+fn a_service_where_the_directory_of_all_is_meant() {
+    if !can_contain() {
+        return;
+    }
+    let init = ["/mnt/pidone", "init", "--services", "/mnt/services/web"];
+    let mut it = one("command = [\"sleep\", \"1000\"]\n")
+        .program(&init)
+        .start();
+    assert_eq!(it.wait(SOON).code, 78, "{}", it.err.text());
+    let err = it.err.text();
+    let told = "error: `/mnt/services/web` is itself a service\n";
+    assert!(err.contains(told), "{err}");
+}
+
+#[test]
 fn wrong_words() {
     if !can_contain() {
         return;

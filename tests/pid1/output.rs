@@ -291,3 +291,28 @@ fn a_logger_restarted_by_hand_loses_nothing_and_harms_nobody() {
     assert!(logged.lines().eq(want), "lines are missing: {logged}");
     assert!(!it.err.text().contains("SIGKILL"), "{}", it.err.text());
 }
+
+#[test]
+fn another_users_output_goes_to_its_logger_by_any_name() {
+    if !can_contain() {
+        return;
+    }
+    // The logger is there first, as somebody else.
+    let mut it = container()
+        .service("web", "user = \"nobody\"\nneeds = [\"first\"]\n")
+        .script(
+            "services/web/run",
+            "#!/bin/sh\necho by name >/dev/stdout\nexec sleep 1000\n",
+        )
+        .script(
+            "services/web/log/run",
+            "#!/bin/sh\nexec cat >>/mnt/logged\n",
+        )
+        .service(
+            "first",
+            "type = \"oneshot\"\ncommand = [\"sleep\", \"0.2\"]\n",
+        )
+        .start();
+    assert_eq!(it.read("logged"), "by name\n", "{}", it.err.text());
+    it.stop();
+}

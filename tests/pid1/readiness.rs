@@ -196,3 +196,20 @@ fn cmd_comes_when_the_others_are_ready() {
         .unwrap();
     assert_eq!(web["state"], "ready", "{out}");
 }
+
+#[test]
+fn probes_of_a_service_that_keeps_dying_do_not_pile_up() {
+    if !can_contain() {
+        return;
+    }
+    let toml = "command = \"sleep 0.02; exit 1\"\n\
+                [ready]\nexec = [\"tail\", \"-f\", \"/dev/null\"]\n\
+                [restart]\nmax-delay = \"1ms\"\n";
+    let mut it = container().service("web", toml).start();
+    let again = poll(SOON, || it.service("web")["restarts"].as_u64() > Some(30));
+    assert!(again, "{}", it.err.text());
+    let probes = it.processes().into_iter().filter(|p| p.name == "tail");
+    assert!(probes.count() < 4, "{:?}", it.processes());
+    it.signal(libc::SIGTERM);
+    it.wait(SOON);
+}

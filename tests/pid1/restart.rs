@@ -193,3 +193,21 @@ fn finish_that_hangs_is_killed() {
     let ended = it.wait(SOON);
     assert!(ended.after < Duration::from_secs(3), "{ended:?}");
 }
+
+#[test]
+fn what_can_never_start_takes_nobodys_turn() {
+    if !can_contain() {
+        return;
+    }
+    let mut it = container()
+        .service(
+            "never",
+            "command = [\"true\"]\nworkdir = \"${NOWHERE}\"\n[restart]\nmax-delay = \"0s\"\n",
+        )
+        .service("web", "command = [\"sleep\", \"1000\"]\n")
+        .start();
+    it.until("web", "ready");
+    let again = poll(SOON, || it.service("never")["restarts"].as_u64() > Some(20));
+    assert!(again, "{}", it.err.text());
+    it.stop();
+}

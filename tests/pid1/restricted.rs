@@ -154,3 +154,21 @@ fn a_user_who_may_not_switch_users() {
     );
     it.stop();
 }
+
+#[test]
+fn another_user_without_the_right_to_give_pipes_away() {
+    if !can_contain() {
+        return;
+    }
+    let mut it = container()
+        .through("setpriv --bounding-set=-chown --inh-caps=-chown")
+        .service(
+            "web",
+            "command = \"id -u; exec sleep 1000\"\nuser = \"nobody\"\n",
+        )
+        .start();
+    it.out.until("web | 65534\n");
+    it.until("web", "ready");
+    it.err.until("web * it cannot open /dev/stdout");
+    it.stop();
+}

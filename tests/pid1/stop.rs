@@ -259,6 +259,20 @@ fn strays_are_asked_before_the_end() {
 }
 
 #[test]
+fn a_stray_that_stands_still_hears_term() {
+    if !can_contain() {
+        return;
+    }
+    // It stops itself; the default of TERM ends it as soon as it goes on.
+    let stopped = "command = \"setsid sh -c 'touch /mnt/up; kill -STOP $$' </dev/null >/dev/null \
+                   2>&1 & while [ ! -e /mnt/up ]; do sleep 0.02; done; exec sleep 1000\"\n";
+    let mut it = container().service("forker", stopped).start();
+    assert!(poll(SOON, || it.path("up").exists()), "{}", it.err.text());
+    it.signal(libc::SIGTERM);
+    assert_eq!(it.wait(SOON).code, 0, "{}", it.err.text());
+}
+
+#[test]
 fn nothing_is_left_where_it_is_not_pid_1() {
     if !can_contain() {
         return;

@@ -130,3 +130,67 @@ fn what_cmd_needed_and_did_not_get() {
     let words = "failed: needs web, which does not start";
     assert!(told.contains(words), "{told}");
 }
+
+#[test]
+fn whose_place_cmd_takes() {
+    if !can_contain() {
+        return;
+    }
+    let mut it = container()
+        .service("app", &format!("{SLEEP}main = true\n"))
+        .service("proxy", &format!("{SLEEP}needs = [\"app\"]\n"))
+        .service("exporter", &format!("{SLEEP}needs = [\"proxy\"]\n"))
+        .service("db", SLEEP)
+        .cmd(&["sh", "-c", "sleep 0.2; exit 7"])
+        .start();
+    assert_eq!(it.wait(SOON).code, 7, "{}", it.err.text());
+    let told = it.err.text();
+    for line in [
+        "pidone * cmd takes the place of app, exporter, proxy",
+        "db ready in",
+        "cmd ended (exit code 7): stopping 1 service,",
+    ] {
+        assert!(told.contains(line), "no `{line}`: {told}");
+    }
+}
+
+#[test]
+fn a_killing_once() {
+    if !can_contain() {
+        return;
+    }
+    let deaf = "command = \"trap '' TERM; touch /mnt/deaf; while :; do sleep 0.1; done\"\n\
+                [stop]\ntimeout = \"200ms\"\n";
+    let mut it = container()
+        .service("db", deaf)
+        .service("web", SLEEP)
+        .start();
+    it.until("db", "ready");
+    assert!(crate::support::poll(SOON, || it.path("deaf").exists()));
+    it.signal(libc::SIGTERM);
+    assert_eq!(it.wait(SOON).code, 137);
+    let told = it.err.text();
+    let of_db = told.lines().filter(|line| line.starts_with("db "));
+    let of_db: Vec<&str> = of_db.collect();
+    assert_eq!(of_db, ["db * still up after 0.2s: SIGKILL"], "{told}");
+    assert!(told.contains("done: 1 clean, 1 killed"), "{told}");
+}
+
+#[test]
+fn who_stopped_whom() {
+    if !can_contain() {
+        return;
+    }
+    let mut it = container()
+        .service("db", SLEEP)
+        .service("web", &format!("{SLEEP}needs = [\"db\"]\n"))
+        .service("other", SLEEP)
+        .start();
+    it.until("web", "ready");
+    assert_eq!(it.pidone(&["stop", "db"]).code, 0);
+    for name in ["db", "web"] {
+        let note = it.until(name, "down")["note"].clone();
+        assert_eq!(note, "stopped by `pidone stop db`");
+    }
+    it.stop();
+}

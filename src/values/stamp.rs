@@ -59,6 +59,16 @@ mod tests {
     }
 
     #[test]
+    fn each_day_follows_the_one_before() {
+        let mut last = (1969, 12, 31);
+        for day in 0..200_000 {
+            let next = date(day);
+            assert!(next > last && next.2 <= 31 && (next.2 == last.2 + 1 || next.2 == 1));
+            last = next;
+        }
+    }
+
+    #[test]
     fn parts() {
         assert_eq!(time_ms("2026-11-22T10:03:59.123Z"), "10:03:59.123");
         assert_eq!(time("2026-11-22T10:03:59.123Z"), "10:03:59");

@@ -1,0 +1,115 @@
+//! Whom a container runs: the services of its directories, and CMD, which becomes one of them.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+
+use crate::diag::Diagnostic;
+use crate::os::pid1;
+use crate::service::definition::{Format, Output, Restart, Service, When};
+use crate::values::Name;
+
+/// Whom this container is to run.
+pub(super) struct Crew {
+    pub(super) services: Vec<Service>,
+    /// CMD's number: the last, if there is one.
+    pub(super) cmd: Option<usize>,
+    /// The services that are not started because CMD takes the place of one.
+    pub(super) replaced: BTreeSet<Name>,
+}
+
+impl Crew {
+    /// These services, and CMD behind them if there is one.
+    pub(super) fn new(
+        mut services: Vec<Service>,
+        words: &[OsString],
+        faults: &mut Vec<Diagnostic>,
+    ) -> Self {
+        if words.is_empty() {
+            return Self {
+                services,
+                cmd: None,
+                replaced: BTreeSet::new(),
+            };
+        }
+        if services.iter().any(|service| service.name.as_str() == CMD) {
+            faults.push(
+                Diagnostic::error(format!(
+                    "a service cannot be named `{CMD}` beside a command"
+                ))
+                .hint("that is the name of the command that the container was given"),
+            );
+        }
+        let replaced = make_way(&mut services);
+        match command(words, &services) {
+            Ok(cmd) => services.push(cmd),
+            Err(fault) => faults.push(fault),
+        }
+        Self {
+            cmd: services.len().checked_sub(1),
+            services,
+            replaced,
+        }
+    }
+}
+
+/// CMD takes the place of a declared main service, as it takes that of an image's own CMD. What
+/// needs that one has nothing to stand on, and must not keep CMD waiting.
+/// Gives the names of both.
+fn make_way(services: &mut [Service]) -> BTreeSet<Name> {
+    let mut replaced = BTreeSet::new();
+    loop {
+        let before = replaced.len();
+        for service in services.iter_mut() {
+            let stands_on_it = service.needs.iter().any(|need| replaced.contains(need));
+            if (std::mem::take(&mut service.main) || stands_on_it) && service.enabled {
+                service.enabled = false;
+                replaced.insert(service.name.clone());
+            }
+        }
+        if replaced.len() == before {
+            return replaced;
+        }
+    }
+}
+
+/// The name of the service that CMD becomes.
+pub(super) const CMD: &str = "cmd";
+
+/// CMD as a service: it waits for the others (but not with a terminal: a person wants to see what
+/// is wrong), keeps PID 1's own input and output, and the container ends with it.
+fn command(words: &[OsString], services: &[Service]) -> Result<Service, Diagnostic> {
+    let word = |word: &OsString| {
+        word.to_str().map(str::to_owned).ok_or_else(|| {
+            Diagnostic::error(format!(
+                "the command's `{}` is not UTF-8",
+                word.to_string_lossy()
+            ))
+        })
+    };
+    let words = words
+        .iter()
+        .map(word)
+        .collect::<Result<Vec<String>, Diagnostic>>()?;
+    let name: Name = CMD
+        .parse()
+        .map_err(|text: String| Diagnostic::error(text))?;
+    let needs = services
+        .iter()
+        .filter(|service| service.enabled)
+        .map(|s| s.name.clone());
+    Ok(Service {
+        file: CMD.to_uppercase().into(),
+        main: true,
+        needs: if pid1::has_terminal() {
+            Vec::new()
+        } else {
+            needs.collect()
+        },
+        restart: Restart {
+            when: When::Never,
+            ..Restart::default()
+        },
+        output: Output::Container(Some(Format::Inherit)),
+        ..Service::new(name, words)
+    })
+}

@@ -1,0 +1,18 @@
+//! An error as a person says it: lower case, and without the number that only programmers read.
+
+use std::io;
+
+use nix::errno::Errno;
+
+/// Why something failed.
+pub fn reason(why: &io::Error) -> String {
+    match why.raw_os_error() {
+        Some(code) => said(Errno::from_raw(code)),
+        None => why.to_string().to_lowercase(),
+    }
+}
+
+/// The same of the system's own number.
+pub fn said(why: Errno) -> String {
+    why.desc().to_lowercase()
+}
