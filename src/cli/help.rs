@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use clap::Command;
 use clap::builder::PossibleValuesParser;
-use clap_complete::Shell;
+use clap_complete::generate;
+use clap_complete::shells::{Bash, Fish, Zsh};
 use clap_mangen::Man;
 
 use crate::cli::print::show;
@@ -83,16 +84,11 @@ pub fn run(args: Args) -> Result<Answer, Trouble> {
 /// # Errors
 /// As `write(2)`.
 pub fn completions(args: &CompletionsArgs) -> Result<Answer, Trouble> {
-    let shell = match args.shell {
-        Known::Bash => Shell::Bash,
-        Known::Zsh => Shell::Zsh,
-        Known::Fish => Shell::Fish,
-    };
-    show(&completed(shell))?;
+    show(&completed(args.shell))?;
     Ok(Answer::Yes)
 }
 
-fn completed(shell: Shell) -> String {
+fn completed(shell: Known) -> String {
     let command = command();
     let verbs = verbs(&command);
     let topics = topics::TOPICS.map(|(topic, _)| topic);
@@ -109,9 +105,14 @@ fn completed(shell: Shell) -> String {
         .mut_subcommand("help", one_of(words.clone()))
         .mut_subcommand("man", one_of(verbs.clone()));
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut command, "pidone", &mut text);
+    // By hand: `clap_complete::Shell` would bring the shells along that images do not have.
+    match shell {
+        Known::Bash => generate(Bash, &mut command, "pidone", &mut text),
+        Known::Zsh => generate(Zsh, &mut command, "pidone", &mut text),
+        Known::Fish => generate(Fish, &mut command, "pidone", &mut text),
+    }
     let mut text = String::from_utf8_lossy(&text).into_owned();
-    if shell == Shell::Fish {
+    if shell == Known::Fish {
         // clap's text for fish knows options, but not what else may follow a verb.
         for (verb, words) in [("help", words), ("man", verbs)] {
             let words = words.join(" ");
@@ -199,13 +200,13 @@ mod tests {
 
     #[test]
     fn every_shell_completes_every_verb_and_topic() {
-        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+        for shell in [Known::Bash, Known::Zsh, Known::Fish] {
             let text = completed(shell);
             for word in verbs(&command()) {
-                assert!(text.contains(word), "{shell}: {word}");
+                assert!(text.contains(word), "{shell:?}: {word}");
             }
             for (topic, _) in topics::TOPICS {
-                assert!(text.contains(topic), "{shell}: {topic}");
+                assert!(text.contains(topic), "{shell:?}: {topic}");
             }
         }
     }

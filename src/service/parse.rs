@@ -355,16 +355,18 @@ fn user(top: &Table<'_>, service: &Service, world: &World<'_>, faults: &mut Faul
     let (Some(item), Some(text)) = (top.get("user"), &service.context.user) else {
         return;
     };
+    // What stands in a file may still decide it.
+    if !service.context.env_files.is_empty() && text.contains('$') {
+        return;
+    }
     let Ok(environment) = environment::foreseen(world.container, &service.context) else {
         return;
     };
-    let is_whole = service.context.env_files.is_empty();
     let fault = match environment.expand_text(text) {
         Ok(user) => match (world.user_known)(&user) {
             Ok(()) => return,
             Err(why) => Diagnostic::error(why),
         },
-        Err(Fault::Unset(_)) if !is_whole => return,
         Err(why) => Diagnostic {
             severity: if matches!(why, Fault::Secret(_)) {
                 Severity::Error
