@@ -140,6 +140,7 @@ fn page(word: Option<&str>) -> Result<String, Trouble> {
     };
     let mut text = Vec::new();
     Man::new(command)
+        .source(concat!("pidone ", env!("CARGO_PKG_VERSION")))
         .render(&mut text)
         .map_err(Trouble::Output)?;
     Ok(String::from_utf8_lossy(&text).into_owned())

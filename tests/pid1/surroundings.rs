@@ -100,6 +100,23 @@ fn the_score_for_the_oom_killer() {
 }
 
 #[test]
+fn a_score_that_may_not_be_had_is_a_failed_start() {
+    if !can_contain() {
+        return;
+    }
+    let mut it = container()
+        .uid(12345)
+        .service("self", &format!("oom-score-adj = -500\n{SLEEP}"))
+        .service("other", SLEEP)
+        .start();
+    it.until("other", "ready");
+    it.until("self", "waiting-to-restart");
+    let page = it.pidone(&["status", "self"]).out;
+    assert!(page.contains("oom-score-adj"), "{page}");
+    it.stop();
+}
+
+#[test]
 fn a_secret_reaches_its_process_and_nobody_else() {
     if !can_contain() {
         return;
