@@ -28,6 +28,10 @@ user = "app"
 workdir = "/app"
 umask = "022"
 env = { PORT = "3000", URL = "http://${HOST:-h}:${PORT:-80}" }
+env-file = ["app.env", "${DIR:-/etc}/app.env"]
+env-pass = ["PATH", "APP_*"]
+secrets = ["DB_PASSWORD"]
+oom-score-adj = -500
 limits = { nofile = 65536, core = 0, memlock = "10MiB", stack = "unlimited" }
 nice = -3
 no-new-privileges = true
@@ -113,6 +117,10 @@ fn a_full_definition_is_read_exactly() {
                 ("PORT".into(), "3000".into()),
                 ("URL".into(), "http://${HOST:-h}:${PORT:-80}".into()),
             ],
+            env_files: vec!["app.env".into(), "${DIR:-/etc}/app.env".into()],
+            env_pass: Some(vec!["PATH".into(), "APP_*".into()]),
+            secrets: vec!["DB_PASSWORD".into()],
+            oom_score_adj: Some(-500),
             limits: vec![
                 (Resource::Core, Limit::At(0)),
                 (Resource::Memlock, Limit::At(10 << 20)),

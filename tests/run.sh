@@ -81,6 +81,9 @@ setup() {
     # What the containers of the tests are made of.
     have ip iproute2
     have unshare util-linux
+    # The second reader of the schema of definitions.
+    have python3 python3
+    python3 -c 'import jsonschema' 2>/dev/null || have jsonschema python3-jsonschema
     if command -v rustup >/dev/null 2>&1; then
         for target in x86_64-unknown-linux-musl aarch64-unknown-linux-musl; do
             rustup target list --installed | grep -qx "$target" ||

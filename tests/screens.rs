@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use pidone::cli::health::health;
 use pidone::cli::logs::{Part, Screen};
 use pidone::cli::page::page;
-use pidone::cli::{Answer, events, status};
+use pidone::cli::{Answer, events, status, topics};
 use pidone::control::protocol::{Message, Reply, Status};
 
 const INPUT: &str = "# input\n";
@@ -53,6 +53,7 @@ fn show(input: &str) -> String {
     let (command, answer) = input.split_once('\n').expect("a command");
     let words: Vec<&str> = command.split_whitespace().collect();
     match words.as_slice() {
+        ["pidone", "help", topic] => topics::screen(topic).expect("a topic"),
         ["pidone", "status"] => status::table(&status_of(answer)),
         ["pidone", "status", "--json"] => status::json(&status_of(answer)),
         ["pidone", "status", "-o", list] => {

@@ -37,12 +37,11 @@ mod crew;
 
 pub mod init;
 
-pub mod print;
+pub mod help;
 
-/// What stands below the verbs.
-const AFTER_HELP: &str = "\
-As PID 1, `pidone` alone is `pidone init`. The other commands talk to the pidone that runs here.
-They exit 0 for done or yes, 1 for no, and 2 if it could not be asked.";
+pub mod topics;
+
+pub mod print;
 
 /// A container's init: reaps, supervises, logs, and stops in order.
 #[derive(Parser)]
@@ -50,7 +49,8 @@ They exit 0 for done or yes, 1 for no, and 2 if it could not be asked.";
     name = "pidone",
     version,
     max_term_width = 100,
-    after_help = AFTER_HELP
+    disable_help_subcommand = true,
+    after_help = help::below()
 )]
 struct Cli {
     #[command(subcommand)]
@@ -105,6 +105,12 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
         args: Vec<OsString>,
     },
+    /// Tell about a verb, or a topic
+    Help(help::Args),
+    /// Print what completes verbs and options in a shell
+    Completions(help::CompletionsArgs),
+    /// Print the manual page of pidone, or of a verb
+    Man(help::ManArgs),
 }
 
 /// How a verb ended that could be asked.
@@ -176,6 +182,9 @@ fn run_verb(verb: Verb) -> ExitCode {
         Verb::Wait(args) => wait::run(&args),
         Verb::Health => health::run(),
         Verb::Shutdown(args) => shutdown::run(&args),
+        Verb::Help(args) => help::run(args),
+        Verb::Completions(args) => help::completions(&args),
+        Verb::Man(args) => help::man(&args),
         Verb::Check { dirs } => {
             return check::run(&dirs, &|user| users::resolve(user).map(drop));
         }
@@ -230,12 +239,7 @@ fn explain(error: &clap::Error, args: &[OsString]) -> ExitCode {
 
 /// `pidone sh` is somebody who wants a command run, `pidone statsu` is a slip.
 fn unknown_verb(words: &[String]) -> Diagnostic {
-    // `pidone help statsu` is a slip too.
-    let word = match words {
-        [first, second, ..] if first == "help" => second.as_str(),
-        [first, ..] => first.as_str(),
-        [] => "",
-    };
+    let word = words.first().map_or("", String::as_str);
     let command = Cli::command();
     let verbs = command.get_subcommands().map(clap::Command::get_name);
     let error = Diagnostic::error(format!("there is no verb `{word}`"));
@@ -269,6 +273,5 @@ mod tests {
             "did you mean `pidone init -- sh -c date`?"
         );
         assert_eq!(hint(&["statsu"]), "did you mean `pidone status`?");
-        assert_eq!(hint(&["help", "lgos"]), "did you mean `pidone logs`?");
     }
 }

@@ -9,6 +9,8 @@ pub fn ready(ready: &Ready) -> String {
     let asked = match &ready.probe {
         Probe::Tcp(address) => format!("tcp {address}{every}"),
         Probe::Http(address) => format!("{address}{every}"),
+        Probe::Unix(path) => format!("unix {path}{every}"),
+        Probe::File(path) => format!("file {path}{every}"),
         Probe::Exec(command) => format!("exec {}{every}", command.join(" ")),
         Probe::Fd(fd) => format!("a newline on descriptor {fd}"),
     };

@@ -43,7 +43,10 @@ impl Turn<'_> {
     fn tells_by_itself(&self) -> bool {
         match self.service.ready.as_ref().map(|ready| &ready.probe) {
             Some(Probe::Fd(_)) => true,
-            Some(Probe::Tcp(_) | Probe::Http(_) | Probe::Exec(_)) | None => false,
+            Some(
+                Probe::Tcp(_) | Probe::Http(_) | Probe::Unix(_) | Probe::File(_) | Probe::Exec(_),
+            )
+            | None => false,
         }
     }
 
@@ -53,9 +56,9 @@ impl Turn<'_> {
         match self.service.ready.as_ref().map(|ready| &ready.probe) {
             None if self.service.kind == Kind::Longrun => self.is_ready(starting.pid),
             None | Some(Probe::Fd(_)) => at(StartStep::Listen),
-            Some(Probe::Tcp(_) | Probe::Http(_) | Probe::Exec(_)) => {
-                (at(StartStep::Probing).0, vec![Action::Probe])
-            }
+            Some(
+                Probe::Tcp(_) | Probe::Http(_) | Probe::Unix(_) | Probe::File(_) | Probe::Exec(_),
+            ) => (at(StartStep::Probing).0, vec![Action::Probe]),
         }
     }
 

@@ -1,9 +1,11 @@
 //! What is in the files of a service directory, read within bounds, whatever they are.
 
 use std::ffi::{CStr, OsStr};
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
 
 use nix::sys::stat::fstat;
 
@@ -35,9 +37,22 @@ fn regular(mode: u32) -> Result<(), String> {
     Err(format!("it is {word}, not a file"))
 }
 
+/// The file at a path, whole. Its directory need not be readable: those of secrets often are not.
+pub(super) fn bounded(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
+    regular(fs::metadata(path).map_err(|why| reason(&why))?.mode())?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)
+        .map_err(|why| reason(&why))?;
+    let kind = file.metadata().map_err(|why| reason(&why))?;
+    regular(kind.mode())?;
+    whole(file, kind.size(), bytes_max)
+}
+
 /// A small file, whole.
 pub(super) fn small(folder: &Folder, name: &CStr, hint: Hint) -> source::File {
-    match open(folder, name, hint).and_then(|(file, length)| whole(file, length)) {
+    match open(folder, name, hint).and_then(|(file, length)| whole(file, length, FILE_BYTES_MAX)) {
         Ok(content) => source::File::Content(content),
         Err(why) => source::File::Unreadable(why),
     }
@@ -45,10 +60,10 @@ pub(super) fn small(folder: &Folder, name: &CStr, hint: Hint) -> source::File {
 
 /// All of a file of this length. A file may grow while it is read, or lie (those of /proc have the
 /// length 0), so the bound is held while reading, too.
-fn whole(mut file: File, length: u64) -> Result<Vec<u8>, String> {
-    let too_big = || format!("it is larger than {} KiB", FILE_BYTES_MAX / 1024);
-    let length = usize::try_from(length.min(FILE_BYTES_MAX + 1)).unwrap_or(usize::MAX);
-    if length as u64 > FILE_BYTES_MAX {
+fn whole(mut file: File, length: u64, bytes_max: u64) -> Result<Vec<u8>, String> {
+    let too_big = || format!("it is larger than {} KiB", bytes_max / 1024);
+    let length = usize::try_from(length.min(bytes_max + 1)).unwrap_or(usize::MAX);
+    if length as u64 > bytes_max {
         return Err(too_big());
     }
     // A byte more than there should be: a read that gives less than that has come to the end.
@@ -58,11 +73,11 @@ fn whole(mut file: File, length: u64) -> Result<Vec<u8>, String> {
     if count > 0 && count == length {
         return Ok(content);
     }
-    let mut bounded = file.take(FILE_BYTES_MAX + 1 - count as u64);
+    let mut bounded = file.take(bytes_max + 1 - count as u64);
     bounded
         .read_to_end(&mut content)
         .map_err(|why| reason(&why))?;
-    if content.len() as u64 > FILE_BYTES_MAX {
+    if content.len() as u64 > bytes_max {
         return Err(too_big());
     }
     Ok(content)

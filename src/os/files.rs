@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 
 use crate::diag::Diagnostic;
-use crate::os::content::{script, small};
+use crate::os::content::{self, script, small};
 use crate::os::folder::{Folder, Hint};
 use crate::os::reason::{reason, said};
 use crate::service::settings::SERVICES_DIR;
@@ -105,6 +105,11 @@ pub fn settings(path: &Path) -> Result<Option<String>, Diagnostic> {
     }
 }
 
+/// All of a regular file of at most so many bytes, read anew; else why not, for the user.
+pub fn bounded(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
+    content::bounded(path, bytes_max)
+}
+
 /// What cannot be read, and why.
 fn unreadable(path: &Path, why: &io::Error) -> Diagnostic {
     let fault = Diagnostic::error(format!("cannot read `{}`: {}", path.display(), reason(why)));
@@ -118,8 +123,9 @@ fn unreadable(path: &Path, why: &io::Error) -> Diagnostic {
     }
 }
 
-/// The names that mean something in a service directory.
-const NAMES: [&CStr; 9] = [
+/// The names that mean something in a service directory. s6's `flag-timeout-killpg` is not among
+/// them: the last SIGKILL goes to the group in any case.
+const NAMES: [&CStr; 11] = [
     c"service.toml",
     c"run",
     c"finish",
@@ -128,6 +134,8 @@ const NAMES: [&CStr; 9] = [
     c"timeout-kill",
     c"timeout-finish",
     c"notification-fd",
+    c"max-death-tally",
+    c"lock-fd",
     c"log",
 ];
 
@@ -182,6 +190,8 @@ fn service(
         timeout_kill: file(c"timeout-kill"),
         timeout_finish: file(c"timeout-finish"),
         notification_fd: file(c"notification-fd"),
+        max_death_tally: file(c"max-death-tally"),
+        lock_fd: hint(c"lock-fd").is_some(),
         log,
     })
 }

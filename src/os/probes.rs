@@ -4,10 +4,11 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use crate::os::reason::reason;
@@ -20,6 +21,10 @@ pub enum Target {
     Tcp(SocketAddr),
     /// Is this page answered with 200–399?
     Http(HttpTarget),
+    /// Is a connection to this unix socket accepted?
+    Unix(PathBuf),
+    /// Is anything here?
+    File(PathBuf),
 }
 
 impl fmt::Display for Target {
@@ -27,6 +32,7 @@ impl fmt::Display for Target {
         match self {
             Self::Tcp(address) => write!(f, "{address}"),
             Self::Http(HttpTarget { host, path, .. }) => write!(f, "http://{host}{path}"),
+            Self::Unix(path) | Self::File(path) => write!(f, "{}", path.display()),
         }
     }
 }
@@ -41,6 +47,8 @@ pub async fn ask(target: &Target, within: Duration) -> Result<(), String> {
             .await
             .map(|r| r.map(drop)),
         Target::Http(http) => timeout(within, get(http)).await,
+        Target::Unix(path) => timeout(within, connect_unix(path)).await,
+        Target::File(path) => Ok(see(path)),
     };
     asked.unwrap_or_else(|_| Err(format!("no answer within {}ms", within.as_millis())))
 }
@@ -49,6 +57,16 @@ async fn connect(address: SocketAddr) -> Result<TcpStream, String> {
     TcpStream::connect(address)
         .await
         .map_err(|error| format!("{address}: {}", plain(&error)))
+}
+
+async fn connect_unix(path: &Path) -> Result<(), String> {
+    let connected = UnixStream::connect(path).await.map(drop);
+    connected.map_err(|error| format!("{}: {}", path.display(), plain(&error)))
+}
+
+fn see(path: &Path) -> Result<(), String> {
+    let seen = std::fs::metadata(path).map(drop);
+    seen.map_err(|error| format!("{}: {}", path.display(), plain(&error)))
 }
 
 /// A `GET` of HTTP/1.1 by RFC 9112; of the answer only the status line is read.

@@ -1,7 +1,11 @@
-//! Where a probe asks: `IP:PORT`, `localhost:PORT`, `http://IP:PORT/PATH`. PID 1 resolves no names,
-//! because a resolver reads files, waits for networks and loads modules.
+//! Where a probe asks: `IP:PORT`, `localhost:PORT`, `http://IP:PORT/PATH`, `/PATH`. PID 1 resolves
+//! no names, because a resolver reads files, waits for networks and loads modules.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// sun_path of unix(7), without the NUL at its end.
+const SOCKET_BYTES_MAX: usize = 107;
 
 /// An HTTP probe's target.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -50,6 +54,25 @@ pub fn http(text: &str) -> Result<HttpTarget, String> {
         host: host.to_owned(),
         path: format!("{slash}{path}"),
     })
+}
+
+/// Reads an absolute path: a start has a directory of its own, which a probe has not.
+pub fn path(text: &str) -> Result<PathBuf, String> {
+    if text.starts_with('/') {
+        Ok(PathBuf::from(text))
+    } else {
+        Err(format!("`{text}` is not an absolute path"))
+    }
+}
+
+/// Reads the path of a unix socket, which is short: see unix(7).
+pub fn socket(text: &str) -> Result<PathBuf, String> {
+    if text.len() > SOCKET_BYTES_MAX {
+        return Err(format!(
+            "`{text}` is longer than the {SOCKET_BYTES_MAX} bytes that a socket's path can have"
+        ));
+    }
+    path(text)
 }
 
 fn ip(host: &str) -> Result<IpAddr, String> {

@@ -6,9 +6,10 @@ use toml::de::DeValue;
 
 use crate::diag::Diagnostic;
 use crate::service::definition::{Context, Limit, Resource};
-use crate::service::environment::{Environment, Resolver};
+use crate::service::environment::{Environment, bad_variable, with_secrets};
 use crate::service::expand::{self, Fault};
 use crate::service::faults::Faults;
+use crate::service::resolver::Resolver;
 use crate::service::table::{Item, Table};
 
 /// The resources of setrlimit(2) by the names that Compose and systemd use; those that count bytes
@@ -82,13 +83,26 @@ pub(super) fn context(
         filled(&item, faults).map(str::to_owned)
     };
     let (user, workdir) = (read("user"), read("workdir"));
+    let secrets = top
+        .get("secrets")
+        .map_or_else(Vec::new, |item| variables(&item, faults));
+    let env_files = top
+        .get("env-file")
+        .map_or_else(Vec::new, |item| env_files(&item, faults));
+    let outer = Outer {
+        container: with_secrets(container, &secrets),
+        is_whole: env_files.is_empty(),
+    };
     Context {
         user,
         workdir,
         umask: top.get("umask").and_then(|item| umask(&item, faults)),
         env: top
             .get("env")
-            .map_or_else(Vec::new, |item| env(&item, container, faults)),
+            .map_or_else(Vec::new, |item| env(&item, &outer, faults)),
+        env_files,
+        env_pass: top.get("env-pass").map(|item| patterns(&item, faults)),
+        secrets,
         limits: top
             .get("limits")
             .map_or_else(Vec::new, |item| limits(&item, faults)),
@@ -96,6 +110,10 @@ pub(super) fn context(
             .get("nice")
             .and_then(|item| item.whole(-20..=19, faults))
             .and_then(|nice| i32::try_from(nice).ok()),
+        oom_score_adj: top
+            .get("oom-score-adj")
+            .and_then(|item| item.whole(-1000..=1000, faults))
+            .and_then(|score| i32::try_from(score).ok()),
         no_new_privileges: top
             .get("no-new-privileges")
             .and_then(|item| item.flag(faults))
@@ -147,7 +165,7 @@ fn umask(item: &Item<'_>, faults: &mut Faults<'_>) -> Option<u32> {
     })
 }
 
-fn env(item: &Item<'_>, container: &Environment, faults: &mut Faults<'_>) -> Vec<(String, String)> {
+fn env(item: &Item<'_>, outer: &Outer, faults: &mut Faults<'_>) -> Vec<(String, String)> {
     let DeValue::Table(table) = item.value else {
         let hint = "write `env = { NAME = \"value\" }`, or a table `[env]`";
         item.wrong_but::<()>(faults, Some(hint.into()));
@@ -169,18 +187,71 @@ fn env(item: &Item<'_>, container: &Environment, faults: &mut Faults<'_>) -> Vec
             places.push(item);
         }
     }
-    check_values(&found, &places, container, faults);
+    check_values(&found, &places, outer, faults);
     found
 }
 
-/// Why this cannot be a variable of execve(2) or of a shell's `env`.
-fn bad_variable(name: &str) -> Option<String> {
-    let bad = |c: char| c == '=' || c.is_whitespace() || c.is_control();
-    match name.chars().find(|c| bad(*c)) {
-        _ if name.is_empty() => Some("a variable's name cannot be empty".into()),
-        Some(c) => Some(format!("a variable's name cannot contain {c:?}")),
-        None => None,
+/// `env-file`: one path or several, each expanded with the container's environment.
+fn env_files(item: &Item<'_>, faults: &mut Faults<'_>) -> Vec<String> {
+    let paths = match item.value {
+        DeValue::Array(_) => item.array("a path", faults).unwrap_or_default(),
+        _ => vec![item.clone()],
+    };
+    let filled = paths.iter().filter_map(|item| filled(item, faults));
+    filled.map(str::to_owned).collect()
+}
+
+/// An array of variables' names.
+fn variables(item: &Item<'_>, faults: &mut Faults<'_>) -> Vec<String> {
+    named(item, "a variable's name", faults, |name| {
+        if name.contains('*') {
+            return Some("a secret is one variable, without `*`".to_owned());
+        }
+        bad_variable(name)
+    })
+}
+
+/// `env-pass`: names, and beginnings with a `*` after them.
+fn patterns(item: &Item<'_>, faults: &mut Faults<'_>) -> Vec<String> {
+    named(item, "a variable's name", faults, |pattern| {
+        let start = pattern.strip_suffix('*');
+        if start.unwrap_or(pattern).contains('*') {
+            return Some(format!("`{pattern}` has a `*` before its end"));
+        }
+        start.map_or_else(
+            || bad_variable(pattern),
+            |start| bad_variable(&format!("{start}x")),
+        )
+    })
+}
+
+/// The strings of an array in which `bad` finds no fault.
+fn named(
+    item: &Item<'_>,
+    takes: &'static str,
+    faults: &mut Faults<'_>,
+    bad: impl Fn(&str) -> Option<String>,
+) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for item in item.array(takes, faults).unwrap_or_default() {
+        let Some(text) = item.text(faults) else {
+            continue;
+        };
+        if let Some(why) = bad(text) {
+            item.bad::<()>(faults, Diagnostic::error(why));
+        } else if !found.iter().any(|known| known == text) {
+            found.push(text.to_owned());
+        }
     }
+    found
+}
+
+/// What stands around `env` where it is checked.
+struct Outer {
+    /// The container's environment, and the secrets.
+    container: Environment,
+    /// There is nothing else: no file whose variables are not known yet.
+    is_whole: bool,
 }
 
 /// Puts the values together once, to find what will fail at each start. That a variable is not set
@@ -188,10 +259,10 @@ fn bad_variable(name: &str) -> Option<String> {
 fn check_values(
     env: &[(String, String)],
     items: &[Item<'_>],
-    container: &Environment,
+    outer: &Outer,
     faults: &mut Faults<'_>,
 ) {
-    let mut resolver = Resolver::new(container, env);
+    let mut resolver = Resolver::new(&outer.container, env);
     let mut told = BTreeSet::new();
     for ((name, _), item) in env.iter().zip(items) {
         let Err(fault) = resolver.value(name) else {
@@ -212,13 +283,18 @@ fn check_values(
                     ),
                 );
             }
+            Fault::Unset(_) if !outer.is_whole => {}
             Fault::Unset(unset) => {
                 if told.insert(BTreeSet::from([unset.clone()])) {
                     let hint = format!("give it a default: `${{{unset}:-…}}`");
                     item.bad::<()>(faults, Diagnostic::warning(message).hint(hint));
                 }
             }
-            Fault::TooDeep | Fault::TooLong | Fault::Malformed(_) | Fault::NotText => {
+            Fault::TooDeep
+            | Fault::TooLong
+            | Fault::Malformed(_)
+            | Fault::NotText
+            | Fault::Secret(_) => {
                 item.bad::<()>(faults, Diagnostic::error(message));
             }
         }
@@ -279,4 +355,15 @@ fn capabilities(item: &Item<'_>, faults: &mut Faults<'_>) -> Option<Vec<u8>> {
     found.sort_unstable();
     found.dedup();
     Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::fields;
+
+    #[test]
+    fn the_table_of_fields_knows_every_limit() {
+        assert_eq!(RESOURCES.map(|(name, ..)| name), fields::RESOURCES);
+    }
 }

@@ -80,14 +80,31 @@ pub struct Context {
     pub umask: Option<u32>,
     /// Variables beside (and above) the container's own, in the file's order.
     pub env: Vec<(String, String)>,
+    /// Files of variables, read at each start; a later one wins.
+    pub env_files: Vec<String>,
+    /// Which of the container's variables it gets: names, and beginnings with a `*` after them.
+    pub env_pass: Option<Vec<String>>,
+    /// Variables whose value is in the file that `NAME_FILE` names, read at each start.
+    pub secrets: Vec<String>,
     /// setrlimit(2), soft and hard alike.
     pub limits: Vec<(Resource, Limit)>,
     /// setpriority(2), −20 to 19.
     pub nice: Option<i32>,
+    /// `/proc/self/oom_score_adj`, −1000 to 1000 (proc_pid_oom_score_adj(5)).
+    pub oom_score_adj: Option<i32>,
     /// PR_SET_NO_NEW_PRIVS of prctl(2).
     pub no_new_privileges: bool,
     /// Capability numbers kept when dropping to `user` (capabilities(7)); `None` leaves them alone.
     pub capabilities: Option<Vec<u8>>,
+}
+
+impl Context {
+    /// Whether its process gets the container's variables as they are.
+    pub fn leaves_variables(&self) -> bool {
+        let says_nothing =
+            self.env.is_empty() && self.env_files.is_empty() && self.secrets.is_empty();
+        says_nothing && self.env_pass.is_none() && self.user.is_none()
+    }
 }
 
 /// A resource of setrlimit(2), by the name that systemd and Compose use without `LIMIT_`.
@@ -142,6 +159,10 @@ pub enum Probe {
     Tcp(String),
     /// `GET` of `http://IP:PORT/PATH` is answered with 200–399. Expanded at each start.
     Http(String),
+    /// A connection to the unix socket at this path is accepted. Expanded at each start.
+    Unix(String),
+    /// Something is at this path. Expanded at each start.
+    File(String),
     /// A command exits 0; it runs as the service does.
     Exec(Vec<String>),
     /// The service writes a newline to this descriptor (s6's notification-fd).

@@ -1,7 +1,7 @@
 //! Texts with variables: `${NAME}`, `${NAME:-default}`, and `$$` for a dollar. Nothing else; what a
 //! shell would do with other forms is guessed differently by everybody, so they are refused.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt;
 use std::ops::Range;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -53,6 +53,8 @@ pub enum Fault {
     TooLong,
     /// The result is not UTF-8, where text is needed.
     NotText,
+    /// A secret, where screens and messages show what becomes of the text.
+    Secret(String),
 }
 
 impl fmt::Display for Fault {
@@ -68,6 +70,10 @@ impl fmt::Display for Fault {
             Self::TooDeep => f.write_str("variables refer to each other too deeply"),
             Self::TooLong => write!(f, "the value is longer than {BYTES_MAX} bytes"),
             Self::NotText => f.write_str("the value is not UTF-8"),
+            Self::Secret(name) => write!(
+                f,
+                "a secret stands in `{name}`, and only `env` may refer to secrets"
+            ),
         }
     }
 }
@@ -92,17 +98,6 @@ pub fn fill(
     let mut out = Vec::new();
     fill_into(pieces, lookup, &mut out)?;
     Ok(OsString::from_vec(out))
-}
-
-/// Expands a text.
-pub fn expand<'e>(
-    text: &str,
-    lookup: impl Fn(&str) -> Option<&'e OsStr>,
-) -> Result<OsString, Fault> {
-    let pieces = pieces(text).map_err(Fault::Malformed)?;
-    fill(&pieces, &mut |name| {
-        Ok(lookup(name).map(OsStr::to_os_string))
-    })
 }
 
 fn fill_into(
@@ -215,7 +210,19 @@ impl<'a> Parser<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
     use super::*;
+
+    fn expand<'e>(
+        text: &str,
+        lookup: impl Fn(&str) -> Option<&'e OsStr>,
+    ) -> Result<OsString, Fault> {
+        let pieces = pieces(text).map_err(Fault::Malformed)?;
+        fill(&pieces, &mut |name| {
+            Ok(lookup(name).map(OsStr::to_os_string))
+        })
+    }
 
     fn expanded(text: &str) -> Result<String, Fault> {
         let lookup = |name: &str| match name {

@@ -1,5 +1,7 @@
 //! The fields of `service.toml`: one table, from which the parser knows what there is and what to
-//! suggest, and help and documentation what to say.
+//! suggest, and help, documentation and schema what to say.
+
+pub mod others;
 
 /// A key of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -10,300 +12,185 @@ pub struct Field {
     pub name: &'static str,
     /// What it takes, to be read after "must be".
     pub takes: &'static str,
-    /// What stands if it is absent, for people.
+    /// The same for programs.
+    pub shape: Shape,
+    /// What stands if it is absent, for people; empty if nothing does.
     pub default: &'static str,
     /// What it means, in a line.
     pub meaning: &'static str,
 }
 
-const fn field(
-    section: &'static str,
-    name: &'static str,
-    takes: &'static str,
-    default: &'static str,
-    meaning: &'static str,
-) -> Field {
-    Field {
-        section,
-        name,
-        takes,
-        default,
-        meaning,
-    }
+/// The form of a value, as a schema tells it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shape {
+    /// A boolean.
+    Flag,
+    /// A boolean, or a string.
+    FlagOrText,
+    /// A string.
+    Text,
+    /// An array of strings.
+    Texts,
+    /// A string, or an array of them.
+    TextOrTexts,
+    /// A string of octal digits.
+    Octal,
+    /// A string that is a duration.
+    Span,
+    /// A signal's name or number.
+    Signal,
+    /// A whole number from this one to that one.
+    Whole(i64, i64),
+    /// A number from 0 to 1.
+    Part,
+    /// One of these strings.
+    Words(&'static [&'static str]),
+    /// A table of strings with keys of the user's own.
+    Variables,
+    /// A table of numbers and sizes with these keys.
+    Limits(&'static [&'static str]),
+    /// A table whose keys are the fields of the section of this name.
+    Table,
+    /// The same, or one of these strings.
+    TableOr(&'static [&'static str]),
 }
 
-const BOOL: &str = "true or false";
-const TEXT: &str = "a string";
-const NAMES: &str = "an array of service names";
-const COMMAND: &str = "an array of strings (exec form) or a string (shell form)";
-const SPAN: &str = "a duration";
-const SIGNAL: &str = "a signal";
-const TABLE: &str = "a table";
+/// What a field takes, in words and as a shape.
+struct Takes(&'static str, Shape);
+
+const BOOL: Takes = Takes("true or false", Shape::Flag);
+const TEXT: Takes = Takes("a string", Shape::Text);
+const NAMES: Takes = Takes("an array of service names", Shape::Texts);
+const COMMAND: Takes = Takes(
+    "an array of strings (exec form) or a string (shell form)",
+    Shape::TextOrTexts,
+);
+const SPAN: Takes = Takes("a duration", Shape::Span);
+const SIGNAL: Takes = Takes("a signal", Shape::Signal);
+const TABLE: Takes = Takes("a table", Shape::Table);
+const KIND: Takes = Takes(
+    "\"longrun\" or \"oneshot\"",
+    Shape::Words(&["longrun", "oneshot"]),
+);
+const ENABLED: Takes = Takes(
+    "true, false or a string that becomes one of them",
+    Shape::FlagOrText,
+);
+const OCTAL: Takes = Takes("a string of octal digits", Shape::Octal);
+const VARIABLES: Takes = Takes("a table of strings", Shape::Variables);
+const FILES: Takes = Takes("a path or an array of paths", Shape::TextOrTexts);
+const PATTERNS: Takes = Takes(
+    "an array of variables' names, which may end in `*`",
+    Shape::Texts,
+);
+const SECRETS: Takes = Takes("an array of variables' names", Shape::Texts);
+const LIMITS: Takes = Takes(
+    "a table of numbers, sizes or \"unlimited\"",
+    Shape::Limits(&RESOURCES),
+);
+const NICE: Takes = Takes("a whole number", Shape::Whole(-20, 19));
+const OOM: Takes = Takes("a whole number", Shape::Whole(-1000, 1000));
+const CAPABILITIES: Takes = Takes("an array of capability names", Shape::Texts);
+const TCP: Takes = Takes("a string like \"127.0.0.1:5432\"", Shape::Text);
+const HTTP: Takes = Takes(
+    "a string like \"http://127.0.0.1:3000/healthz\"",
+    Shape::Text,
+);
+const UNIX: Takes = Takes("a path like \"/run/app/app.sock\"", Shape::Text);
+const FILE: Takes = Takes("a path like \"/run/app/ready\"", Shape::Text);
+const DESCRIPTOR: Takes = Takes("a whole number", Shape::Whole(3, 254));
+const POLICY: Takes = Takes(
+    "a table, or one of \"always\", \"on-failure\", \"never\"",
+    Shape::TableOr(&["always", "on-failure", "never"]),
+);
+const WHEN: Takes = Takes(
+    "\"always\", \"on-failure\" or \"never\"",
+    Shape::Words(&["always", "on-failure", "never"]),
+);
+const PART: Takes = Takes("a number from 0 to 1", Shape::Part);
+const LIMIT: Takes = Takes(
+    "a table like { times = 10, within = \"60s\" }",
+    Shape::Table,
+);
+const TIMES: Takes = Takes("a whole number", Shape::Whole(1, 1000));
+const ON_LIMIT: Takes = Takes("\"stop\" or \"exit\"", Shape::Words(&["stop", "exit"]));
+const FORMAT: Takes = Takes(
+    "\"prefix\", \"raw\", \"json\", \"none\" or \"inherit\"",
+    Shape::Words(&["prefix", "raw", "json", "none", "inherit"]),
+);
+
+/// The resources of setrlimit(2), by the names that Compose and systemd use.
+pub const RESOURCES: [&str; 10] = [
+    "as", "core", "cpu", "data", "fsize", "memlock", "nofile", "nproc", "rtprio", "stack",
+];
+
+/// One row a field: section, name, what it takes, default, meaning.
+macro_rules! table {
+    ($($section:literal $name:literal: $takes:ident, $default:literal, $meaning:literal;)*) => {
+        &[$(Field {
+            section: $section,
+            name: $name,
+            takes: $takes.0,
+            shape: $takes.1,
+            default: $default,
+            meaning: $meaning,
+        }),*]
+    };
+}
 
 /// Every field of `service.toml`, in the order in which people should read them.
-pub const SERVICE: &[Field] = &[
-    field("", "command", COMMAND, "the file `run`", "what is started"),
-    field(
-        "",
-        "type",
-        "\"longrun\" or \"oneshot\"",
-        "longrun",
-        "runs until it is stopped, or once",
-    ),
-    field(
-        "",
-        "needs",
-        NAMES,
-        "none",
-        "started when these are ready, stopped before them",
-    ),
-    field(
-        "",
-        "after",
-        NAMES,
-        "none",
-        "started once these are ready or have failed, stopped before them",
-    ),
-    field(
-        "",
-        "main",
-        BOOL,
-        "false",
-        "when it ends, the container ends with its exit code",
-    ),
-    field(
-        "",
-        "enabled",
-        "true, false or a string that becomes one of them",
-        "true",
-        "whether the boot starts it",
-    ),
-    field("", "user", TEXT, "pidone's own", "a name or uid[:gid]"),
-    field(
-        "",
-        "workdir",
-        TEXT,
-        "the image's; the service directory for `run`",
-        "where it starts",
-    ),
-    field(
-        "",
-        "umask",
-        "a string of octal digits",
-        "pidone's own",
-        "the mode bits that new files do not get",
-    ),
-    field(
-        "",
-        "env",
-        "a table of strings",
-        "none",
-        "variables beside and above the container's",
-    ),
-    field(
-        "",
-        "limits",
-        TABLE,
-        "pidone's own",
-        "resource limits, soft and hard alike",
-    ),
-    field(
-        "",
-        "nice",
-        "a whole number",
-        "pidone's own",
-        "scheduling priority, -20 to 19",
-    ),
-    field(
-        "",
-        "no-new-privileges",
-        BOOL,
-        "false",
-        "set-user-ID programs gain nothing",
-    ),
-    field(
-        "",
-        "capabilities",
-        "an array of capability names",
-        "left as they are",
-        "kept when dropping to `user`",
-    ),
-    field(
-        "",
-        "ready",
-        TABLE,
-        "ready once started",
-        "how readiness is told: exactly one of tcp, http, exec, fd",
-    ),
-    field(
-        "",
-        "restart",
-        "a table, or one of \"always\", \"on-failure\", \"never\"",
-        "always; never for main and oneshot",
-        "what follows a death",
-    ),
-    field(
-        "",
-        "stop",
-        TABLE,
-        "SIGTERM, SIGKILL after 5s",
-        "how it is asked to end",
-    ),
-    field(
-        "",
-        "reload",
-        TABLE,
-        "none",
-        "how it is asked to read its configuration again",
-    ),
-    field(
-        "",
-        "log",
-        TABLE,
-        "PIDONE_LOG_FORMAT",
-        "how its output is written",
-    ),
-    field(
-        "ready",
-        "tcp",
-        "a string like \"127.0.0.1:5432\"",
-        "",
-        "ready when a connection is accepted",
-    ),
-    field(
-        "ready",
-        "http",
-        "a string like \"http://127.0.0.1:3000/healthz\"",
-        "",
-        "ready when a GET is answered with 200 to 399",
-    ),
-    field(
-        "ready",
-        "exec",
-        COMMAND,
-        "",
-        "ready when this command exits 0",
-    ),
-    field(
-        "ready",
-        "fd",
-        "a whole number",
-        "",
-        "ready when the service writes a newline to this descriptor",
-    ),
-    field(
-        "ready",
-        "interval",
-        SPAN,
-        "100ms",
-        "from one attempt's end to the next",
-    ),
-    field(
-        "ready",
-        "within",
-        SPAN,
-        "30s",
-        "not ready by then: a failed start",
-    ),
-    field(
-        "restart",
-        "when",
-        "\"always\", \"on-failure\" or \"never\"",
-        "always; never for main and oneshot",
-        "after which deaths",
-    ),
-    field(
-        "restart",
-        "delay",
-        SPAN,
-        "0s",
-        "before the first restart; then 250ms, doubling",
-    ),
-    field("restart", "max-delay", SPAN, "30s", "the longest wait"),
-    field(
-        "restart",
-        "jitter",
-        "a number from 0 to 1",
-        "0.1",
-        "the part of a wait that is left to chance",
-    ),
-    field(
-        "restart",
-        "reset-after",
-        SPAN,
-        "10s",
-        "up this long: the waits start over",
-    ),
-    field(
-        "restart",
-        "limit",
-        "a table like { times = 10, within = \"60s\" }",
-        "none",
-        "more restarts than this, and it has failed",
-    ),
-    field(
-        "restart",
-        "on-limit",
-        "\"stop\" or \"exit\"",
-        "stop",
-        "a reached limit fails the service, or ends the container",
-    ),
-    field(
-        "restart.limit",
-        "times",
-        "a whole number",
-        "",
-        "how many restarts",
-    ),
-    field("restart.limit", "within", SPAN, "", "in how long"),
-    field("stop", "signal", SIGNAL, "SIGTERM", "what asks it to end"),
-    field(
-        "stop",
-        "group",
-        BOOL,
-        "false",
-        "the signal goes to the whole process group",
-    ),
-    field(
-        "stop",
-        "timeout",
-        SPAN,
-        "5s",
-        "then SIGKILL to the process group",
-    ),
-    field("reload", "signal", SIGNAL, "", "sent to the main process"),
-    field("reload", "command", COMMAND, "", "run as the service runs"),
-    field(
-        "log",
-        "format",
-        "\"prefix\", \"raw\", \"json\", \"none\" or \"inherit\"",
-        "PIDONE_LOG_FORMAT",
-        "how its output is written",
-    ),
-];
-
-/// What other supervisors and Compose call our fields.
-const OTHERS: &[(&str, &str)] = &[
-    ("cmd", "command"),
-    ("depends-on", "needs"),
-    ("depends_on", "needs"),
-    ("entrypoint", "command"),
-    ("environment", "env"),
-    ("exec-start", "command"),
-    ("healthcheck", "ready"),
-    ("kill-signal", "stop.signal"),
-    ("logs", "log"),
-    ("priority", "nice"),
-    ("requires", "needs"),
-    ("start", "command"),
-    ("stop-signal", "stop.signal"),
-    ("stop-timeout", "stop.timeout"),
-    ("timeout", "stop.timeout"),
-    ("ulimits", "limits"),
-    ("wants", "after"),
-    ("working-directory", "workdir"),
-    ("working_dir", "workdir"),
-];
+pub const SERVICE: &[Field] = table! {
+    "" "command": COMMAND, "the file `run`", "what is started";
+    "" "type": KIND, "longrun", "runs until it is stopped, or once";
+    "" "needs": NAMES, "none", "started when these are ready, stopped before them";
+    "" "after": NAMES, "none", "started once these are ready or have failed, stopped before them";
+    "" "main": BOOL, "false", "when it ends, the container ends with its exit code";
+    "" "enabled": ENABLED, "true", "whether the boot starts it";
+    "" "user": TEXT, "pidone's own", "a name or uid[:gid]";
+    "" "workdir": TEXT, "the image's; the service directory for `run`", "where it starts";
+    "" "umask": OCTAL, "pidone's own", "the mode bits that new files do not get";
+    "" "env": VARIABLES, "none", "variables beside and above the container's";
+    "" "env-file": FILES, "none",
+        "files of NAME=VALUE lines, read at each start; `env` wins over them";
+    "" "env-pass": PATTERNS, "everything", "which of the container's variables it gets";
+    "" "secrets": SECRETS, "none", "each from the file that NAME_FILE names, read at each start";
+    "" "limits": LIMITS, "pidone's own", "resource limits, soft and hard alike";
+    "" "nice": NICE, "pidone's own", "scheduling priority, -20 to 19";
+    "" "oom-score-adj": OOM, "pidone's own",
+        "-1000 to 1000: the higher, the sooner the kernel kills it for memory";
+    "" "no-new-privileges": BOOL, "false", "set-user-ID programs gain nothing";
+    "" "capabilities": CAPABILITIES, "left as they are", "kept when dropping to `user`";
+    "" "ready": TABLE, "ready once started",
+        "how readiness is told: exactly one of http, tcp, unix, exec, file, fd";
+    "" "restart": POLICY, "always; never for main and oneshot", "what follows a death";
+    "" "stop": TABLE, "SIGTERM, SIGKILL after 5s", "how it is asked to end";
+    "" "reload": TABLE, "none", "how it is asked to read its configuration again";
+    "" "log": TABLE, "PIDONE_LOG_FORMAT", "how its output is written";
+    "ready" "http": HTTP, "", "ready when a GET is answered with 200 to 399";
+    "ready" "tcp": TCP, "", "ready when a connection is accepted";
+    "ready" "unix": UNIX, "", "ready when a connection to this socket is accepted";
+    "ready" "exec": COMMAND, "", "ready when this command exits 0";
+    "ready" "file": FILE, "", "ready when this file is there";
+    "ready" "fd": DESCRIPTOR, "", "ready when the service writes a newline to this descriptor";
+    "ready" "interval": SPAN, "100ms", "from one attempt's end to the next";
+    "ready" "within": SPAN, "30s", "not ready by then: a failed start";
+    "restart" "when": WHEN, "always; never for main and oneshot", "after which deaths";
+    "restart" "delay": SPAN, "0s", "before the first restart; then 250ms, doubling";
+    "restart" "max-delay": SPAN, "30s", "the longest wait";
+    "restart" "jitter": PART, "0.1", "the part of a wait that is left to chance";
+    "restart" "reset-after": SPAN, "10s", "up this long: the waits start over";
+    "restart" "limit": LIMIT, "none", "more restarts than this, and it has failed";
+    "restart" "on-limit": ON_LIMIT, "stop",
+        "a reached limit fails the service, or ends the container";
+    "restart.limit" "times": TIMES, "", "how many restarts";
+    "restart.limit" "within": SPAN, "", "in how long";
+    "stop" "signal": SIGNAL, "SIGTERM", "what asks it to end";
+    "stop" "group": BOOL, "false", "the signal goes to the whole process group";
+    "stop" "timeout": SPAN, "5s", "then SIGKILL to the process group";
+    "reload" "signal": SIGNAL, "", "sent to the main process";
+    "reload" "command": COMMAND, "", "run as the service runs";
+    "log" "format": FORMAT, "PIDONE_LOG_FORMAT", "how its output is written";
+};
 
 /// A section's field of this name.
 pub fn find(fields: &'static [Field], section: &str, name: &str) -> Option<&'static Field> {
@@ -312,24 +199,9 @@ pub fn find(fields: &'static [Field], section: &str, name: &str) -> Option<&'sta
         .find(|field| field.section == section && field.name == name)
 }
 
-/// The field that somebody means who writes `name` here, by what others call it.
-pub fn translated(section: &str, name: &str) -> Option<&'static str> {
-    let name = name.to_lowercase();
-    let found = OTHERS.iter().find(|(other, _)| *other == name);
-    found.filter(|_| section.is_empty()).map(|(_, ours)| *ours)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_translation_leads_to_a_field() {
-        for (_, ours) in OTHERS {
-            let (section, name) = ours.split_once('.').unwrap_or(("", ours));
-            assert!(find(SERVICE, section, name).is_some(), "{ours}");
-        }
-    }
 
     #[test]
     fn every_section_is_a_field_and_no_field_is_there_twice() {

@@ -8,7 +8,11 @@ pub mod fields;
 
 pub mod expand;
 
+pub mod envfile;
+
 pub mod environment;
+
+mod resolver;
 
 pub mod address;
 

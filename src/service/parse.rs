@@ -11,6 +11,7 @@ use crate::service::context::{self, template};
 use crate::service::definition::{Kind, Output, Program, Service, StopBy, When};
 use crate::service::draft::{Draft, Places};
 use crate::service::environment::{self, Environment};
+use crate::service::expand::Fault;
 use crate::service::faults::Faults;
 use crate::service::fields;
 use crate::service::source::{Directory, File, Script};
@@ -354,7 +355,11 @@ fn user(top: &Table<'_>, service: &Service, world: &World<'_>, faults: &mut Faul
     let (Some(item), Some(text)) = (top.get("user"), &service.context.user) else {
         return;
     };
-    let Ok(environment) = environment::of_service(world.container, service) else {
+    // What stands in a file may still decide it.
+    if !service.context.env_files.is_empty() && text.contains('$') {
+        return;
+    }
+    let Ok(environment) = environment::foreseen(world.container, &service.context) else {
         return;
     };
     let fault = match environment.expand_text(text) {
@@ -363,7 +368,11 @@ fn user(top: &Table<'_>, service: &Service, world: &World<'_>, faults: &mut Faul
             Err(why) => Diagnostic::error(why),
         },
         Err(why) => Diagnostic {
-            severity: Severity::Warning,
+            severity: if matches!(why, Fault::Secret(_)) {
+                Severity::Error
+            } else {
+                Severity::Warning
+            },
             ..Diagnostic::error(format!("cannot expand {}: {why}", item.subject))
         },
     };

@@ -25,6 +25,9 @@ const WITHIN: Duration = Duration::from_secs(30);
 /// Descriptors 0–2 are the service's own input and output; 255 is where some shells keep theirs.
 const READY_FDS: std::ops::RangeInclusive<i64> = 3..=254;
 
+/// The ways to tell readiness.
+const PROBES: [&str; 6] = ["http", "tcp", "unix", "exec", "file", "fd"];
+
 /// How `restart.when` is written.
 const WHEN: [(&str, When); 3] = [
     ("always", When::Always),
@@ -50,7 +53,7 @@ pub(super) fn ready(top: &Table<'_>, faults: &mut Faults<'_>) -> Option<Ready> {
     let within = table
         .get("within")
         .map_or(Some(WITHIN), |item| item.span_above_zero(faults));
-    let probes: Vec<(&str, Item<'_>)> = ["tcp", "http", "exec", "fd"]
+    let probes: Vec<(&str, Item<'_>)> = PROBES
         .into_iter()
         .filter_map(|name| table.get(name).map(|item| (name, item)))
         .collect();
@@ -61,7 +64,7 @@ pub(super) fn ready(top: &Table<'_>, faults: &mut Faults<'_>) -> Option<Ready> {
     match probes.as_slice() {
         [] => {
             let fault = Diagnostic::error("`[ready]` has no probe")
-                .hint("give it one of `tcp`, `http`, `exec`, `fd`");
+                .hint("give it one of `http`, `tcp`, `unix`, `exec`, `file`, `fd`");
             faults.at(span, fault);
         }
         [_] => {}
@@ -87,6 +90,8 @@ fn probe(name: &str, item: &Item<'_>, faults: &mut Faults<'_>) -> Option<Probe> 
             i32::try_from(fd).ok().map(Probe::Fd)
         }
         "tcp" => target(item, |text| address::tcp(text).map(drop), faults).map(Probe::Tcp),
+        "unix" => target(item, |text| address::socket(text).map(drop), faults).map(Probe::Unix),
+        "file" => target(item, |text| address::path(text).map(drop), faults).map(Probe::File),
         _ => target(item, |text| address::http(text).map(drop), faults).map(Probe::Http),
     }
 }
@@ -108,6 +113,8 @@ fn target(
         Err(why) => {
             let hint = if text.starts_with("https:") {
                 "TLS is not spoken here; ask a plain port, or use `exec`".to_owned()
+            } else if text.starts_with('/') || item.takes.starts_with("a path") {
+                format!("{} must be {}", item.subject, item.takes)
             } else {
                 format!(
                     "{} must be {}; names are not resolved, but `localhost` is known",

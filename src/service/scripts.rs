@@ -12,6 +12,9 @@ use crate::values::Signal;
 /// s6 gives `finish` 5 s unless `timeout-finish` says otherwise.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// s6 counts at most so many deaths.
+const DEATHS_MAX: u32 = 4096;
+
 /// ELF(5).
 const ELF_MAGIC: &[u8] = b"\x7fELF";
 
@@ -47,6 +50,16 @@ pub(super) fn apply(found: &Directory, service: &mut Service, faults: &mut Vec<D
         within: None,
     });
     service.enabled = !found.down;
+    // How many deaths s6 remembers, for tools of its own; a wrong number is wrong all the same.
+    if let Some(file) = small("max-death-tally", &found.max_death_tally, faults) {
+        file.whole(0, DEATHS_MAX, faults);
+    }
+    if found.lock_fd {
+        let fault = "`lock-fd` is not supported: no lock keeps a start waiting for an earlier one";
+        let hint = "take it away, if `run` does not use that descriptor";
+        let fault = Diagnostic::warning(fault).hint(hint);
+        faults.push(fault.in_file(dir.join("lock-fd")));
+    }
 }
 
 /// Judges a script; whether it is there at all.
@@ -187,6 +200,17 @@ impl SmallFile {
                 self.bad(Diagnostic::error(fault), faults)
             }
         }
+    }
+
+    fn whole(&self, from: u32, to: u32, faults: &mut Vec<Diagnostic>) -> Option<u32> {
+        let number = self.text.parse().ok();
+        number
+            .filter(|number| (from..=to).contains(number))
+            .or_else(|| {
+                let word = self.word();
+                let fault = format!("`{word}` must hold a whole number from {from} to {to}");
+                self.bad(Diagnostic::error(fault), faults)
+            })
     }
 
     fn signal(&self, faults: &mut Vec<Diagnostic>) -> Option<Signal> {

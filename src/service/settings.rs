@@ -13,7 +13,7 @@ use crate::diag::{Diagnostic, nearest};
 use crate::service::definition::Format;
 use crate::service::environment::Environment;
 use crate::service::faults::Faults;
-use crate::service::fields::Field;
+use crate::service::fields::{Field, Shape};
 use crate::service::form;
 use crate::service::policy::FORMATS;
 use crate::service::table::{Table, span_hint};
@@ -72,6 +72,7 @@ const fn setting(
         section: "",
         name,
         takes,
+        shape: Shape::Text,
         default,
         meaning,
     }

@@ -48,6 +48,10 @@ pub struct Directory {
     pub timeout_finish: File,
     /// `notification-fd`.
     pub notification_fd: File,
+    /// `max-death-tally`.
+    pub max_death_tally: File,
+    /// `lock-fd`: whatever is in it.
+    pub lock_fd: bool,
     /// `log/`, a service directory of its own.
     pub log: Option<Box<Directory>>,
 }

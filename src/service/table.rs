@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::diag::Diagnostic;
 use crate::service::faults::Faults;
-use crate::service::fields::{self, Field};
+use crate::service::fields::{self, Field, others};
 use crate::values::Signal;
 use crate::values::span::{parse_size, parse_span};
 
@@ -64,7 +64,7 @@ impl<'a> Table<'a> {
         if fault.hint.is_some() {
             return fault;
         }
-        if let Some(ours) = fields::translated(self.section, key) {
+        if let Some(ours) = others::translated(self.section, key) {
             return fault.hint(format!("it is called `{ours}` here"));
         }
         let elsewhere: Vec<String> = self

@@ -1,12 +1,14 @@
 //! From a definition to a process: the environment, the user, the directory and the descriptors of
 //! a start, as a spawner's plan.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use crate::os::files;
 use crate::os::pid1;
 use crate::os::plan::{Plan, Session, Variables};
 use crate::os::probes::Target;
@@ -68,11 +70,14 @@ impl Launcher {
 
     /// Expands what a definition leaves to the moment of the start. The error is for people.
     pub(super) fn surroundings(&self, service: &Service) -> Result<Surroundings, String> {
-        let is_plain = service.context.env.is_empty() && service.context.user.is_none();
+        let mut said = BTreeSet::new();
+        let is_plain = service.context.leaves_variables();
         let mut env = if is_plain {
             Rc::clone(&self.inherited)
         } else {
-            Rc::new(environment::of_service(&self.environment, service)?)
+            let laid = environment::of_service(&self.environment, service, &files::bounded)?;
+            said = laid.said;
+            Rc::new(laid.environment)
         };
         let expand = |env: &Environment, key: &str, text: &Option<String>| {
             text.as_deref()
@@ -86,7 +91,7 @@ impl Launcher {
             .map(|text| users::resolve(&text))
             .transpose()?;
         if let Some(user) = &user {
-            follow_user(Rc::make_mut(&mut env), user, service);
+            follow_user(Rc::make_mut(&mut env), user, &said);
         }
         let workdir = expand(&env, "workdir", &service.context.workdir)?.map(PathBuf::from);
         let workdir = match &service.program {
@@ -185,6 +190,7 @@ impl Launcher {
             user: around.user.clone(),
             umask: service.context.umask,
             nice: service.context.nice,
+            oom_score_adj: service.context.oom_score_adj,
             limits: service.context.limits.clone(),
             no_new_privileges: service.context.no_new_privileges,
             capabilities: service.context.capabilities.clone(),
@@ -218,19 +224,20 @@ pub(super) fn target(service: &Service, around: &Surroundings) -> Result<Option<
     match service.ready.as_ref().map(|ready| &ready.probe) {
         Some(Probe::Tcp(text)) => Ok(Some(Target::Tcp(address::tcp(&expand(text)?)?))),
         Some(Probe::Http(text)) => Ok(Some(Target::Http(address::http(&expand(text)?)?))),
+        Some(Probe::Unix(text)) => Ok(Some(Target::Unix(address::socket(&expand(text)?)?))),
+        Some(Probe::File(text)) => Ok(Some(Target::File(address::path(&expand(text)?)?))),
         Some(Probe::Exec(_) | Probe::Fd(_)) | None => Ok(None),
     }
 }
 
 /// `HOME`, `USER` and `LOGNAME` follow the user, unless the service says otherwise.
-fn follow_user(env: &mut Environment, user: &User, service: &Service) {
+fn follow_user(env: &mut Environment, user: &User, said: &BTreeSet<String>) {
     for (name, value) in [
         ("HOME", user.home.as_str()),
         ("USER", user.name.as_str()),
         ("LOGNAME", user.name.as_str()),
     ] {
-        let own = service.context.env.iter().any(|(own, _)| own == name);
-        if !own && !value.is_empty() {
+        if !said.contains(name) && !value.is_empty() {
             env.set(name, value);
         }
     }

@@ -90,7 +90,10 @@ impl Supervisor {
         let target = launch::target(&service, &around)?;
         let number = match service.ready.as_ref().map(|ready| &ready.probe) {
             Some(Probe::Fd(number)) => Some(*number),
-            Some(Probe::Tcp(_) | Probe::Http(_) | Probe::Exec(_)) | None => None,
+            Some(
+                Probe::Tcp(_) | Probe::Http(_) | Probe::Unix(_) | Probe::File(_) | Probe::Exec(_),
+            )
+            | None => None,
         };
         let pipe = number
             .map(|_| notification::pipe())

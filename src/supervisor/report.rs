@@ -129,6 +129,8 @@ impl Supervisor {
         let probe = match (target, &ready.probe) {
             (Some(target), Probe::Tcp(_)) => Probe::Tcp(target.to_string()),
             (Some(target), Probe::Http(_)) => Probe::Http(target.to_string()),
+            (Some(target), Probe::Unix(_)) => Probe::Unix(target.to_string()),
+            (Some(target), Probe::File(_)) => Probe::File(target.to_string()),
             (_, probe) => probe.clone(),
         };
         describe::ready(&Ready {

@@ -18,7 +18,7 @@ cat /tmp/look >&2
 "#;
 
 /// Boots one service that looks at itself, and gives its facts.
-fn look(recipe: Recipe, toml: &str, after: &str) -> BTreeMap<String, String> {
+pub(crate) fn look(recipe: Recipe, toml: &str, after: &str) -> BTreeMap<String, String> {
     let toml = format!("command = [\"sh\", \"/mnt/look\"]\n{toml}");
     let script = format!("{LOOK}{after}\necho seen\nexec sleep 1000\n");
     let mut it = recipe.file("look", &script).service("self", &toml).start();

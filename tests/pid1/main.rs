@@ -25,4 +25,5 @@ mod restart;
 mod restricted;
 mod stop;
 mod story;
+mod surroundings;
 mod terminal;

@@ -56,6 +56,27 @@ fn by_http() {
 }
 
 #[test]
+fn by_a_unix_socket() {
+    if can_contain() {
+        let server = "use IO::Socket::UNIX;
+            my $s = IO::Socket::UNIX->new(Local => '/run/app.sock', Listen => 5) or die;
+            sleep 1000;";
+        let toml = "command = \"while [ ! -e /mnt/go ]; do sleep 0.02; done; \
+                    exec perl /mnt/unix.pl\"\nenv = { DIR = \"/run\" }\n\
+                    [ready]\nunix = \"${DIR}/app.sock\"\n";
+        becomes_ready(fleet(toml).file("unix.pl", server).start(), "go");
+    }
+}
+
+#[test]
+fn by_a_file() {
+    if can_contain() {
+        let toml = "command = [\"sleep\", \"1000\"]\n[ready]\nfile = \"${AT:-/mnt}/ok\"\n";
+        becomes_ready(fleet(toml).start(), "ok");
+    }
+}
+
+#[test]
 fn by_a_command() {
     if can_contain() {
         let toml =
