@@ -4,10 +4,10 @@
 //! | floor | modules | what they may know |
 //! |---|---|---|
 //! | 0 | [`values`], [`diag`] | nothing |
-//! | 1 | [`service`] | files as text; pure |
+//! | 1 | [`service`], [`syslog`] | files and datagrams as text; pure |
 //! | 2 | [`machine`] (pure), [`os`] (the kernel, all `unsafe`), `logs::{lines, ring}` (pure) | |
 //! | 3 | [`logs`], [`control`] | pipes and sockets that they own |
-//! | 4 | `supervisor` | the loop: wait → event → fleet → actions → perform |
+//! | 4 | `supervisor`, `tools::{syslog, ship}` | the loop: wait → event → fleet → actions → perform; services of its own |
 //! | 5 | [`cli`], [`tools`] | people and other inits' names |
 //! | 6 | `main` | argv → role → exit code |
 
@@ -16,6 +16,8 @@ pub mod values;
 pub mod diag;
 
 pub mod service;
+
+pub mod syslog;
 
 pub mod machine;
 

@@ -81,6 +81,9 @@ setup() {
     # What the containers of the tests are made of.
     have ip iproute2
     have unshare util-linux
+    # Who sends to `pidone syslog`, and who receives from `pidone ship`.
+    have logger bsdutils
+    have rsyslogd rsyslog
     if command -v rustup >/dev/null 2>&1; then
         for target in x86_64-unknown-linux-musl aarch64-unknown-linux-musl; do
             rustup target list --installed | grep -qx "$target" ||
