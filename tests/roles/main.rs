@@ -15,6 +15,8 @@ mod support;
 
 mod account;
 mod collector;
+mod container;
+mod examples;
 mod killed;
 mod messages;
 mod role;

@@ -1,12 +1,13 @@
 //! `pidone syslog` as a process: real senders, hostile ones, its socket file, its end.
 
 use std::fs;
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::role::{Folder, Role};
 use crate::support::{PIDONE, SOON, eventually, poll, process, skip};
@@ -28,10 +29,19 @@ fn sender(folder: &Folder) -> UnixDatagram {
     socket
 }
 
-/// A UDP port of loopback that is free, or was a moment ago.
+/// A port of loopback that is free. None of those that the kernel gives to whoever connects: while
+/// its owner is down for a moment, nobody else takes it.
 pub(crate) fn free_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.local_addr().unwrap().port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = std::process::id() * 50 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(10_000 + number % 20_000).unwrap();
+        let is_free = UdpSocket::bind(("127.0.0.1", port)).is_ok()
+            && TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if is_free {
+            return port;
+        }
+    }
 }
 
 /// Whether this program is here; says so if not.
@@ -198,8 +208,8 @@ fn the_socket_file_is_ours_alone() {
     // A successor's file is not removed either.
     fs::remove_file(&path).unwrap();
     let mut role = receiver(&folder, &[]);
-    fs::remove_file(&path).unwrap();
-    let successor = UnixDatagram::bind(&path).unwrap();
+    let successor = UnixDatagram::bind(folder.path("next")).unwrap();
+    fs::rename(folder.path("next"), &path).unwrap();
     assert_eq!(role.stop(), 0);
     assert!(Path::new(&path).exists());
     drop(successor);

@@ -265,19 +265,18 @@ impl Link {
         self.sending.as_ref().map_or(0, |(_, done)| *done)
     }
 
-    /// Counts what is unconfirmed of the connection that ends; in words.
+    /// Counts what is unconfirmed of the connection that ends; in words, if there is anything.
     fn count(&mut self, unconfirmed: usize, tally: &mut Tally) -> String {
         let partial = self.partial();
         self.handed.confirm(unconfirmed, partial);
         let count = std::mem::take(&mut self.handed).len() as u64;
-        let bytes = if count == 0 {
-            0
-        } else {
-            unconfirmed.saturating_sub(partial) as u64
-        };
+        if count == 0 {
+            return String::new();
+        }
+        let bytes = unconfirmed.saturating_sub(partial) as u64;
         tally.unconfirmed += count;
         tally.unconfirmed_bytes += bytes;
-        format!("{} ({bytes} bytes)", lines(count))
+        format!(", unconfirmed: {} ({bytes} bytes)", lines(count))
     }
 
     fn lose(
@@ -292,7 +291,7 @@ impl Link {
         let why = match wire {
             Wire::Tcp(_) => {
                 let unconfirmed = self.count(wire.unconfirmed(), tally);
-                format!("the connection is lost ({error}), unconfirmed: {unconfirmed}")
+                format!("the connection is lost ({error}){unconfirmed}")
             }
             // The kernel tells of the datagram before: nobody listened.
             Wire::Udp(_) => {

@@ -64,6 +64,11 @@ impl Wire {
             return Err(error);
         }
         match stream.peer_addr() {
+            // On loopback, a port at which nobody listens may by chance be given to us: we would
+            // talk to ourselves, and keep the collector from its port.
+            Ok(peer) if stream.local_addr()? == peer => {
+                Err(io::ErrorKind::ConnectionRefused.into())
+            }
             Ok(_) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
             Err(error) => Err(error),

@@ -38,8 +38,15 @@ pub fn loopback(text: &str) -> Result<SocketAddr, Box<Diagnostic>> {
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
-    device: u64,
-    inode: u64,
+    identity: Identity,
+}
+
+/// A file's device, number and last change: numbers are used again.
+type Identity = (u64, u64, i64, i64);
+
+fn identity(path: &Path) -> io::Result<Identity> {
+    let file = fs::symlink_metadata(path)?;
+    Ok((file.dev(), file.ino(), file.ctime(), file.ctime_nsec()))
 }
 
 impl SocketFile {
@@ -57,15 +64,9 @@ impl SocketFile {
             other => other,
         };
         let kept = bound.and_then(|socket| {
-            let file = fs::symlink_metadata(path)?;
-            Ok((
-                socket,
-                Self {
-                    path: path.to_owned(),
-                    device: file.dev(),
-                    inode: file.ino(),
-                },
-            ))
+            let identity = identity(path)?;
+            let path = path.to_owned();
+            Ok((socket, Self { path, identity }))
         });
         kept.map_err(|error| {
             let told = cannot(path, &error.to_string());
@@ -84,8 +85,7 @@ impl SocketFile {
 
     /// Removes the file, if it is still the one that was made.
     pub fn remove(&self) {
-        let same = fs::symlink_metadata(&self.path)
-            .is_ok_and(|file| (file.dev(), file.ino()) == (self.device, self.inode));
+        let same = identity(&self.path).is_ok_and(|found| found == self.identity);
         if same {
             // If it cannot be removed, the next receiver finds it stale and replaces it.
             let _ = fs::remove_file(&self.path);
