@@ -83,6 +83,7 @@ setup() {
     have unshare util-linux
     # Who sends to `pidone syslog`, and who receives from `pidone ship`.
     have logger bsdutils
+    have haproxy haproxy
     have rsyslogd rsyslog
     if command -v rustup >/dev/null 2>&1; then
         for target in x86_64-unknown-linux-musl aarch64-unknown-linux-musl; do

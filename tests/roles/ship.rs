@@ -1,14 +1,14 @@
 //! `pidone ship` as a process: what arrives at a real rsyslog, line by line;
 //! a collector that never reads; what is dropped, and what is said of it.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use crate::account::{Account, account, numbered, numbers, ship, texts};
 use crate::collector::Collector;
 use crate::role::Role;
-use crate::support::{SOON, eventually};
+use crate::support::{SOON, eventually, process};
 use crate::syslog::free_port;
 
 #[test]
@@ -258,4 +258,54 @@ fn a_stdout_that_is_closed_leaves_the_collector_its_lines() {
     role.stdin = None;
     assert_eq!(role.wait(), 0);
     assert_eq!(account(&role).sent, 1);
+}
+
+#[test]
+fn told_to_end_it_sends_what_is_in_its_pipe() {
+    let Some(mut collector) = Collector::new() else {
+        return;
+    };
+    collector.start();
+    let mut role = ship(&collector.url("tcp"), &[]);
+    role.err.until("sending to ");
+    role.signal(libc::SIGSTOP);
+    let stopped = || process::Process::of(role.pid()).is_some_and(|p| p.state == 'T');
+    eventually("it stands still", SOON, stopped);
+    role.say(&(numbered(0..500, "queued") + "n 500 without an end"));
+    role.signal(libc::SIGTERM);
+    role.signal(libc::SIGCONT);
+    // Its stdin is still open: it does not wait for more.
+    assert_eq!(role.wait(), 0);
+    collector.until_last("n 500 without an end");
+    assert_eq!(collector.raw().len(), 501);
+    assert_eq!(account(&role).sent, 501);
+    assert_eq!(role.out.text().lines().count(), 501);
+}
+
+#[test]
+fn a_stdout_that_nobody_reads_holds_up_who_writes_and_not_the_collector() {
+    let Some(mut collector) = Collector::new() else {
+        return;
+    };
+    collector.start();
+    let mut role = ship(&collector.url("tcp"), &["--flush", "300ms"]);
+    role.out.hold(true);
+    let mut stdin = role.stdin.take().unwrap();
+    let all = 20_000;
+    let text = numbered(0..all, &"u".repeat(100));
+    let writer = std::thread::spawn(move || stdin.write_all(text.as_bytes()));
+    // It takes no more than its pipe, its own buffer and the pipe before it hold.
+    let still = || {
+        let before = collector.raw().len();
+        let waits = process::Process::of(role.pid()).is_some_and(|p| p.state == 'S');
+        waits && before > 1000 && collector.raw().len() == before
+    };
+    eventually("it stands still", SOON, still);
+    assert!(collector.raw().len() < all && !writer.is_finished());
+    role.out.hold(false);
+    writer.join().unwrap().unwrap();
+    assert_eq!(role.wait(), 0);
+    assert_eq!(role.out.text().lines().count(), all);
+    collector.until_last(&format!("n {} ", all - 1));
+    assert_eq!(numbers(&texts(&collector, "json")).len(), all);
 }

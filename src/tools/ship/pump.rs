@@ -55,8 +55,17 @@ pub struct Pump {
     told_to_end: bool,
     /// When to give up sending.
     end_by: Option<Moment>,
-    /// When drops were last told, and how many they were.
-    remarked: (Option<Moment>, u64),
+    remarked: Remarked,
+}
+
+/// What was last told of lines that are lost.
+#[derive(Clone, Copy, Default)]
+struct Remarked {
+    at: Option<Moment>,
+    /// How many were dropped here, until then.
+    dropped: u64,
+    /// How many were skipped by pidone, until then.
+    skipped: u64,
 }
 
 /// What can be done now.
@@ -88,7 +97,7 @@ impl Pump {
             flush,
             told_to_end: false,
             end_by: None,
-            remarked: (None, 0),
+            remarked: Remarked::default(),
         }
     }
 
@@ -166,7 +175,7 @@ impl Pump {
 
     /// How long to wait at most.
     fn patience(&self, now: Moment) -> PollTimeout {
-        let drops = self.remarked.0.filter(|_| self.unsaid() > 0);
+        let drops = self.remarked.at.filter(|_| self.unsaid() != (0, 0));
         let look = self.end_by.map(|by| by.min(now + LOOK));
         // Told to end, it looks at once whether anything is left to read.
         let times = [
@@ -208,10 +217,6 @@ impl Pump {
             Came::Skipped(count) => {
                 self.tally.skipped += count;
                 self.source = Some(source);
-                complain(&Diagnostic::warning(format!(
-                    "{} missed: pidone had no room for them",
-                    lines(count)
-                )));
             }
             Came::End => {
                 self.source = Some(source);
@@ -260,24 +265,41 @@ impl Pump {
         }
     }
 
-    /// How many drops nobody has been told of.
-    fn unsaid(&self) -> u64 {
-        self.backlog.dropped() - self.remarked.1
+    /// How many lines were dropped here, and skipped by pidone, of which nobody has been told.
+    fn unsaid(&self) -> (u64, u64) {
+        (
+            self.backlog.dropped() - self.remarked.dropped,
+            self.tally.skipped - self.remarked.skipped,
+        )
     }
 
-    /// Tells of drops, once a second at most.
+    /// Tells of lines that are lost, once a second at most: where it follows the container's log,
+    /// what it tells comes round to it.
     fn remark(&mut self, now: Moment) {
         let is_early = |at: Moment| now.since(at) < REMARK_EVERY;
-        let unsaid = self.unsaid();
-        if unsaid == 0 || self.remarked.0.is_some_and(is_early) {
+        let (dropped, skipped) = self.unsaid();
+        if (dropped, skipped) == (0, 0) || self.remarked.at.is_some_and(is_early) {
             return;
         }
-        let dropped = self.backlog.dropped();
-        self.remarked = (Some(now), dropped);
-        complain(&Diagnostic::warning(format!(
-            "{} dropped, {dropped} in all: the buffer is full",
-            lines(unsaid)
-        )));
+        self.remarked = Remarked {
+            at: Some(now),
+            dropped: self.backlog.dropped(),
+            skipped: self.tally.skipped,
+        };
+        if dropped > 0 {
+            complain(&Diagnostic::warning(format!(
+                "{} dropped, {} in all: the buffer is full",
+                lines(dropped),
+                self.backlog.dropped(),
+            )));
+        }
+        if skipped > 0 {
+            complain(&Diagnostic::warning(format!(
+                "{} missed, {} in all: pidone had no room for them",
+                lines(skipped),
+                self.tally.skipped,
+            )));
+        }
     }
 
     fn last_words(&self) {
