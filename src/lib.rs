@@ -8,10 +8,10 @@
 //! | floor | modules | what they are |
 //! |---|---|---|
 //! | 0 | [`values`], [`diag`] | signals, times, names; faults with their place. Pure |
-//! | 1 | [`service`] | what a service is, its files as text, and every fault in them. Pure |
+//! | 1 | [`service`], [`syslog`] | services and datagrams as text, and every fault in them. Pure |
 //! | 2 | [`machine`], [`os`], `logs::{lines, ring}` | what comes next, pure; the kernel; lines and memory of them |
 //! | 3 | [`logs`], [`control`] | from pipes to the container's output; the socket, its server and client |
-//! | 4 | `supervisor` | the loop: wait → event → fleet → orders → perform |
+//! | 4 | `supervisor`, `tools::{syslog, ship}` | the loop: wait → event → fleet → orders → perform; roles beside it |
 //! | 5 | [`cli`], [`tools`] | one screen a file, and the boot; `pidone exec` |
 //! | 6 | `main` | argv → role → exit code |
 //!
@@ -39,6 +39,8 @@ pub mod values;
 pub mod diag;
 
 pub mod service;
+
+pub mod syslog;
 
 pub mod machine;
 

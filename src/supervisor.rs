@@ -39,7 +39,7 @@ use helpers::Helpers;
 use history::History;
 use launch::Launcher;
 use narrator::{Level, Line, Narrator};
-use outcome::Side;
+use outcome::Sides;
 use starts::Starts;
 
 /// What the boot hands over.
@@ -69,7 +69,7 @@ pub struct Supervisor {
     fleet: Fleet,
     cmd: Option<Ix>,
     format: Format,
-    sides: Vec<Side>,
+    sides: Sides,
     launcher: Launcher,
     router: Router,
     server: Option<Server>,
@@ -126,7 +126,7 @@ impl Supervisor {
             fleet: Fleet::new(boot.services, boot.limits, now),
             cmd: boot.cmd,
             format: boot.format,
-            sides: (0..count).map(|_| Side::default()).collect(),
+            sides: Sides::new(),
             launcher: Launcher::new(boot.spawner, boot.environment)?,
             router: boot.router,
             server: boot.server,

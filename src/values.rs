@@ -5,6 +5,7 @@ pub mod span;
 pub mod stamp;
 
 use std::fmt;
+use std::rc::Rc;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -13,9 +14,9 @@ use std::time::Duration;
 const NAME_BYTES_MAX: usize = 64;
 
 /// A service's name: 1–64 of `A-Za-z0-9._@-`, not starting with a dot. A logger (s6's `log/`)
-/// is named after its producer: `web/log`.
+/// is named after its producer: `web/log`. Many parts know a service by it, so copies share the text.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(Box<str>);
+pub struct Name(Rc<str>);
 
 impl Name {
     /// The name of the logger of this service, as s6 calls it.

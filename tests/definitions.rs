@@ -101,7 +101,7 @@ fn a_full_definition_is_read_exactly() {
     let expected = Service {
         name: "web".parse().unwrap(),
         dir: "services.d/web".into(),
-        file: "services.d/web/service.toml".into(),
+        file_name: "service.toml",
         kind: Kind::Longrun,
         program: Program::Command(vec!["node".into(), "/app/app.js".into()]),
         finish: None,
@@ -165,7 +165,7 @@ fn a_command_is_all_that_is_needed() {
     let shell = ["/bin/sh", "-c", "db --x"].map(str::to_owned).to_vec();
     let mut expected = Service::new("db".parse().unwrap(), shell);
     expected.dir = "services.d/db".into();
-    expected.file = "services.d/db/service.toml".into();
+    expected.file_name = "service.toml";
     assert_eq!(service(&found, "db"), expected);
 }
 
@@ -205,7 +205,7 @@ fn s6_files_are_read_and_the_toml_beside_them_wins() {
     };
     let web = service(&[found.clone()], "web");
     assert_eq!(web.program, Program::Run("services.d/web/run".into()));
-    assert_eq!(web.file, PathBuf::from("services.d/web/run"));
+    assert_eq!(web.file(), PathBuf::from("services.d/web/run"));
     assert_eq!(
         web.finish,
         Some(Finish {

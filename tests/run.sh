@@ -84,6 +84,10 @@ setup() {
     # The second reader of the schema of definitions.
     have python3 python3
     python3 -c 'import jsonschema' 2>/dev/null || have jsonschema python3-jsonschema
+    # Who sends to `pidone syslog`, and who receives from `pidone ship`.
+    have logger bsdutils
+    have haproxy haproxy
+    have rsyslogd rsyslog
     if command -v rustup >/dev/null 2>&1; then
         for target in x86_64-unknown-linux-musl aarch64-unknown-linux-musl; do
             rustup target list --installed | grep -qx "$target" ||

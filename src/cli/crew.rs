@@ -98,7 +98,7 @@ fn command(words: &[OsString], services: &[Service]) -> Result<Service, Diagnost
         .filter(|service| service.enabled)
         .map(|s| s.name.clone());
     Ok(Service {
-        file: CMD.to_uppercase().into(),
+        file_name: "CMD",
         main: true,
         needs: if pid1::has_terminal() {
             Vec::new()

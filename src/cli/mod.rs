@@ -12,6 +12,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::control::client::Failure;
 use crate::diag::{Diagnostic, nearest};
 use crate::os::users;
+use crate::tools::{ship, syslog};
 
 pub mod check;
 
@@ -95,6 +96,11 @@ enum Verb {
         args: Vec<OsString>,
     },
     /// Be the init of a single command, without services
+    /// Take syslog messages and write them as lines, as a service
+    Syslog(syslog::Args),
+    /// Send lines to a collector of logs, as a service
+    Ship(ship::Args),
+    /// Be the init of a single command
     #[command(
         override_usage = "pidone exec [-g] [--signal-map FROM:TO]... [--subreaper] -- CMD [ARG]...",
         after_help = "`pidone exec --help` tells what the options do",
@@ -189,6 +195,8 @@ fn run_verb(verb: Verb) -> ExitCode {
             return check::run(&dirs, &|user| users::resolve(user).map(drop));
         }
         Verb::Init { args } => return init::run(args),
+        Verb::Syslog(args) => return ExitCode::from(syslog::run(&args)),
+        Verb::Ship(args) => return ExitCode::from(ship::run(&args)),
         // `main` sees this role before the parser does: here is only its help.
         Verb::Exec { args: _ } => return help(),
     })

@@ -2,7 +2,7 @@
 //! the `pidone` that people and scripts call, never in PID 1.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -191,13 +191,8 @@ impl Client {
     /// A refusal, a broken conversation, or the deadline.
     pub fn next(&mut self, by: Option<Moment>) -> Result<Option<Reply>, Failure> {
         loop {
-            if let Some(line) = self.take_line() {
-                let message: Message<Reply> = serde_json::from_slice(&line)
-                    .map_err(|error| Failure::Broken(format!("cannot read the answer: {error}")))?;
-                return match message.body {
-                    Reply::Error(refusal) => Err(Failure::Refused(refusal)),
-                    other => Ok(Some(other)),
-                };
+            if let Some(reply) = self.arrived()? {
+                return Ok(Some(reply));
             }
             if self.unread.len() > MESSAGE_BYTES_MAX {
                 return Err(Failure::Broken("the answer is too long".to_owned()));
@@ -205,6 +200,22 @@ impl Client {
             if !self.read(by)? {
                 return Ok(None);
             }
+        }
+    }
+
+    /// The next reply that has come whole, without reading any more.
+    ///
+    /// # Errors
+    /// A refusal, or an answer that cannot be read.
+    pub fn arrived(&mut self) -> Result<Option<Reply>, Failure> {
+        let Some(line) = self.take_line() else {
+            return Ok(None);
+        };
+        let message: Message<Reply> = serde_json::from_slice(&line)
+            .map_err(|error| Failure::Broken(format!("cannot read the answer: {error}")))?;
+        match message.body {
+            Reply::Error(refusal) => Err(Failure::Refused(refusal)),
+            other => Ok(Some(other)),
         }
     }
 
@@ -246,6 +257,12 @@ impl Client {
                 _other => Err(broken(&error)),
             },
         }
+    }
+}
+
+impl AsFd for Client {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
     }
 }
 

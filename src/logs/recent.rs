@@ -26,7 +26,7 @@ pub(super) fn share(memory: u64, services: usize) -> usize {
 /// The last lines of one service (or of pidone itself).
 #[derive(Debug)]
 pub(super) struct Recent {
-    ring: Option<Ring<Storage>>,
+    ring: Option<Box<Ring<Storage>>>,
     bytes_max: usize,
 }
 
@@ -70,22 +70,22 @@ impl Recent {
     }
 
     fn is_full_size(&self) -> bool {
-        let storage = self.ring.as_ref().map(Ring::storage);
+        let storage = self.ring.as_ref().map(|ring| ring.storage());
         matches!(storage, Some(Storage::Full(_)))
     }
 
     /// The ring, grown if these lines would push out others although there may be more room.
     fn with_room(&mut self, bytes: usize) -> &mut Ring<Storage> {
         let full_size = self.is_full_size();
-        let ring = self
-            .ring
-            .take()
-            .unwrap_or_else(|| Ring::new(Storage::Small(vec![0; SMALL_BYTES].into_boxed_slice())));
+        let ring = self.ring.take().unwrap_or_else(|| {
+            let small = vec![0; SMALL_BYTES].into_boxed_slice();
+            Box::new(Ring::new(Storage::Small(small)))
+        });
         let ring = if full_size || ring.has_room(bytes) {
             ring
         } else {
             match Mapping::new(self.bytes_max) {
-                Ok(mapping) => ring.moved(Storage::Full(mapping)),
+                Ok(mapping) => Box::new(ring.moved(Storage::Full(mapping))),
                 // Without memory the small one has to do.
                 Err(_) => ring,
             }

@@ -25,7 +25,7 @@ impl Fleet {
         self.ending = Some(Shutdown::new(reason, alive, self.limits.stop, now));
         for (ix, slot) in self.slots.iter_mut().enumerate() {
             slot.want = Want::Down;
-            slot.at_end = Some(slot.unit.state);
+            slot.at_end = Some(Box::new(slot.unit.state));
             self.look.push_back(ix);
         }
         orders.push(Order::Ending);

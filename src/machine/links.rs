@@ -21,53 +21,56 @@ pub(super) fn link(services: Vec<Service>, now: Moment) -> Vec<Slot> {
             .collect()
     };
     let needs: Vec<Vec<Ix>> = services.iter().map(|s| find(&s.needs)).collect();
-    let through: Vec<Vec<Ix>> = (0..services.len())
+    let after: Vec<Vec<Ix>> = services.iter().map(|s| find(&s.after)).collect();
+    let needs: Vec<Vec<Ix>> = (0..services.len())
         .map(|ix| through_oneshots(ix, &needs, &services))
         .collect();
+    let (needed_by, followed_by) = (reversed(&needs), reversed(&after));
+    let below = needs.into_iter().zip(after);
+    let above = needed_by.into_iter().zip(followed_by);
     let mut slots: Vec<Slot> = services
         .into_iter()
-        .zip(through)
-        .map(|(service, needs)| Slot {
-            needs,
-            after: find(&service.after),
-            logger: match &service.output {
-                Output::Logger(name) => names.get(name).copied(),
-                Output::Container(_) => None,
+        .zip(below.zip(above))
+        .map(
+            |(service, ((needs, after), (needed_by, followed_by)))| Slot {
+                needs: needs.into(),
+                after: after.into(),
+                needed_by: needed_by.into(),
+                followed_by: followed_by.into(),
+                logger: match &service.output {
+                    Output::Logger(name) => names.get(name).copied(),
+                    Output::Container(_) => None,
+                },
+                want: Want::Off,
+                stopped_with: None,
+                unit: Unit::new(),
+                entered: now,
+                starts: 0,
+                restarts: 0,
+                exit: None,
+                oom: false,
+                at_end: None,
+                killed: false,
+                service: Rc::new(service),
             },
-            needed_by: Vec::new(),
-            followed_by: Vec::new(),
-            want: Want::Off,
-            stopped_with: None,
-            unit: Unit::new(),
-            entered: now,
-            starts: 0,
-            restarts: 0,
-            exit: None,
-            oom: false,
-            at_end: None,
-            killed: false,
-            service: Rc::new(service),
-        })
+        )
         .collect();
     // They may stand in the services' own memory, which is twice as large.
     slots.shrink_to_fit();
-    for ix in 0..slots.len() {
-        let (needs, after) = slots
-            .get(ix)
-            .map(|slot| (slot.needs.clone(), slot.after.clone()))
-            .unwrap_or_default();
-        for below in needs {
-            if let Some(slot) = slots.get_mut(below) {
-                slot.needed_by.push(ix);
-            }
-        }
-        for below in after {
-            if let Some(slot) = slots.get_mut(below) {
-                slot.followed_by.push(ix);
+    slots
+}
+
+/// Who points at whom → at whom is pointed by whom.
+fn reversed(links: &[Vec<Ix>]) -> Vec<Vec<Ix>> {
+    let mut back = vec![Vec::new(); links.len()];
+    for (from, to) in links.iter().enumerate() {
+        for to in to {
+            if let Some(back) = back.get_mut(*to) {
+                back.push(from);
             }
         }
     }
-    slots
+    back
 }
 
 /// What a service needs, and what the oneshots need that it needs: their work is done and stays

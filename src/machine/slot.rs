@@ -107,21 +107,21 @@ pub struct Slot {
     /// The logger that reads its output: started with it, and not stopped with it.
     pub(super) logger: Option<Ix>,
     /// What it was when the end began: what it has become since is no cause of anything.
-    pub(super) at_end: Option<State>,
+    pub(super) at_end: Option<Box<State>>,
     /// It had to be killed since the end began.
     pub(super) killed: bool,
     /// What it needs, and what comes before it.
-    pub(super) needs: Vec<Ix>,
-    pub(super) after: Vec<Ix>,
+    pub(super) needs: Box<[Ix]>,
+    pub(super) after: Box<[Ix]>,
     /// Who needs it, and who comes after it.
-    pub(super) needed_by: Vec<Ix>,
-    pub(super) followed_by: Vec<Ix>,
+    pub(super) needed_by: Box<[Ix]>,
+    pub(super) followed_by: Box<[Ix]>,
 }
 
 impl Slot {
     /// What it is, or what it was when the end of the container began.
     pub fn standing(&self) -> &State {
-        self.at_end.as_ref().unwrap_or(&self.unit.state)
+        self.at_end.as_deref().unwrap_or(&self.unit.state)
     }
 
     /// Why it has failed, if it has.

@@ -12,8 +12,8 @@ pub struct Service {
     pub name: Name,
     /// The service directory; empty for CMD.
     pub dir: PathBuf,
-    /// What defined it, for screens: `…/service.toml`, `…/run`, or `CMD`.
-    pub file: PathBuf,
+    /// What defined it, by its name there: `service.toml`, `run`, or `CMD`.
+    pub file_name: &'static str,
     /// Runs for ever, or once.
     pub kind: Kind,
     /// What is executed.
@@ -306,7 +306,7 @@ impl Service {
         Self {
             name,
             dir: PathBuf::new(),
-            file: PathBuf::new(),
+            file_name: "",
             kind: Kind::Longrun,
             program: Program::Command(command),
             finish: None,
@@ -321,5 +321,10 @@ impl Service {
             reload: None,
             output: Output::Container(None),
         }
+    }
+
+    /// What defined it, for screens: `…/service.toml`, `…/run`, or `CMD`.
+    pub fn file(&self) -> PathBuf {
+        self.dir.join(self.file_name)
     }
 }

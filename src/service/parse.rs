@@ -44,7 +44,7 @@ pub(super) fn directory(
     };
     let mut service = Service::new(name, Vec::new());
     service.dir.clone_from(&found.path);
-    service.file = found.path.join("run");
+    service.file_name = "run";
     scripts::apply(found, &mut service, faults);
     let mut draft = match (&found.definition, &found.run) {
         (File::Absent, Script::Absent) => {
@@ -56,7 +56,7 @@ pub(super) fn directory(
         (File::Absent, _) => Draft::plain(service),
         (definition, _) => {
             let path = found.path.join("service.toml");
-            service.file.clone_from(&path);
+            service.file_name = "service.toml";
             match text(definition, &path) {
                 Ok(text) => parsed(text, &path, service, world, faults),
                 Err(fault) => {
@@ -89,7 +89,7 @@ fn logger(found: &Directory, producer: &mut Draft, faults: &mut Vec<Diagnostic>)
     }
     let mut service = Service::new(producer.service.name.logger(), Vec::new());
     service.dir.clone_from(&found.path);
-    service.file = found.path.join("run");
+    service.file_name = "run";
     scripts::apply(found, &mut service, faults);
     // It reads what is left and then ends by itself, so that no last line is lost.
     service.stop.by = StopBy::EndOfInput;

@@ -2,7 +2,6 @@
 //! words only when somebody asks.
 
 use std::collections::{HashMap, VecDeque};
-use std::rc::Rc;
 use std::time::Duration;
 
 use crate::control::protocol::{
@@ -110,38 +109,46 @@ impl Deed {
 /// The last deeds, of all and of each service.
 #[derive(Default)]
 pub(super) struct History {
-    events: VecDeque<Rc<Deed>>,
-    changes: HashMap<Ix, VecDeque<Rc<Deed>>>,
+    events: VecDeque<Deed>,
+    /// Changes of each service that are no longer among the events.
+    older: HashMap<Ix, VecDeque<Deed>>,
 }
 
 impl History {
     /// One more.
     pub(super) fn add(&mut self, deed: Deed) {
-        let deed = Rc::new(deed);
-        if let (Some(ix), What::State { .. }) = (deed.ix(), deed.what) {
-            let changes = self.changes.entry(ix).or_default();
-            push_bounded(changes, Rc::clone(&deed), CHANGES_MAX);
+        let Some(passed) = push_bounded(&mut self.events, deed, EVENTS_MAX) else {
+            return;
+        };
+        if let (Some(ix), What::State { .. }) = (passed.ix(), passed.what) {
+            push_bounded(self.older.entry(ix).or_default(), passed, CHANGES_MAX);
         }
-        push_bounded(&mut self.events, deed, EVENTS_MAX);
     }
 
     /// The last events, oldest first.
     pub(super) fn last(&self, count: Option<u32>) -> impl Iterator<Item = &Deed> {
         let count = count.map_or(EVENTS_MAX, |count| count as usize);
         let skip = self.events.len().saturating_sub(count);
-        self.events.iter().skip(skip).map(Rc::as_ref)
+        self.events.iter().skip(skip)
     }
 
     /// The last changes of a service, oldest first.
     pub(super) fn changes(&self, ix: Ix) -> Vec<WireChange> {
-        let deeds = self.changes.get(&ix).into_iter().flatten();
-        deeds.filter_map(|deed| deed.change()).collect()
+        let older = self.older.get(&ix).into_iter().flatten();
+        let recent = self.events.iter().filter(|deed| deed.ix() == Some(ix));
+        let mut changes: Vec<WireChange> = older.chain(recent).filter_map(Deed::change).collect();
+        changes.drain(..changes.len().saturating_sub(CHANGES_MAX));
+        changes
     }
 }
 
-fn push_bounded<T>(queue: &mut VecDeque<T>, item: T, max: usize) {
-    if queue.len() >= max {
-        queue.pop_front();
-    }
+/// Adds an item; gives the oldest one if it had to make room.
+fn push_bounded<T>(queue: &mut VecDeque<T>, item: T, max: usize) -> Option<T> {
+    let passed = if queue.len() >= max {
+        queue.pop_front()
+    } else {
+        None
+    };
     queue.push_back(item);
+    passed
 }

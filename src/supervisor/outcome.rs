@@ -1,5 +1,7 @@
 //! What became of starts and probes, remembered until it can be told.
 
+use std::collections::HashMap;
+
 use tokio::task::AbortHandle;
 
 use crate::machine::slot::{Input, Ix};
@@ -8,6 +10,9 @@ use crate::os::probes::Target;
 use crate::supervisor::Supervisor;
 use crate::supervisor::starts;
 use crate::supervisor::why::Faults;
+
+/// What is known beside the machine's knowledge: of most services, nothing.
+pub(super) type Sides = HashMap<Ix, Side>;
 
 /// What is known of a service beside the machine's knowledge.
 #[derive(Default)]
@@ -47,24 +52,31 @@ impl Supervisor {
     }
 
     fn forget_start_fault(&mut self, ix: Ix) {
-        if let Some(side) = self.sides.get_mut(ix) {
+        if let Some(side) = self.sides.get_mut(&ix) {
             side.start_fault = None;
+        }
+    }
+
+    /// A new process, of which nothing is known yet but where to dial.
+    pub(super) fn aim(&mut self, ix: Ix, target: Option<Target>) {
+        if target.is_some() {
+            self.sides.entry(ix).or_default();
+        }
+        if let Some(side) = self.sides.get_mut(&ix) {
+            side.target = target;
+            side.probe_fault = None;
         }
     }
 
     /// A probe has been answered.
     pub(super) fn probed(&mut self, ix: Ix, result: Result<(), String>) {
         let ready = result.is_ok();
-        if let Some(side) = self.sides.get_mut(ix) {
-            side.probe_fault = result.err();
-        }
+        self.sides.entry(ix).or_default().probe_fault = result.err();
         self.take(Input::Unit(ix, Event::Probed { ready }));
     }
 
     pub(super) fn complain(&mut self, ix: Ix, fault: String) {
-        if let Some(side) = self.sides.get_mut(ix) {
-            side.start_fault = Some(fault);
-        }
+        self.sides.entry(ix).or_default().start_fault = Some(fault);
     }
 
     pub(super) fn faults(&self, ix: Ix) -> Faults<'_> {
@@ -72,8 +84,8 @@ impl Supervisor {
     }
 }
 
-pub(super) fn faults_of(sides: &[Side], ix: Ix) -> Faults<'_> {
-    let side = sides.get(ix);
+pub(super) fn faults_of(sides: &Sides, ix: Ix) -> Faults<'_> {
+    let side = sides.get(&ix);
     Faults {
         start: side.and_then(|side| side.start_fault.as_deref()),
         probe: side.and_then(|side| side.probe_fault.as_deref()),

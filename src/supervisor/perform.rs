@@ -114,10 +114,7 @@ impl Supervisor {
         let Spawned { pid, attempt } = self.launcher.main(&service, &around, streams)?;
         self.router.started(ix, pid);
         let ours = pipe.map(|(ours, _)| ours);
-        if let Some(side) = self.sides.get_mut(ix) {
-            side.target = target;
-            side.probe_fault = None;
-        }
+        self.aim(ix, target);
         if let Err(error) = self.starts.add(ix, attempt, ours) {
             // The process lives, but how its start goes cannot be seen: let its end come.
             to_process(pid, Signal::KILL);
@@ -207,12 +204,12 @@ impl Supervisor {
             }
             return;
         }
-        let Some(target) = self.sides.get(ix).and_then(|side| side.target.clone()) else {
+        let Some(target) = self.sides.get(&ix).and_then(|side| side.target.clone()) else {
             return;
         };
         let answers = self.answers.0.clone();
         let dial = spawn_local(dial(target, ix, starts, answers));
-        if let Some(side) = self.sides.get_mut(ix)
+        if let Some(side) = self.sides.get_mut(&ix)
             && let Some(earlier) = side.dial.replace(dial.abort_handle())
         {
             earlier.abort();

@@ -109,7 +109,7 @@ impl Supervisor {
         let mut lines = self.lines(ix, Some(PAGE_LINES));
         lines.retain(|line| !line.text.is_empty());
         Detail {
-            file: service.file.display().to_string(),
+            file: service.file().display().to_string(),
             needs: service.needs.iter().filter_map(need).collect(),
             ready: service
                 .ready
@@ -125,7 +125,7 @@ impl Supervisor {
 
     /// The probe in words, with the address that this start's environment makes of it.
     fn describe_probe(&self, ix: Ix, ready: &Ready) -> String {
-        let target = self.sides.get(ix).and_then(|side| side.target.as_ref());
+        let target = self.sides.get(&ix).and_then(|side| side.target.as_ref());
         let probe = match (target, &ready.probe) {
             (Some(target), Probe::Tcp(_)) => Probe::Tcp(target.to_string()),
             (Some(target), Probe::Http(_)) => Probe::Http(target.to_string()),

@@ -1,3 +1,7 @@
-//! Other roles of the binary: one personality a file.
+//! Other roles of the binary: one personality a file or folder.
 
 pub mod exec;
+
+pub mod syslog;
+
+pub mod ship;

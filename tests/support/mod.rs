@@ -33,6 +33,7 @@ use nix::unistd::Pid;
 
 pub use log::Log;
 pub use process::Process;
+#[allow(unused_imports, reason = "each test file uses its part")]
 pub use setup::{Recipe, Stdout};
 
 /// Longer than anything here takes, and short enough to learn of a hang: what a wait that should
