@@ -30,6 +30,8 @@ mod policy;
 
 mod scripts;
 
+mod foresight;
+
 mod parse;
 
 pub mod order;

@@ -6,17 +6,16 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::diag::{Diagnostic, Severity, Spot};
+use crate::diag::{Diagnostic, Spot};
 use crate::service::context::{self, template};
 use crate::service::definition::{Kind, Output, Program, Service, StopBy, When};
 use crate::service::draft::{Draft, Places};
-use crate::service::environment::{self, Environment};
-use crate::service::expand::Fault;
+use crate::service::environment::Environment;
 use crate::service::faults::Faults;
 use crate::service::fields;
 use crate::service::source::{Directory, File, Script};
 use crate::service::table::Table;
-use crate::service::{form, policy, scripts};
+use crate::service::{foresight, form, policy, scripts};
 use crate::values::Name;
 
 /// What is known from outside the files.
@@ -233,7 +232,8 @@ fn definition(
         output: Output::Container(format.map(|(format, _)| format)),
         ..base
     };
-    user(&top, &service, world, faults);
+    foresight::user(&top, &service, world, faults);
+    foresight::secrets_stay_inside(&top, &service, world, faults);
     Draft { service, places }
 }
 
@@ -350,33 +350,4 @@ fn oneshot_checks(top: &Table<'_>, when: When, faults: &mut Faults<'_>) {
             .hint("use \"on-failure\" or \"never\", or make the service a longrun");
         item.bad::<()>(faults, fault);
     }
-}
-
-/// Whether the user is known, as far as the variables in it are set.
-fn user(top: &Table<'_>, service: &Service, world: &World<'_>, faults: &mut Faults<'_>) {
-    let (Some(item), Some(text)) = (top.get("user"), &service.context.user) else {
-        return;
-    };
-    // What stands in a file may still decide it.
-    if !service.context.env_files.is_empty() && text.contains('$') {
-        return;
-    }
-    let Ok(environment) = environment::foreseen(world.container, &service.context) else {
-        return;
-    };
-    let fault = match environment.expand_text(text) {
-        Ok(user) => match (world.user_known)(&user) {
-            Ok(()) => return,
-            Err(why) => Diagnostic::error(why),
-        },
-        Err(why) => Diagnostic {
-            severity: if matches!(why, Fault::Secret(_)) {
-                Severity::Error
-            } else {
-                Severity::Warning
-            },
-            ..Diagnostic::error(format!("cannot expand {}: {why}", item.subject))
-        },
-    };
-    item.bad::<()>(faults, fault);
 }

@@ -1,0 +1,62 @@
+//! Texts that a start expands, judged as far as the container's environment tells before it.
+
+use toml::de::DeValue;
+
+use crate::diag::Diagnostic;
+use crate::service::definition::Service;
+use crate::service::environment;
+use crate::service::expand::Fault;
+use crate::service::faults::Faults;
+use crate::service::parse::World;
+use crate::service::table::{Item, Table};
+
+/// Whether the user is known, as far as the variables in it are set.
+pub(super) fn user(top: &Table<'_>, service: &Service, world: &World<'_>, faults: &mut Faults<'_>) {
+    let (Some(item), Some(text)) = (top.get("user"), &service.context.user) else {
+        return;
+    };
+    // What stands in a file may still decide it.
+    if !service.context.env_files.is_empty() && text.contains('$') {
+        return;
+    }
+    let Ok(environment) = environment::foreseen(world.container, &service.context) else {
+        return;
+    };
+    let fault = match environment.expand_text(text) {
+        Ok(user) => match (world.user_known)(&user) {
+            Ok(()) => return,
+            Err(why) => Diagnostic::error(why),
+        },
+        Err(Fault::Secret(_)) => return,
+        Err(why) => Diagnostic::warning(format!("cannot expand {}: {why}", item.subject)),
+    };
+    item.bad::<()>(faults, fault);
+}
+
+/// Secrets stand in no text that screens and messages show.
+pub(super) fn secrets_stay_inside(
+    top: &Table<'_>,
+    service: &Service,
+    world: &World<'_>,
+    faults: &mut Faults<'_>,
+) {
+    let Ok(environment) = environment::foreseen(world.container, &service.context) else {
+        return;
+    };
+    let ready = top.get("ready").map(|item| item.value);
+    let probes = ready.and_then(DeValue::as_table).into_iter().flatten();
+    // A command is nobody's to expand but its shell's.
+    let probes = probes.filter(|(key, _)| key.get_ref() != "exec");
+    let probes = probes.map(|(key, value)| Item::new(format!("`ready.{key}`"), "", value));
+    for item in ["user", "workdir"]
+        .into_iter()
+        .filter_map(|name| top.get(name))
+        .chain(probes)
+    {
+        let text = item.value.as_str().unwrap_or_default();
+        if let Err(fault @ Fault::Secret(_)) = environment.expand(text) {
+            let message = format!("cannot expand {}: {fault}", item.subject);
+            item.bad::<()>(faults, Diagnostic::error(message));
+        }
+    }
+}
