@@ -131,11 +131,11 @@ fn a_full_definition_is_read_exactly() {
             no_new_privileges: true,
             capabilities: Some(vec![10]),
         },
-        ready: Some(Ready {
+        ready: Some(Box::new(Ready {
             probe: Probe::Http("http://127.0.0.1:3000/healthz".into()),
             interval: ms(200),
             within: Some(ms(20_000)),
-        }),
+        })),
         restart: Restart {
             when: When::OnFailure,
             delay: ms(1_000),
@@ -208,10 +208,10 @@ fn s6_files_are_read_and_the_toml_beside_them_wins() {
     assert_eq!(web.file(), PathBuf::from("services.d/web/run"));
     assert_eq!(
         web.finish,
-        Some(Finish {
+        Some(Box::new(Finish {
             path: "services.d/web/finish".into(),
             timeout: None,
-        })
+        }))
     );
     assert!(!web.enabled);
     assert_eq!(

@@ -121,17 +121,17 @@ fn field(service: &mut Service, line: &str, words: &[&str]) {
                 "fd" => Probe::Fd(3),
                 other => panic!("a probe by {other}?"),
             };
-            service.ready = Some(Ready {
+            service.ready = Some(Box::new(Ready {
                 probe,
                 interval: Duration::from_millis(100),
                 within: rest.get(1).map(|within| span(within)),
-            });
+            }));
         }
         ["finish"] => {
-            service.finish = Some(Finish {
+            service.finish = Some(Box::new(Finish {
                 path: "finish".into(),
                 timeout: Some(Duration::from_secs(5)),
-            });
+            }));
         }
         ["restart", "always"] => service.restart.when = When::Always,
         ["restart", "on-failure"] => service.restart.when = When::OnFailure,

@@ -23,15 +23,15 @@ const LATER: Moment = Moment::at(Duration::from_secs(1003));
 
 fn web() -> Service {
     let mut web = Service::new("web".parse().unwrap(), vec!["web".into()]);
-    web.ready = Some(Ready {
+    web.ready = Some(Box::new(Ready {
         probe: Probe::Tcp("127.0.0.1:80".into()),
         interval: Duration::from_millis(100),
         within: Some(Duration::from_secs(30)),
-    });
-    web.finish = Some(Finish {
+    }));
+    web.finish = Some(Box::new(Finish {
         path: "finish".into(),
         timeout: Some(Duration::from_secs(5)),
-    });
+    }));
     web.restart.jitter_permille = 0;
     web
 }

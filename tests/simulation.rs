@@ -166,19 +166,19 @@ fn service(chance: &mut Chance, name: &str) -> Service {
     };
     if chance.percent(50) {
         let probe = chance.of(&[Probe::Fd(3), Probe::Tcp("127.0.0.1:80".into())]);
-        service.ready = Some(Ready {
+        service.ready = Some(Box::new(Ready {
             probe,
             interval: Duration::from_millis(chance.of(&[100, 2000])),
             within: chance
                 .of(&[Some(30), Some(2), None])
                 .map(Duration::from_secs),
-        });
+        }));
     }
     if chance.percent(25) {
-        service.finish = Some(Finish {
+        service.finish = Some(Box::new(Finish {
             path: "finish".into(),
             timeout: chance.percent(80).then(|| Duration::from_secs(5)),
-        });
+        }));
     }
     service.stop.timeout = chance
         .of(&[Some(5), Some(5), Some(60), Some(0), None])

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::values::{Exit, Name, Signal};
 
-/// Everything that is known about a service before it runs. Read once, never changed.
+/// Everything that is known about a service before it runs. Read once, never changed. What most
+/// services have none of is in a box: there may be thousands of them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Service {
     /// Its name: the directory's.
@@ -19,7 +20,7 @@ pub struct Service {
     /// What is executed.
     pub program: Program,
     /// s6's `finish`, run after every death.
-    pub finish: Option<Finish>,
+    pub finish: Option<Box<Finish>>,
     /// Started when these are ready; stopped before them.
     pub needs: Vec<Name>,
     /// Started once these are ready or have failed; stopped before them. Absent ones are ignored.
@@ -31,7 +32,7 @@ pub struct Service {
     /// The surroundings of its process.
     pub context: Context,
     /// How readiness is told; without it, a service is ready once exec'd.
-    pub ready: Option<Ready>,
+    pub ready: Option<Box<Ready>>,
     /// What follows a death.
     pub restart: Restart,
     /// How it is asked to end.

@@ -196,7 +196,9 @@ fn definition(
     } else {
         When::Always
     });
-    let ready = policy::ready(&top, faults).or_else(|| base.ready.clone());
+    let ready = policy::ready(&top, faults)
+        .map(Box::new)
+        .or_else(|| base.ready.clone());
     if kind == Kind::Oneshot {
         oneshot_checks(&top, restart.when, faults);
     }

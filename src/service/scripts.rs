@@ -30,10 +30,10 @@ pub(super) fn apply(found: &Directory, service: &mut Service, faults: &mut Vec<D
     let timeout = small("timeout-finish", &found.timeout_finish, faults)
         .and_then(|file| file.milliseconds(faults));
     if script(&found.finish, &dir.join("finish"), faults) {
-        service.finish = Some(Finish {
+        service.finish = Some(Box::new(Finish {
             path: dir.join("finish"),
             timeout: timeout.unwrap_or(Some(FINISH_TIMEOUT)),
-        });
+        }));
     }
     let timeout = small("timeout-kill", &found.timeout_kill, faults)
         .and_then(|file| file.milliseconds(faults));
@@ -43,11 +43,13 @@ pub(super) fn apply(found: &Directory, service: &mut Service, faults: &mut Vec<D
     service.stop.by = signal.map_or(service.stop.by, StopBy::Signal);
     let fd = small("notification-fd", &found.notification_fd, faults)
         .and_then(|file| file.descriptor(faults));
-    service.ready = fd.map(|fd| Ready {
-        probe: Probe::Fd(fd),
-        interval: Duration::from_millis(100),
-        // s6 waits for ever, and images rely on it: a database may recover for minutes.
-        within: None,
+    service.ready = fd.map(|fd| {
+        Box::new(Ready {
+            probe: Probe::Fd(fd),
+            interval: Duration::from_millis(100),
+            // s6 waits for ever, and images rely on it: a database may recover for minutes.
+            within: None,
+        })
     });
     service.enabled = !found.down;
     // How many deaths s6 remembers, for tools of its own; a wrong number is wrong all the same.

@@ -1,5 +1,6 @@
 //! All service directories → all services, or all that is wrong with them.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use crate::diag::{Diagnostic, Place, Severity};
@@ -31,10 +32,10 @@ impl Loaded {
     }
 }
 
-/// Reads what was found. `container` decides `enabled`; `user_known` says whether a user (a name or
+/// Reads what was found; what is given away is freed as it is read. `container` decides `enabled`; `user_known` says whether a user (a name or
 /// `uid[:gid]`) exists, or why not.
 pub fn load(
-    found: &[Directory],
+    found: impl IntoIterator<Item = impl Borrow<Directory>>,
     container: &Environment,
     user_known: &dyn Fn(&str) -> Result<(), String>,
 ) -> Loaded {
@@ -45,7 +46,11 @@ pub fn load(
     let mut diagnostics = Vec::new();
     let mut drafts: Vec<Draft> = Vec::new();
     for directory in found {
-        drafts.extend(parse::directory(directory, &world, &mut diagnostics));
+        drafts.extend(parse::directory(
+            directory.borrow(),
+            &world,
+            &mut diagnostics,
+        ));
     }
     drafts.sort_by(|a, b| a.service.name.cmp(&b.service.name));
     diagnostics.extend(order::check(&drafts));

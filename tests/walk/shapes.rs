@@ -40,7 +40,7 @@ pub(crate) fn shapes() -> Vec<(String, Service)> {
     ];
     let finish = |timeout| {
         let path = "finish".into();
-        Some(Finish { path, timeout })
+        Some(Box::new(Finish { path, timeout }))
     };
     let finishes = [
         ("no", None),
@@ -77,16 +77,18 @@ pub(crate) fn shapes() -> Vec<(String, Service)> {
 fn shape(
     kind: Kind,
     probe: Option<(Probe, Option<Duration>)>,
-    finish: Option<Finish>,
+    finish: Option<Box<Finish>>,
     restart: &Restart,
     stop: Option<Duration>,
 ) -> Service {
     let mut service = Service::new("web".parse().unwrap(), vec!["web".into()]);
     service.kind = kind;
-    service.ready = probe.map(|(probe, within)| Ready {
-        probe,
-        interval: UNIT,
-        within,
+    service.ready = probe.map(|(probe, within)| {
+        Box::new(Ready {
+            probe,
+            interval: UNIT,
+            within,
+        })
     });
     service.finish = finish;
     service.restart = Restart {
