@@ -14,8 +14,7 @@ use std::time::Duration;
 const NAME_BYTES_MAX: usize = 64;
 
 /// A service's name: 1–64 of `A-Za-z0-9._@-`, not starting with a dot. A logger (s6's `log/`)
-/// is named after its producer: `web/log`. Many parts know a service by it, so that copies share
-/// the text.
+/// is named after its producer: `web/log`. Copies share the text, because many parts keep one.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(Rc<str>);
 

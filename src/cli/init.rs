@@ -31,6 +31,10 @@ const BAD_USAGE: u8 = 64;
 /// sysexits(3): something in the configuration is wrong.
 const CONFIG: u8 = 78;
 
+/// How many of the loop's descriptors (signals, clients, pollers) are looked at in one turn; more
+/// of them wait for the next.
+const IO_EVENTS: usize = 64;
+
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
 struct Arguments {
@@ -135,6 +139,8 @@ fn boot(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        // A thousand, as usual, would be 12 KiB.
+        .max_io_events_per_tick(IO_EVENTS)
         .build();
     let runtime = runtime.map_err(|error| cannot("start", &error))?;
     let tasks = tokio::task::LocalSet::new();

@@ -32,8 +32,8 @@ impl Loaded {
     }
 }
 
-/// Reads what was found; what is given away is freed as it is read. `container` decides `enabled`;
-/// `user_known` says whether a user (a name or `uid[:gid]`) exists, or why not.
+/// Reads what was found; what is given away is freed as soon as it is read. `container` decides
+/// `enabled`; `user_known` says whether a user (a name or `uid[:gid]`) exists, or why not.
 pub fn load(
     found: impl IntoIterator<Item = impl Borrow<Directory>>,
     container: &Environment,

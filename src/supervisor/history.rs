@@ -152,3 +152,42 @@ fn push_bounded<T>(queue: &mut VecDeque<T>, item: T, max: usize) -> Option<T> {
     queue.push_back(item);
     passed
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A change to ready at this millisecond.
+    fn change(ix: u32, at: usize) -> Deed {
+        Deed {
+            wall_ms: at as u64,
+            mono_ms: at as u64,
+            ix: Some(ix),
+            what: What::State {
+                from: WireState::Starting,
+                to: WireState::Ready,
+            },
+            pid: None,
+            exit: None,
+            oom: false,
+            why: None,
+        }
+    }
+
+    #[test]
+    fn a_service_keeps_its_last_changes_however_much_happens_to_others() {
+        let mut history = History::default();
+        for at in 0..CHANGES_MAX + 4 {
+            history.add(change(1, at));
+        }
+        let own = history.changes(1);
+        assert_eq!(own.len(), CHANGES_MAX);
+        // While they go over from the events to what is older, and when they are all there.
+        for at in 0..2 * EVENTS_MAX {
+            history.add(change(2, at));
+            assert_eq!(history.changes(1), own);
+        }
+        assert_eq!(history.last(None).count(), EVENTS_MAX);
+        assert_eq!(history.changes(2).len(), CHANGES_MAX);
+    }
+}
