@@ -35,6 +35,11 @@ const CONFIG: u8 = 78;
 /// of them wait for the next.
 const IO_EVENTS: usize = 64;
 
+/// Descriptors of PID 1 itself: the reactor, the signals, the output, some clients.
+const DESCRIPTORS: usize = 64;
+/// Descriptors of a service: both ends of two pipes, and two while it starts.
+const DESCRIPTORS_EACH: usize = 6;
+
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
 struct Arguments {
@@ -132,6 +137,7 @@ fn boot(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
         pid1::close_input();
     }
     let nofile = pid1::raise_nofile();
+    pid1::reserve_descriptors(DESCRIPTORS + crew.services.len() * DESCRIPTORS_EACH);
     if !pid1::is_pid1()
         && let Err(error) = pid1::become_subreaper()
     {

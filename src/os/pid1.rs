@@ -45,6 +45,26 @@ pub fn raise_nofile() -> Option<Nofile> {
         .then_some(Nofile { soft, hard })
 }
 
+/// Makes the kernel's table of our descriptors large enough for `count` at once, as far as the
+/// limit allows. It grows by doubling, and each time that waits for the whole machine (10 ms and
+/// more) as soon as a second thread shares the table: so it grows before there is one.
+pub fn reserve_descriptors(count: usize) {
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft);
+    let last = u64::try_from(count)
+        .unwrap_or(u64::MAX)
+        .min(limit)
+        .saturating_sub(1);
+    if let Ok(last) = RawFd::try_from(last) {
+        // SAFETY: copies fd 0 to a number from `last` on that nobody uses, and closes that copy.
+        unsafe {
+            let copy = libc::fcntl(0, libc::F_DUPFD_CLOEXEC, last);
+            if copy >= 0 {
+                libc::close(copy);
+            }
+        }
+    }
+}
+
 /// Opens `/dev/null` on those of 0, 1 and 2 that are closed, so that no pipe of ours ever gets one
 /// of these numbers.
 pub fn open_standard() {
