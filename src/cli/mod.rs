@@ -95,12 +95,11 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
         args: Vec<OsString>,
     },
-    /// Be the init of a single command, without services
     /// Take syslog messages and write them as lines, as a service
     Syslog(syslog::Args),
     /// Send lines to a collector of logs, as a service
     Ship(ship::Args),
-    /// Be the init of a single command
+    /// Be the init of a single command, without services
     #[command(
         override_usage = "pidone exec [-g] [--signal-map FROM:TO]... [--subreaper] -- CMD [ARG]...",
         after_help = "`pidone exec --help` tells what the options do",
