@@ -43,6 +43,7 @@ interval = "200ms"
 within = "20s"
 
 [restart]
+with = ["db"]
 when = "on-failure"
 delay = "1s"
 max-delay = "20s"
@@ -140,6 +141,7 @@ fn a_full_definition_is_read_exactly() {
         })),
         restart: Restart {
             when: When::OnFailure,
+            with: vec!["db".parse().unwrap()],
             delay: ms(1_000),
             max_delay: ms(20_000),
             jitter_permille: 250,

@@ -22,54 +22,15 @@ use pidone::machine::unit::State;
 use pidone::service::definition::{
     Before, Finish, Kind, OnLimit, Probe, Ready, Restart, RestartLimit, Service, When,
 };
-use pidone::values::{Exit, Moment, Signal};
+use pidone::values::{Exit, Moment, Name, Signal};
 
 use world::World;
+use world::chance::Chance;
 use world::life::{Exec, Life, NO_BEFORE, NO_FINISH};
 use world::story::Story;
 
 /// How many seeds a run tries unless told otherwise.
 const SEEDS: u64 = 2_000;
-
-/// Chance from a seed (splitmix64, Steele, Lea and Flood 2014).
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `end`, which is not 0.
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).unwrap()
-    }
-
-    fn percent(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-
-    fn of<T: Clone>(&mut self, list: &[T]) -> T {
-        list[self.below(list.len())].clone()
-    }
-
-    /// Milliseconds, short ones more often than long ones.
-    fn span(&mut self, longest: usize) -> Duration {
-        let most = 1 + self.below(longest);
-        Duration::from_millis(self.below(most) as u64)
-    }
-
-    fn exit(&mut self) -> Exit {
-        match self.below(6) {
-            0..3 => Exit::Code(0),
-            3 => Exit::Signal(Signal::INT),
-            _bad => Exit::Code(u8::try_from(1 + self.below(125)).unwrap()),
-        }
-    }
-}
 
 /// A world by chance, and who is CMD.
 fn world(chance: &mut Chance) -> (World, Option<Ix>) {
@@ -89,7 +50,7 @@ fn world(chance: &mut Chance) -> (World, Option<Ix>) {
     let names: Vec<String> = (0..count).map(|ix| format!("s{ix}")).collect();
     let mut services = Vec::new();
     for ix in 0..count {
-        let mut service = service(chance, &names[ix]);
+        let mut service = service(chance, &names[ix], &names);
         let place = order.iter().position(|other| *other == ix).unwrap();
         for below in &order[..place] {
             if is_cmd && Some(*below) == main {
@@ -139,7 +100,7 @@ fn world(chance: &mut Chance) -> (World, Option<Ix>) {
     (world, if is_cmd { main } else { None })
 }
 
-fn service(chance: &mut Chance, name: &str) -> Service {
+fn service(chance: &mut Chance, name: &str, all: &[String]) -> Service {
     let mut service = Service::new(name.parse().unwrap(), vec![name.into()]);
     service.enabled = chance.percent(95);
     if chance.percent(25) {
@@ -162,6 +123,7 @@ fn service(chance: &mut Chance, name: &str) -> Service {
             within: Duration::from_secs(chance.of(&[1, 10, 60])),
         }),
         on_limit: chance.of(&[OnLimit::Stop, OnLimit::Exit]),
+        with: with(chance, all),
         ..Restart::default()
     };
     if chance.percent(50) {
@@ -190,6 +152,14 @@ fn service(chance: &mut Chance, name: &str) -> Service {
         .of(&[Some(5), Some(5), Some(60), Some(0), None])
         .map(Duration::from_secs);
     service
+}
+
+/// Whom it is restarted with: often the same one.
+fn with(chance: &mut Chance, all: &[String]) -> Vec<Name> {
+    let other = chance.of(all);
+    let one = chance.of(&[other, all[0].clone()]);
+    let is_any = chance.percent(20);
+    is_any.then(|| one.parse().unwrap()).into_iter().collect()
 }
 
 /// A life by chance; the more patient, the longer and the better.

@@ -17,6 +17,8 @@ pub mod slot;
 
 mod links;
 
+mod with;
+
 mod wish;
 
 mod ending;

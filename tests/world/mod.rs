@@ -9,10 +9,13 @@
     reason = "a test may, and each test uses its part of the world"
 )]
 
+pub(crate) mod chance;
 pub(crate) mod life;
 mod perform;
 pub(crate) mod rules;
+mod stillness;
 pub(crate) mod story;
+mod with;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

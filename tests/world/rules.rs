@@ -1,10 +1,12 @@
 //! What must hold in the fake world at every order and after every turn. The books are the world's
 //! own, so that the rules do not take the fleet's word for it.
 
+use std::collections::BTreeSet;
+
 use pidone::machine::fleet::Fleet;
 use pidone::machine::shutdown::Reason;
 use pidone::machine::slot::{Change, Input, Ix, Order, Want};
-use pidone::machine::unit::{Action, Event, Failure, Next, StartStep, State};
+use pidone::machine::unit::{Action, Event, Failure, Next, State};
 use pidone::service::definition::{Kind, Probe, Service};
 use pidone::values::{Exit, Moment, Name, Signal};
 
@@ -13,9 +15,10 @@ use super::{Process, World};
 /// What the world knows of a fleet.
 #[derive(Debug)]
 pub(crate) struct Books {
-    needs: Vec<Vec<Ix>>,
-    after: Vec<Vec<Ix>>,
+    pub(super) needs: Vec<Vec<Ix>>,
+    pub(super) after: Vec<Vec<Ix>>,
     tells: Vec<bool>,
+    pub(super) with: super::with::With,
     /// How each service last ended.
     ends: Vec<Option<Exit>>,
     /// Which services are failed, and since when.
@@ -24,6 +27,8 @@ pub(crate) struct Books {
     asked: Option<Reason>,
     /// A second INT, or a QUIT, forces the end.
     forced: bool,
+    /// Whose `before` was run, and who was not asked since.
+    leaving: BTreeSet<Ix>,
     /// When the end began.
     ending: Option<Moment>,
     /// Something had to be killed since.
@@ -43,6 +48,7 @@ impl Books {
             matches!(probe, Some(Probe::Fd(_)))
         };
         Self {
+            with: super::with::With::new(services),
             needs: services
                 .iter()
                 .map(|service| find(&needs_of(service, services)))
@@ -56,6 +62,7 @@ impl Books {
             failed: vec![None; services.len()],
             asked: None,
             forced: false,
+            leaving: BTreeSet::new(),
             ending: None,
             killed: false,
             has_exited: false,
@@ -73,6 +80,7 @@ impl Books {
     }
 
     pub(crate) fn comes(&mut self, fleet: &Fleet, input: Input) {
+        self.with.comes(input);
         match input {
             Input::Shutdown(reason) => {
                 let forces = matches!(reason, Reason::Signal(Signal::INT | Signal::QUIT));
@@ -123,7 +131,7 @@ fn needs_of(service: &Service, services: &[Service]) -> Vec<Name> {
 }
 
 impl World {
-    fn state(&self, ix: Ix) -> State {
+    pub(super) fn state(&self, ix: Ix) -> State {
         self.fleet.slots()[ix].unit.state
     }
 
@@ -141,7 +149,10 @@ impl World {
                     .get(&pid)
                     .is_some_and(|p| p.ix == ix && !p.is_finish);
                 self.check(lives, "who is asked to end lives");
-                self.rules_of_ask(ix);
+                // With `before` it was decided then; who came to go too since is no reason to wait.
+                if !self.books.leaving.remove(&ix) {
+                    self.rules_of_ask(ix);
+                }
             }
             Order::Act(ix, Action::Kill(pid)) => {
                 let lives = self
@@ -151,9 +162,15 @@ impl World {
                 self.check(lives, "who is killed lives");
                 self.books.killed |= self.books.ending.is_some();
             }
-            Order::Act(ix, Action::RunBefore) => self.rules_of_ask(ix),
+            Order::Act(ix, Action::RunBefore) => {
+                self.rules_of_ask(ix);
+                self.books.leaving.insert(ix);
+            }
             Order::Act(_, Action::SpawnFinish(_) | Action::Probe | Action::KillBefore) => {}
-            Order::Changed(change) => self.books.changed(change),
+            Order::Changed(change) => {
+                self.books.changed(change);
+                self.rules_of_with(change);
+            }
             Order::Ending => {
                 self.check(self.books.ending.is_none(), "the end begins once");
                 self.books.ending = Some(self.now);
@@ -349,45 +366,5 @@ impl World {
             .filter(|slot| slot.unit.state.pid().is_some());
         let count = pids.count();
         self.check(count == self.processes.len(), "no process is forgotten");
-    }
-
-    /// What must hold when nothing is due and nobody comes: everything wanted is where it wanted
-    /// to be, or stands before somebody who is waited for without limit.
-    pub(crate) fn rules_of_stillness(&mut self) {
-        for ix in 0..self.fleet.slots().len() {
-            let slot = &self.fleet.slots()[ix];
-            let is_stuck = |state: State| match state {
-                State::Starting(starting) => {
-                    starting.ready_by.is_none() && starting.step == StartStep::Listen
-                }
-                State::Stopping { kill_at, .. } | State::Finishing { kill_at, .. } => {
-                    kill_at.is_none()
-                }
-                State::Waiting => true,
-                _other => false,
-            };
-            let fine = match (slot.want, slot.unit.state) {
-                (Want::Up | Want::Down, State::Ready { .. })
-                | (Want::Off | Want::Down, State::Down)
-                | (Want::Down, State::Starting(_))
-                | (_, State::Finished | State::Failed(_)) => true,
-                (Want::Up, State::Waiting) => {
-                    let (needs, after) = (&self.books.needs[ix], &self.books.after[ix]);
-                    needs
-                        .iter()
-                        .chain(after)
-                        .any(|below| is_stuck(self.state(*below)))
-                }
-                (
-                    _,
-                    state @ (State::Starting(_) | State::Stopping { .. } | State::Finishing { .. }),
-                ) => is_stuck(state),
-                _other => false,
-            };
-            if !fine {
-                let rule = format!("`{}` does not stand still", self.name(ix));
-                self.check(false, &rule);
-            }
-        }
     }
 }
