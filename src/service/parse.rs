@@ -15,7 +15,7 @@ use crate::service::faults::Faults;
 use crate::service::fields;
 use crate::service::source::{Directory, File, Script};
 use crate::service::table::Table;
-use crate::service::{foresight, form, policy, scripts};
+use crate::service::{foresight, form, permit, policy, scripts};
 use crate::values::Name;
 
 /// What is known from outside the files.
@@ -154,8 +154,9 @@ fn parsed(
         };
         places.needs.retain(|(_, span)| sure(line_of(span.start)));
         places.after.retain(|(_, span)| sure(line_of(span.start)));
+        places.control.retain(|(_, span)| sure(line_of(span.start)));
     }
-    if !(places.needs.is_empty() && places.after.is_empty()) {
+    if !(places.needs.is_empty() && places.after.is_empty() && places.control.is_empty()) {
         path.clone_into(&mut places.path);
         text.clone_into(&mut places.source);
     }
@@ -204,6 +205,7 @@ fn definition(
     }
     let (stop, stop_timeout) = policy::stop(&top, &base.stop, faults);
     let format = policy::format(&top, faults);
+    let (control, asked) = permit::permits(&top, faults);
     let places = Places {
         main: top
             .get("main")
@@ -215,6 +217,7 @@ fn definition(
         stop_timeout: stop_timeout.map(|item| faults.place(item.span)),
         needs,
         after,
+        control: asked,
         ..Places::default()
     };
     let service = Service {
@@ -230,6 +233,7 @@ fn definition(
         stop,
         reload: policy::reload(&top, faults),
         output: Output::Container(format.map(|(format, _)| format)),
+        control,
         ..base
     };
     foresight::user(&top, &service, world, faults);
