@@ -18,8 +18,8 @@ const READ_BYTES: usize = 4096;
 /// A descriptor on which a connection is to be sent back, and what it may ask.
 pub(super) type Knock = (Rc<Grant>, OwnedFd);
 
-/// A service's own descriptor. Its processes share it, so that only one of them can talk over it;
-/// a connection for itself gets who sends an empty line and, with it, a socket to send that back on.
+/// A service's own descriptor. Its processes share it, so that only one of them can talk over it.
+/// Who sends an empty line and, with it, a socket to answer on, gets a connection for itself.
 pub(super) struct Door {
     pub(super) grant: Rc<Grant>,
     pub(super) knocks: mpsc::Sender<Knock>,

@@ -88,7 +88,7 @@ mod tests {
             })
             .unwrap_err();
         assert_eq!(refusal.kind, RefusalKind::NotAllowed);
-        assert_eq!(refusal.message, "service `agent` may not `stop`");
+        assert_eq!(refusal.message, "service `agent` may not `stop` `haproxy`");
         assert_eq!(
             reload(&["db"]).unwrap_err().message,
             "service `agent` may not `reload` `db`"

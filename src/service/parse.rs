@@ -175,13 +175,7 @@ fn definition(
 ) -> Draft {
     let top = Table::open(fields::SERVICE, "", items, faults);
     let program = program(&top, &base, faults);
-    let kind = top
-        .get("type")
-        .and_then(|item| {
-            let words = [("longrun", Kind::Longrun), ("oneshot", Kind::Oneshot)];
-            item.word(&words, faults)
-        })
-        .unwrap_or(Kind::Longrun);
+    let kind = kind(&top, faults);
     let (needs, after) = (
         names("needs", &top, &base.name, faults),
         names("after", &top, &base.name, faults),
@@ -239,6 +233,13 @@ fn definition(
     foresight::user(&top, &service, world, faults);
     foresight::secrets_stay_inside(&top, &service, world, faults);
     Draft { service, places }
+}
+
+/// `type`.
+fn kind(top: &Table<'_>, faults: &mut Faults<'_>) -> Kind {
+    let words = [("longrun", Kind::Longrun), ("oneshot", Kind::Oneshot)];
+    let kind = top.get("type").and_then(|item| item.word(&words, faults));
+    kind.unwrap_or(Kind::Longrun)
 }
 
 /// `command`, or the `run` beside it; exactly one.

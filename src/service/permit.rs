@@ -94,13 +94,12 @@ pub(super) fn permits(top: &Table<'_>, faults: &mut Faults<'_>) -> (Box<[Permit]
             Err(fault) => {
                 item.bad::<()>(faults, fault);
             }
+            Ok(permit) if found.contains(&permit) => {}
             Ok(permit) => {
                 if let Of::One(name) = &permit.of {
                     names.push((name.clone(), item.span));
                 }
-                if !found.contains(&permit) {
-                    found.push(permit);
-                }
+                found.push(permit);
             }
         }
     }
