@@ -11,60 +11,13 @@ use pidone::service::definition::{
     Resource, Restart, RestartLimit, Service, Stop, StopBy, When,
 };
 use pidone::service::environment::Environment;
+use pidone::service::permit::{Of, Permit};
 use pidone::service::set::{Loaded, load};
 use pidone::service::source::{Directory, File, Interpreter, Script};
 use pidone::values::Signal;
 
 /// Every field of a definition, with values that are not the defaults where that is possible.
-const FULL: &str = r#"
-command = ["node", "/app/app.js"]   # exec form; a string is the shell form
-type = "longrun"
-needs = ["db"]
-after = ["migrate"]
-main = true
-enabled = "${WORKER:-true}"
-
-user = "app"
-workdir = "/app"
-umask = "022"
-env = { PORT = "3000", URL = "http://${HOST:-h}:${PORT:-80}" }
-env-file = ["app.env", "${DIR:-/etc}/app.env"]
-env-pass = ["PATH", "APP_*"]
-secrets = ["DB_PASSWORD"]
-oom-score-adj = -500
-limits = { nofile = 65536, core = 0, memlock = "10MiB", stack = "unlimited" }
-nice = -3
-no-new-privileges = true
-capabilities = ["NET_BIND_SERVICE"]
-
-[ready]
-http = "http://127.0.0.1:3000/healthz"
-interval = "200ms"
-within = "20s"
-
-[restart]
-with = ["db"]
-when = "on-failure"
-delay = "1s"
-max-delay = "20s"
-jitter = 0.25
-reset-after = "11s"
-limit = { times = 10, within = "60s" }
-on-limit = "exit"
-
-[stop]
-before = ["drain", "web"]
-before-timeout = "700ms"
-signal = "SIGQUIT"
-group = true
-timeout = "6s"
-
-[reload]
-signal = "SIGHUP"
-
-[log]
-format = "json"
-"#;
+const FULL: &str = include_str!("definitions/full.toml");
 
 fn directory(name: &str, definition: &str) -> Directory {
     Directory {
@@ -95,6 +48,16 @@ fn service(found: &[Directory], name: &str) -> Service {
     services
         .find(|service| service.name.as_str() == name)
         .unwrap()
+}
+
+/// `control` of the full definition.
+fn permits() -> Box<[Permit]> {
+    let permit = |verb, of| Permit { verb, of };
+    Box::new([
+        permit("events", Of::All),
+        permit("status", Of::One("db".parse().unwrap())),
+        permit("restart", Of::All),
+    ])
 }
 
 #[test]
@@ -163,6 +126,7 @@ fn a_full_definition_is_read_exactly() {
         },
         reload: Some(Reload::Signal(Signal::HUP)),
         output: Output::Container(Some(Format::Json)),
+        control: permits(),
     };
     assert_eq!(service(&found, "web"), expected);
 }

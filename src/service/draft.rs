@@ -19,6 +19,8 @@ pub(super) struct Places {
     pub(super) after: Vec<(Name, Range<usize>)>,
     /// Each name in `restart.with`.
     pub(super) with: Vec<(Name, Range<usize>)>,
+    /// Each name in `control`.
+    pub(super) control: Vec<(Name, Range<usize>)>,
     /// `main`.
     pub(super) main: Option<Place>,
     /// `log.format`.

@@ -30,6 +30,8 @@ mod context;
 
 mod policy;
 
+pub mod permit;
+
 mod scripts;
 
 mod foresight;

@@ -13,7 +13,7 @@ use crate::service::faults::Faults;
 use crate::service::fields;
 use crate::service::source::{Directory, File, Script};
 use crate::service::table::Table;
-use crate::service::{foresight, form, names, policy, scripts};
+use crate::service::{foresight, form, names, permit, policy, scripts};
 use crate::values::Name;
 
 /// What is known from outside the files.
@@ -153,8 +153,9 @@ fn parsed(
         places.needs.retain(|(_, span)| sure(line_of(span.start)));
         places.after.retain(|(_, span)| sure(line_of(span.start)));
         places.with.retain(|(_, span)| sure(line_of(span.start)));
+        places.control.retain(|(_, span)| sure(line_of(span.start)));
     }
-    let lists = [&places.needs, &places.after, &places.with];
+    let lists = [&places.needs, &places.after, &places.with, &places.control];
     if lists.iter().any(|list| !list.is_empty()) {
         path.clone_into(&mut places.path);
         text.clone_into(&mut places.source);
@@ -198,6 +199,7 @@ fn definition(
     }
     let (stop, stop_timeout) = policy::stop(&top, &base.stop, faults);
     let format = policy::format(&top, faults);
+    let (control, asked) = permit::permits(&top, faults);
     let places = Places {
         main: top
             .get("main")
@@ -210,6 +212,7 @@ fn definition(
         needs,
         after,
         with,
+        control: asked,
         ..Places::default()
     };
     let service = Service {
@@ -225,6 +228,7 @@ fn definition(
         stop,
         reload: policy::reload(&top, faults),
         output: Output::Container(format.map(|(format, _)| format)),
+        control,
         ..base
     };
     foresight::user(&top, &service, world, faults);
