@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use pidone::diag::Severity;
 use pidone::service::definition::{
-    Context, Finish, Format, Kind, Limit, OnLimit, Output, Probe, Program, Ready, Reload, Resource,
-    Restart, RestartLimit, Service, Stop, StopBy, When,
+    Context, Finish, Format, Health, Kind, Limit, OnLimit, Output, Probe, Program, Ready, Reload,
+    Resource, Restart, RestartLimit, Service, Stop, StopBy, Then, When,
 };
 use pidone::service::environment::Environment;
 use pidone::service::set::{Loaded, load};
@@ -41,6 +41,13 @@ capabilities = ["NET_BIND_SERVICE"]
 http = "http://127.0.0.1:3000/healthz"
 interval = "200ms"
 within = "20s"
+
+[health]
+unix = "/run/web.sock"
+interval = "2s"
+timeout = "500ms"
+start-period = "9s"
+then = "nothing"
 
 [restart]
 when = "on-failure"
@@ -94,6 +101,18 @@ fn service(found: &[Directory], name: &str) -> Service {
         .unwrap()
 }
 
+/// The health of the full definition.
+fn watched() -> Health {
+    Health {
+        probe: Probe::Unix("/run/web.sock".into()),
+        interval: Duration::from_secs(2),
+        timeout: Duration::from_millis(500),
+        retries: 3,
+        start_period: Duration::from_secs(9),
+        then: Then::Nothing,
+    }
+}
+
 #[test]
 fn a_full_definition_is_read_exactly() {
     let found = [directory("web", FULL), directory("db", "command = 'db'\n")];
@@ -136,6 +155,7 @@ fn a_full_definition_is_read_exactly() {
             interval: ms(200),
             within: Some(ms(20_000)),
         })),
+        health: Some(Box::new(watched())),
         restart: Restart {
             when: When::OnFailure,
             delay: ms(1_000),

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use pidone::machine::step::step;
 use pidone::machine::unit::{
-    Action, Cause, Event, Failure, Next, Retry, StartStep, Starting, State, Unit,
+    Action, Cause, Event, Failure, Health, Next, Retry, Said, StartStep, Starting, State, Unit,
 };
-use pidone::service::definition::{Finish, Kind, Probe, Ready, Service};
+use pidone::service::definition::{self, Finish, Kind, Probe, Ready, Service, Then};
 use pidone::values::{Exit, Moment, Pid, Signal};
 
 /// Now, in every row.
@@ -28,6 +28,14 @@ fn web() -> Service {
         interval: Duration::from_millis(100),
         within: Some(Duration::from_secs(30)),
     }));
+    web.health = Some(Box::new(definition::Health {
+        probe: Probe::Tcp("127.0.0.1:80".into()),
+        interval: Duration::from_secs(5),
+        timeout: Duration::from_secs(1),
+        retries: 3,
+        start_period: Duration::from_secs(10),
+        then: Then::Restart,
+    }));
     web.finish = Some(Box::new(Finish {
         path: "finish".into(),
         timeout: Some(Duration::from_secs(5)),
@@ -36,10 +44,29 @@ fn web() -> Service {
     web
 }
 
+/// It tells by itself that it is ready, and that it lives.
+fn queue() -> Service {
+    let mut queue = Service::new("queue".parse().unwrap(), vec!["queue".into()]);
+    queue.ready = Some(Box::new(Ready {
+        probe: Probe::Notify,
+        interval: Duration::from_millis(100),
+        within: Some(Duration::from_secs(30)),
+    }));
+    queue.health = Some(Box::new(definition::Health {
+        probe: Probe::Notify,
+        interval: Duration::from_secs(5),
+        timeout: Duration::from_secs(1),
+        retries: 2,
+        start_period: Duration::ZERO,
+        then: Then::Nothing,
+    }));
+    queue
+}
+
 fn migrate() -> Service {
     let mut migrate = Service::new("migrate".parse().unwrap(), vec!["migrate".into()]);
     migrate.kind = Kind::Oneshot;
-    migrate.restart.when = pidone::service::definition::When::Never;
+    migrate.restart.when = definition::When::Never;
     migrate
 }
 
@@ -74,10 +101,6 @@ fn starts(service: &Service) -> Vec<Row> {
         })
     };
     let exec = |by| at(StartStep::Exec { by }, LATER);
-    let ready = State::Ready {
-        pid: pid(),
-        since: DUE,
-    };
     let probe = |time| at(StartStep::ProbeAt(time), LATER);
     let mut rows = vec![
         ("starting, before its exec", exec(LATER)),
@@ -93,9 +116,57 @@ fn starts(service: &Service) -> Vec<Row> {
         ("starting, between probes", probe(LATER)),
         ("starting, a probe is due", probe(DUE)),
         ("starting, its `within` is over", late),
-        ("ready, for less than `reset-after`", ready),
     ]);
+    rows.extend(healths(service));
     rows
+}
+
+fn healths(service: &Service) -> Vec<Row> {
+    let ready = |health, on_trial| State::Ready {
+        pid: pid(),
+        since: DUE,
+        health,
+        on_trial,
+    };
+    let unready = |health, failed| State::Unready {
+        pid: pid(),
+        health,
+        failed,
+    };
+    let leaving = (
+        "unready, it said that it is stopping",
+        unready(Health::Unwatched, 0),
+    );
+    if service.health.as_ref().is_some_and(|h| h.probe.is_asked()) {
+        return vec![
+            ("ready, between checks", ready(Health::AskAt(LATER), false)),
+            ("ready, a check is due", ready(Health::AskAt(DUE), false)),
+            ("ready, asked", ready(Health::Asked, false)),
+            (
+                "ready, asked, within its `start-period`",
+                ready(Health::Asked, true),
+            ),
+            ("unready, a check is due", unready(Health::AskAt(DUE), 1)),
+            ("unready, asked", unready(Health::Asked, 1)),
+            (
+                "unready, asked, one failure is left",
+                unready(Health::Asked, 2),
+            ),
+            leaving,
+        ];
+    }
+    vec![
+        ("ready", ready(Health::SignBy(LATER), false)),
+        (
+            "ready, silent for too long",
+            ready(Health::SignBy(DUE), false),
+        ),
+        (
+            "unready, silent for too long again",
+            unready(Health::SignBy(DUE), 2),
+        ),
+        leaving,
+    ]
 }
 
 fn stops(service: &Service) -> Vec<Row> {
@@ -149,6 +220,7 @@ fn pid() -> Pid {
 fn events(state: State) -> Vec<(&'static str, Event)> {
     let pid = Pid::new(8).unwrap();
     let by = Some(NOW + Duration::from_secs(1));
+    let extend = Said::Extend(Duration::from_secs(60));
     let mut events = vec![
         ("start", Event::Start),
         ("go: its needs are ready", Event::Go),
@@ -163,7 +235,11 @@ fn events(state: State) -> Vec<(&'static str, Event)> {
         ("exec failed", Event::ExecFailed),
         ("probe: ready", Event::Probed { ready: true }),
         ("probe: not ready", Event::Probed { ready: false }),
-        ("it says that it is ready", Event::Notified),
+        ("it says that it is ready", Event::Said(Said::Ready)),
+        ("… that it lives", Event::Said(Said::Alive)),
+        ("… that it is not well", Event::Said(Said::Alarm)),
+        ("… that it is stopping", Event::Said(Said::Stopping)),
+        ("… that its start takes 60s", Event::Said(extend)),
         ("tick", Event::Tick),
     ];
     // Nobody ends who does not live.
@@ -197,11 +273,21 @@ fn then(next: Next) -> &'static str {
         Next::Policy(Cause::Died) => "then as for a death",
         Next::Policy(Cause::NotReady) => "then as for a start that was too long",
         Next::Policy(Cause::Exec) => "then as for what cannot exec",
+        Next::Policy(Cause::Unhealthy) => "then as for what is not well",
     }
 }
 
 fn killed(kill_at: Option<Moment>) -> String {
     kill_at.map_or_else(String::new, |at| format!("killed {}, ", distance(at)))
+}
+
+fn due(health: Health) -> String {
+    match health {
+        Health::Unwatched => "unwatched".into(),
+        Health::AskAt(at) => format!("check {}", distance(at)),
+        Health::Asked => "asked".into(),
+        Health::SignBy(by) => format!("a sign {}", distance(by)),
+    }
 }
 
 /// A state in words, with what is due in it.
@@ -219,7 +305,15 @@ fn show(state: State) -> String {
             let ready = ready_by.map_or_else(String::new, |by| format!(", ready {}", distance(by)));
             format!("starting ({step}{ready})")
         }
-        State::Ready { .. } => "ready".into(),
+        State::Ready {
+            health, on_trial, ..
+        } => {
+            let trial = if on_trial { ", on trial" } else { "" };
+            format!("ready ({}{trial})", due(health))
+        }
+        State::Unready { health, failed, .. } => {
+            format!("unready ({}, failed {failed})", due(health))
+        }
         State::Stopping { kill_at, next, .. } => {
             format!("stopping ({}{})", killed(kill_at), then(next))
         }
@@ -239,6 +333,7 @@ fn order(action: Action) -> &'static str {
         Action::Ask(_) => "ASK IT TO END",
         Action::Kill(_) => "KILL",
         Action::Probe => "PROBE",
+        Action::CheckUp => "CHECK",
     }
 }
 
@@ -284,11 +379,13 @@ fn the_table_is_as_it_is_printed() {
     let text = format!(
         "What each event makes of each state. Orders are in capitals; what is not listed changes \
          nothing.\n\n\
-         web: runs for ever, is probed by TCP (ready within 30s), has `finish` (5s), a stop \
-         timeout of 5s, and has failed once\n\n{}\n\
-         migrate: a oneshot, not restarted, a stop timeout of 5s\n\n{}",
+         web: runs for ever, is probed by TCP (ready within 30s; health every 5s, 3 retries, \
+         start-period 10s), has `finish` (5s), a stop timeout of 5s, and has failed once\n\n{}\n\
+         migrate: a oneshot, not restarted, a stop timeout of 5s\n\n{}\n\
+         queue: tells by itself (ready within 30s; health every 5s, 2 retries, then nothing)\n\n{}",
         table(&web()),
         table(&migrate()),
+        table(&queue()),
     );
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/machine/table.txt");
     if std::env::var_os("UPDATE").is_some() {

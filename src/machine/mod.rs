@@ -9,6 +9,8 @@ pub mod step;
 
 mod start;
 
+mod health;
+
 pub mod shutdown;
 
 pub mod slot;

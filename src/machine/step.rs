@@ -1,6 +1,7 @@
 //! The transition function of one service: `(service, unit, event, now) → (unit, actions)`.
 //! Every state names every event. An event that comes too late (an answer to a question that no
-//! longer matters) changes nothing. `start.rs` beside this has the state between exec and ready.
+//! longer matters) changes nothing. `start.rs` beside this has the state between exec and ready,
+//! `health.rs` what comes after that.
 
 use std::time::Duration;
 
@@ -32,7 +33,17 @@ pub fn step(service: &Service, unit: &Unit, event: Event, now: Moment) -> (Unit,
         State::Waiting => turn.waiting(),
         State::Spawning => turn.spawning(),
         State::Starting(starting) => turn.starting(starting),
-        State::Ready { pid, since } => turn.ready(pid, since),
+        State::Ready {
+            pid,
+            since,
+            health,
+            on_trial,
+        } => turn.ready(pid, since, health, on_trial),
+        State::Unready {
+            pid,
+            health,
+            failed,
+        } => turn.unready(pid, health, failed),
         State::Stopping { pid, kill_at, next } => turn.stopping(pid, kill_at, next),
         State::SpawningFinish { exit, next } => turn.spawning_finish(exit, next),
         State::Finishing {
@@ -48,7 +59,7 @@ pub fn step(service: &Service, unit: &Unit, event: Event, now: Moment) -> (Unit,
 /// What a transition looks at, beside the state itself.
 pub(super) struct Turn<'a> {
     pub(super) service: &'a Service,
-    retry: &'a Retry,
+    pub(super) retry: &'a Retry,
     pub(super) event: Event,
     pub(super) now: Moment,
 }
@@ -88,7 +99,7 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
             | Event::Exited(_)
             | Event::Tick => self.settle(state),
         }
@@ -119,7 +130,7 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
             | Event::Exited(_)
             | Event::Tick => self.settle(State::Waiting),
         }
@@ -150,40 +161,9 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
             | Event::Exited(_)
             | Event::Tick => self.settle(State::Spawning),
-        }
-    }
-
-    fn ready(&self, pid: Pid, since: Moment) -> Outcome {
-        match self.event {
-            Event::Exited(exit) => {
-                let up_long = self.now.since(since) >= self.service.restart.reset_after;
-                let failures = if up_long { 0 } else { self.retry.failures };
-                let retry = Retry {
-                    failures,
-                    ..self.retry.clone()
-                };
-                Turn {
-                    retry: &retry,
-                    ..*self
-                }
-                .ended(exit, Next::Policy(Cause::Died))
-            }
-            Event::Stop { by } => self.ask(pid, by, Next::Down),
-            Event::Restart => self.ask(pid, None, Next::Restart),
-            Event::Kill => self.kill(pid, Next::Down),
-            Event::Start
-            | Event::Go
-            | Event::NeedFailed
-            | Event::Spawned(_)
-            | Event::SpawnFailed
-            | Event::Execed
-            | Event::ExecFailed
-            | Event::Probed { .. }
-            | Event::Notified
-            | Event::Tick => self.settle(State::Ready { pid, since }),
         }
     }
 
@@ -209,7 +189,7 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
             | Event::Tick => then(next),
         }
     }
@@ -239,7 +219,7 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
             | Event::Exited(_)
             | Event::Tick => then(next),
         }
@@ -273,7 +253,7 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
             | Event::Tick => self.settle(then(kill_at, next)),
         }
     }
@@ -290,7 +270,7 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
             | Event::Exited(_)
             | Event::Tick => self.settle(State::Backoff { until }),
         }
@@ -302,24 +282,6 @@ impl Turn<'_> {
             Unit {
                 state,
                 retry: self.retry.clone(),
-            },
-            vec![],
-        )
-    }
-
-    pub(super) fn is_ready(&self, pid: Pid) -> Outcome {
-        let retry = Retry {
-            trying_since: None,
-            hopeless: false,
-            ..self.retry.clone()
-        };
-        (
-            Unit {
-                state: State::Ready {
-                    pid,
-                    since: self.now,
-                },
-                retry,
             },
             vec![],
         )
@@ -344,12 +306,15 @@ impl Turn<'_> {
     /// not run it then either).
     pub(super) fn ended(&self, exit: Exit, next: Next) -> Outcome {
         match (&self.service.finish, next) {
-            (Some(_), Next::Down | Next::Restart | Next::Policy(Cause::Died | Cause::NotReady)) => {
-                (
-                    self.settle(State::SpawningFinish { exit, next }).0,
-                    vec![Action::SpawnFinish(exit)],
-                )
-            }
+            (
+                Some(_),
+                Next::Down
+                | Next::Restart
+                | Next::Policy(Cause::Died | Cause::NotReady | Cause::Unhealthy),
+            ) => (
+                self.settle(State::SpawningFinish { exit, next }).0,
+                vec![Action::SpawnFinish(exit)],
+            ),
             (None, _) | (Some(_), Next::Policy(Cause::Exec)) => self.over(exit, next),
         }
     }

@@ -28,6 +28,7 @@ impl Fleet {
             | State::Spawning
             | State::Starting(_)
             | State::Ready { .. }
+            | State::Unready { .. }
             | State::Stopping { .. }
             | State::SpawningFinish { .. }
             | State::Finishing { .. }
@@ -43,6 +44,7 @@ impl Fleet {
             State::Waiting | State::Backoff { .. } => Some(Event::Stop { by }),
             State::Starting(_)
             | State::Ready { .. }
+            | State::Unready { .. }
             | State::Stopping {
                 next: Next::Restart | Next::Policy(_),
                 ..
@@ -97,6 +99,7 @@ impl Fleet {
             | State::Spawning
             | State::Starting(_)
             | State::Ready { .. }
+            | State::Unready { .. }
             | State::Stopping { .. }
             | State::SpawningFinish { .. }
             | State::Finishing { .. }

@@ -28,6 +28,8 @@ mod context;
 
 mod policy;
 
+mod probes;
+
 mod scripts;
 
 mod foresight;

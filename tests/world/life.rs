@@ -15,6 +15,10 @@ pub(crate) struct Life {
     pub(crate) ready: Option<Duration>,
     /// It ends by itself so long after its exec.
     pub(crate) ends: Option<(Duration, Exit)>,
+    /// It is not well for this long, so long after its exec.
+    pub(crate) sick: Option<(Duration, Duration)>,
+    /// It says that it is stopping, so long after its exec.
+    pub(crate) leaves: Option<Duration>,
     /// How it ends when asked to; `None`: it does not care.
     pub(crate) on_term: Option<(Duration, Exit)>,
     /// Not even SIGKILL ends it (a process in state D).
@@ -48,6 +52,8 @@ impl Default for Life {
             exec: Exec::After(moment),
             ready: Some(moment),
             ends: None,
+            sick: None,
+            leaves: None,
             on_term: Some((moment * 9, Exit::Signal(Signal::TERM))),
             is_undying: false,
             orphans: 0,

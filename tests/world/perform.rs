@@ -13,7 +13,7 @@ impl World {
         match order {
             Order::Act(ix, Action::Spawn) => Some(self.spawn(ix)),
             Order::Act(ix, Action::SpawnFinish(_)) => Some(self.spawn_finish(ix)),
-            Order::Act(ix, Action::Probe) => {
+            Order::Act(ix, Action::Probe | Action::CheckUp) => {
                 let pid = self.fleet.slots()[ix].unit.state.pid();
                 if let Some(pid) = pid {
                     self.schedule(self.now + PROBE, Happening::Answers(pid));
@@ -93,6 +93,7 @@ impl World {
             is_finish,
             life,
             ready_at: None,
+            sick: None,
             has_execed: is_finish,
             is_doomed: false,
         };

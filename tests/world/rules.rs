@@ -4,7 +4,7 @@
 use pidone::machine::fleet::Fleet;
 use pidone::machine::shutdown::Reason;
 use pidone::machine::slot::{Change, Input, Ix, Order, Want};
-use pidone::machine::unit::{Action, Event, Failure, Next, StartStep, State};
+use pidone::machine::unit::{Action, Event, Failure, Health, Next, StartStep, State};
 use pidone::service::definition::{Kind, Probe, Service};
 use pidone::values::{Exit, Moment, Name, Signal};
 
@@ -40,7 +40,7 @@ impl Books {
         };
         let tells = |service: &Service| {
             let probe = service.ready.as_ref().map(|ready| &ready.probe);
-            matches!(probe, Some(Probe::Fd(_)))
+            matches!(probe, Some(Probe::Fd(_) | Probe::Notify))
         };
         Self {
             needs: services
@@ -151,7 +151,7 @@ impl World {
                 self.check(lives, "who is killed lives");
                 self.books.killed |= self.books.ending.is_some();
             }
-            Order::Act(_, Action::SpawnFinish(_) | Action::Probe) => {}
+            Order::Act(_, Action::SpawnFinish(_) | Action::Probe | Action::CheckUp) => {}
             Order::Changed(change) => self.books.changed(change),
             Order::Ending => {
                 self.check(self.books.ending.is_none(), "the end begins once");
@@ -239,7 +239,10 @@ impl World {
         }
         for ix in 0..self.fleet.slots().len() {
             let slot = &self.fleet.slots()[ix];
-            let is_up = matches!(slot.unit.state, State::Starting(_) | State::Ready { .. });
+            let is_up = matches!(
+                slot.unit.state,
+                State::Starting(_) | State::Ready { .. } | State::Unready { .. }
+            );
             let holds = match slot.want {
                 Want::Up if slot.unit.state == State::Waiting => {
                     let stops = |other: &Ix| self.state(*other).is_alive();
@@ -268,7 +271,7 @@ impl World {
             Reason::Asked(Some(code)) => code,
             Reason::Main(ix, _) => last(ix),
             Reason::MainFailed(_) | Reason::CmdWait(_) => 1,
-            Reason::Limit(ix, _) => last(ix).max(1),
+            Reason::Limit(ix, _) | Reason::Unhealthy(ix, _) => last(ix).max(1),
             Reason::Empty(_) => self.books.code_of_empty(),
         };
         let was_asked = match reason {
@@ -356,11 +359,14 @@ impl World {
                 State::Stopping { kill_at, .. } | State::Finishing { kill_at, .. } => {
                     kill_at.is_none()
                 }
+                // It said that it is stopping, and takes its time.
+                State::Unready { health, .. } => health == Health::Unwatched,
                 State::Waiting => true,
                 _other => false,
             };
             let fine = match (slot.want, slot.unit.state) {
-                (Want::Up | Want::Down, State::Ready { .. })
+                // What is ready, and what is on its way down, may take all the time of the world.
+                (Want::Up | Want::Down, State::Ready { .. } | State::Unready { .. })
                 | (Want::Off | Want::Down, State::Down)
                 | (Want::Down, State::Starting(_))
                 | (_, State::Finished | State::Failed(_)) => true,
