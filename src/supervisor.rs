@@ -2,6 +2,7 @@
 //! by the machine, and what it tells is told by the narrator.
 
 mod asked;
+mod before;
 mod checks;
 mod helpers;
 mod history;
@@ -305,6 +306,7 @@ impl Supervisor {
             self.started(ix, event, fault);
         }
         self.router.drain(ix, clock::wall());
+        self.revoke(ix);
         let oom = exit == Exit::Signal(Signal::KILL) && self.oom.has_killed();
         if Some(ix) == self.cmd {
             // Without a terminal there is nothing to take back.

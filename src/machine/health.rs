@@ -17,6 +17,16 @@ enum Finding {
     Alarm,
 }
 
+impl Health {
+    /// When time alone changes it.
+    pub(super) fn due(self) -> Option<Moment> {
+        match self {
+            Self::AskAt(at) | Self::SignBy(at) => Some(at),
+            Self::Unwatched | Self::Asked => None,
+        }
+    }
+}
+
 impl Turn<'_> {
     /// The start has succeeded.
     pub(super) fn is_ready(&self, pid: Pid) -> Outcome {
@@ -73,6 +83,7 @@ impl Turn<'_> {
                 | Event::ExecFailed
                 | Event::Probed { .. }
                 | Event::Said(_)
+                | Event::BeforeEnded
                 | Event::Tick,
                 None,
             ) => self.settle(at(health, on_trial)),
@@ -112,6 +123,7 @@ impl Turn<'_> {
                 | Event::ExecFailed
                 | Event::Probed { .. }
                 | Event::Said(_)
+                | Event::BeforeEnded
                 | Event::Tick,
                 None,
             ) => self.settle(at(health)),

@@ -11,6 +11,8 @@ mod start;
 
 mod health;
 
+mod stop;
+
 pub mod shutdown;
 
 pub mod slot;

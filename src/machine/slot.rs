@@ -134,6 +134,7 @@ impl Slot {
             | State::Starting(_)
             | State::Ready { .. }
             | State::Unready { .. }
+            | State::BeforeStop { .. }
             | State::Stopping { .. }
             | State::SpawningFinish { .. }
             | State::Finishing { .. }

@@ -41,7 +41,8 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Said(_) => at(step),
+            | Event::Said(_)
+            | Event::BeforeEnded => at(step),
         }
     }
 

@@ -1,7 +1,8 @@
 //! The transition function of one service: `(service, unit, event, now) → (unit, actions)`.
 //! Every state names every event. An event that comes too late (an answer to a question that no
 //! longer matters) changes nothing. `start.rs` beside this has the state between exec and ready,
-//! `health.rs` what comes after that.
+//! `health.rs` what comes after that, `stop.rs` those between a wish to stop and the end of the
+//! process.
 
 use std::time::Duration;
 
@@ -44,6 +45,12 @@ pub fn step(service: &Service, unit: &Unit, event: Event, now: Moment) -> (Unit,
             health,
             failed,
         } => turn.unready(pid, health, failed),
+        State::BeforeStop {
+            pid,
+            until,
+            by,
+            next,
+        } => turn.before_stop(pid, until, by, next),
         State::Stopping { pid, kill_at, next } => turn.stopping(pid, kill_at, next),
         State::SpawningFinish { exit, next } => turn.spawning_finish(exit, next),
         State::Finishing {
@@ -100,6 +107,7 @@ impl Turn<'_> {
             | Event::ExecFailed
             | Event::Probed { .. }
             | Event::Said(_)
+            | Event::BeforeEnded
             | Event::Exited(_)
             | Event::Tick => self.settle(state),
         }
@@ -131,6 +139,7 @@ impl Turn<'_> {
             | Event::ExecFailed
             | Event::Probed { .. }
             | Event::Said(_)
+            | Event::BeforeEnded
             | Event::Exited(_)
             | Event::Tick => self.settle(State::Waiting),
         }
@@ -162,35 +171,9 @@ impl Turn<'_> {
             | Event::ExecFailed
             | Event::Probed { .. }
             | Event::Said(_)
+            | Event::BeforeEnded
             | Event::Exited(_)
             | Event::Tick => self.settle(State::Spawning),
-        }
-    }
-
-    fn stopping(&self, pid: Pid, kill_at: Option<Moment>, next: Next) -> Outcome {
-        let then = |next| self.settle(State::Stopping { pid, kill_at, next });
-        match self.event {
-            Event::Exited(exit) => self.ended(exit, next),
-            Event::Kill => self.kill(pid, Next::Down),
-            Event::Tick if kill_at.is_some_and(|at| at <= self.now) => self.kill(pid, next),
-            Event::Stop { by } => {
-                let kill_at = kill_at.map(|at| by.map_or(at, |by| by.min(at)));
-                self.settle(State::Stopping {
-                    pid,
-                    kill_at,
-                    next: Next::Down,
-                })
-            }
-            Event::Start | Event::Restart => then(Next::Restart),
-            Event::Go
-            | Event::NeedFailed
-            | Event::Spawned(_)
-            | Event::SpawnFailed
-            | Event::Execed
-            | Event::ExecFailed
-            | Event::Probed { .. }
-            | Event::Said(_)
-            | Event::Tick => then(next),
         }
     }
 
@@ -220,6 +203,7 @@ impl Turn<'_> {
             | Event::ExecFailed
             | Event::Probed { .. }
             | Event::Said(_)
+            | Event::BeforeEnded
             | Event::Exited(_)
             | Event::Tick => then(next),
         }
@@ -254,6 +238,7 @@ impl Turn<'_> {
             | Event::ExecFailed
             | Event::Probed { .. }
             | Event::Said(_)
+            | Event::BeforeEnded
             | Event::Tick => self.settle(then(kill_at, next)),
         }
     }
@@ -271,6 +256,7 @@ impl Turn<'_> {
             | Event::ExecFailed
             | Event::Probed { .. }
             | Event::Said(_)
+            | Event::BeforeEnded
             | Event::Exited(_)
             | Event::Tick => self.settle(State::Backoff { until }),
         }
@@ -285,21 +271,6 @@ impl Turn<'_> {
             },
             vec![],
         )
-    }
-
-    /// Asks it to end, and will kill it if it does not.
-    pub(super) fn ask(&self, pid: Pid, by: Option<Moment>, next: Next) -> Outcome {
-        let own = self.service.stop.timeout.map(|timeout| self.now + timeout);
-        let (unit, _) = self.leaving(pid, [own, by].into_iter().flatten().min(), next);
-        (unit, vec![Action::Ask(pid)])
-    }
-
-    pub(super) fn kill(&self, pid: Pid, next: Next) -> Outcome {
-        (self.leaving(pid, None, next).0, vec![Action::Kill(pid)])
-    }
-
-    pub(super) fn leaving(&self, pid: Pid, kill_at: Option<Moment>, next: Next) -> Outcome {
-        self.settle(State::Stopping { pid, kill_at, next })
     }
 
     /// Its process is gone: `finish` comes first, but not for a program that never ran (s6 does

@@ -7,9 +7,10 @@ use crate::values::{Exit, Moment, Pid};
 /// Where a service is in its life. A state carries exactly what exists in it: a pid only where a
 /// process lives, a deadline only where something is due. Deadlines are part of the state, so a
 /// timer can be neither forgotten nor stale.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum State {
     /// No process, and none is due.
+    #[default]
     Down,
     /// It is to start, once what it needs is ready.
     Waiting,
@@ -36,6 +37,17 @@ pub enum State {
         health: Health,
         /// So many checks in a row has it failed; at most `retries`.
         failed: u32,
+    },
+    /// It is to end, and `stop.before` runs first.
+    BeforeStop {
+        /// The main process.
+        pid: Pid,
+        /// It is asked to end when that command has ended, and by then at the latest.
+        until: Moment,
+        /// SIGKILL is due then at the latest, whatever `[stop]` says.
+        by: Option<Moment>,
+        /// What follows its end.
+        next: Next,
     },
     /// Its process was asked to end.
     Stopping {
@@ -159,7 +171,7 @@ pub enum Failure {
 }
 
 /// One service as the machine knows it: where it is, and what its past restarts make of the next.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Unit {
     /// Where it is.
     pub state: State,
@@ -213,6 +225,8 @@ pub enum Event {
     },
     /// It has told something by itself.
     Said(Said),
+    /// The command of `stop.before` has ended, or could not be run.
+    BeforeEnded,
     /// Its process (or that of `finish`) is gone.
     Exited(Exit),
     /// Time has passed; whatever is due is done.
@@ -241,6 +255,10 @@ pub enum Action {
     Spawn,
     /// Run `finish` for a process that ended so. The answer comes in this turn.
     SpawnFinish(Exit),
+    /// Run the command of `stop.before`. Its end comes as `BeforeEnded`.
+    RunBefore,
+    /// SIGKILL to that command, if it still runs.
+    KillBefore,
     /// Ask it to end, as `[stop]` says.
     Ask(Pid),
     /// SIGKILL to its process group.
@@ -260,7 +278,7 @@ impl State {
             Self::Spawning | Self::Starting(_) => "starting",
             Self::Ready { .. } => "ready",
             Self::Unready { .. } => "unready",
-            Self::Stopping { .. } => "stopping",
+            Self::BeforeStop { .. } | Self::Stopping { .. } => "stopping",
             Self::SpawningFinish { .. } | Self::Finishing { .. } => "finishing",
             Self::Backoff { .. } => "waiting to restart",
             Self::Finished => "finished",
@@ -274,6 +292,7 @@ impl State {
             Self::Starting(Starting { pid, .. })
             | Self::Ready { pid, .. }
             | Self::Unready { pid, .. }
+            | Self::BeforeStop { pid, .. }
             | Self::Stopping { pid, .. }
             | Self::Finishing { pid, .. } => Some(*pid),
             Self::Down
@@ -305,12 +324,9 @@ impl State {
                 };
                 [step, starting.ready_by].into_iter().flatten().min()
             }
-            Self::Ready { health, .. } | Self::Unready { health, .. } => match health {
-                Health::AskAt(at) | Health::SignBy(at) => Some(*at),
-                Health::Unwatched | Health::Asked => None,
-            },
+            Self::Ready { health, .. } | Self::Unready { health, .. } => health.due(),
             Self::Stopping { kill_at, .. } | Self::Finishing { kill_at, .. } => *kill_at,
-            Self::Backoff { until } => Some(*until),
+            Self::BeforeStop { until, .. } | Self::Backoff { until } => Some(*until),
             Self::Down
             | Self::Waiting
             | Self::Spawning
@@ -329,6 +345,7 @@ impl State {
             | Self::Starting(_)
             | Self::Ready { .. }
             | Self::Unready { .. }
+            | Self::BeforeStop { .. }
             | Self::Stopping { .. }
             | Self::SpawningFinish { .. }
             | Self::Finishing { .. }
@@ -343,6 +360,7 @@ impl State {
             | Self::Starting(_)
             | Self::Ready { .. }
             | Self::Unready { .. }
+            | Self::BeforeStop { .. }
             | Self::Stopping { .. }
             | Self::SpawningFinish { .. }
             | Self::Finishing { .. } => true,
@@ -363,6 +381,7 @@ impl State {
             | Self::Spawning
             | Self::Starting(_)
             | Self::Unready { .. }
+            | Self::BeforeStop { .. }
             | Self::Stopping { .. }
             | Self::SpawningFinish { .. }
             | Self::Finishing { .. }
@@ -375,15 +394,6 @@ impl State {
 impl Unit {
     /// A service that has never run.
     pub fn new() -> Self {
-        Self {
-            state: State::Down,
-            retry: Retry::default(),
-        }
-    }
-}
-
-impl Default for Unit {
-    fn default() -> Self {
-        Self::new()
+        Self::default()
     }
 }

@@ -29,6 +29,7 @@ impl Fleet {
             | State::Starting(_)
             | State::Ready { .. }
             | State::Unready { .. }
+            | State::BeforeStop { .. }
             | State::Stopping { .. }
             | State::SpawningFinish { .. }
             | State::Finishing { .. }
@@ -45,6 +46,10 @@ impl Fleet {
             State::Starting(_)
             | State::Ready { .. }
             | State::Unready { .. }
+            | State::BeforeStop {
+                next: Next::Restart | Next::Policy(_),
+                ..
+            }
             | State::Stopping {
                 next: Next::Restart | Next::Policy(_),
                 ..
@@ -59,6 +64,9 @@ impl Fleet {
             } => self.may_stop(ix).then_some(Event::Stop { by }),
             State::Down
             | State::Spawning
+            | State::BeforeStop {
+                next: Next::Down, ..
+            }
             | State::Stopping {
                 next: Next::Down, ..
             }
@@ -100,6 +108,7 @@ impl Fleet {
             | State::Starting(_)
             | State::Ready { .. }
             | State::Unready { .. }
+            | State::BeforeStop { .. }
             | State::Stopping { .. }
             | State::SpawningFinish { .. }
             | State::Finishing { .. }

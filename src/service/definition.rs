@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::service::permit::Permit;
 use crate::values::{Exit, Name, Signal};
 
 /// Everything that is known about a service before it runs. Read once, never changed. What most
@@ -43,6 +44,8 @@ pub struct Service {
     pub reload: Option<Reload>,
     /// Where its output goes.
     pub output: Output,
+    /// What it may ask of pidone; with any of it, it is handed a descriptor for that.
+    pub control: Box<[Permit]>,
 }
 
 /// Whether a service is meant to go on.
@@ -261,12 +264,23 @@ pub enum OnLimit {
 /// How a service is asked to end.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Stop {
+    /// What is run before it is asked.
+    pub before: Option<Box<Before>>,
     /// What asks it.
     pub by: StopBy,
     /// To the whole process group, not only the main process.
     pub group: bool,
     /// Then SIGKILL to the group; `None` is s6's 0, never (the container's own deadline stands).
     pub timeout: Option<Duration>,
+}
+
+/// A command that is run before a service is asked to end.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Before {
+    /// The command, run as the service runs.
+    pub command: Vec<String>,
+    /// It is killed after this, and the service is asked.
+    pub timeout: Duration,
 }
 
 /// What asks a service to end.
@@ -334,6 +348,7 @@ impl Default for Restart {
 impl Default for Stop {
     fn default() -> Self {
         Self {
+            before: None,
             by: StopBy::Signal(Signal::TERM),
             group: false,
             timeout: Some(Duration::from_secs(5)),
@@ -362,6 +377,7 @@ impl Service {
             stop: Stop::default(),
             reload: None,
             output: Output::Container(None),
+            control: Box::default(),
         }
     }
 

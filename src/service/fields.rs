@@ -90,6 +90,7 @@ const LIMITS: Takes = Takes(
 );
 const NICE: Takes = Takes("a whole number", Shape::Whole(-20, 19));
 const OOM: Takes = Takes("a whole number", Shape::Whole(-1000, 1000));
+const PERMITS: Takes = Takes("an array of verbs, or VERB:NAME", Shape::Texts);
 const CAPABILITIES: Takes = Takes("an array of capability names", Shape::Texts);
 const TCP: Takes = Takes("a string like \"127.0.0.1:5432\"", Shape::Text);
 const HTTP: Takes = Takes(
@@ -164,6 +165,8 @@ pub const SERVICE: &[Field] = table! {
         "-1000 to 1000: the higher, the sooner the kernel kills it for memory";
     "" "no-new-privileges": BOOL, "false", "set-user-ID programs gain nothing";
     "" "capabilities": CAPABILITIES, "left as they are", "kept when dropping to `user`";
+    "" "control": PERMITS, "nothing",
+        "what it may ask of pidone, over the descriptor PIDONE_CONTROL_FD";
     "" "ready": TABLE, "ready once started",
         "how readiness is told: exactly one of http, tcp, unix, exec, file, fd";
     "" "health": TABLE, "none",
@@ -202,6 +205,10 @@ pub const SERVICE: &[Field] = table! {
         "a reached limit fails the service, or ends the container";
     "restart.limit" "times": TIMES, "", "how many restarts";
     "restart.limit" "within": SPAN, "", "in how long";
+    "stop" "before": COMMAND, "none",
+        "run as the service runs, before the signal, on every deliberate stop";
+    "stop" "before-timeout": SPAN, "500ms",
+        "then that command is killed; the signal follows in any case";
     "stop" "signal": SIGNAL, "SIGTERM", "what asks it to end";
     "stop" "group": BOOL, "false", "the signal goes to the whole process group";
     "stop" "timeout": SPAN, "5s", "then SIGKILL to the process group";

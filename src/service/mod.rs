@@ -30,6 +30,8 @@ mod policy;
 
 mod probes;
 
+pub mod permit;
+
 mod scripts;
 
 mod foresight;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::diag::{Diagnostic, Place};
 use crate::service::definition::{Kind, Service, StopBy};
 use crate::service::draft::Draft;
+use crate::service::permit;
 use crate::service::set::Loaded;
 use crate::values::Name;
 use crate::values::span::show_span;
@@ -26,6 +27,7 @@ pub(super) fn check(drafts: &[Draft]) -> Vec<Diagnostic> {
     let mut faults = needs(&by_name);
     faults.extend(mains(drafts));
     faults.extend(circles(&by_name));
+    faults.extend(permit::check(&by_name));
     faults
 }
 
@@ -276,7 +278,10 @@ const NAMES_MAX: usize = 10;
 /// How long a service may take to stop; what is not running by then, or ends by itself, takes none.
 fn stop_time(service: &Service) -> Duration {
     match (service.kind, service.stop.by) {
-        (Kind::Longrun, StopBy::Signal(_)) => service.stop.timeout.unwrap_or_default(),
+        (Kind::Longrun, StopBy::Signal(_)) => {
+            let before = service.stop.before.as_ref().map(|before| before.timeout);
+            before.unwrap_or_default() + service.stop.timeout.unwrap_or_default()
+        }
         (Kind::Oneshot, _) | (_, StopBy::EndOfInput) => Duration::ZERO,
     }
 }

@@ -113,10 +113,7 @@ impl Narrator {
             State::Ready { .. } if matches!(change.from, State::Unready { .. }) => {
                 about(slot, format!("ready again after {took}"))
             }
-            State::Unready { .. } => {
-                let why = why::unready(slot, faults);
-                warn(slot, format!("unready: {why}"))
-            }
+            State::Unready { .. } => warn(slot, format!("unready: {}", why::unready(slot, faults))),
             State::Ready { .. } if booting => about(slot, format!("ready in {since_boot}")),
             State::Ready { pid, .. } => about(slot, format!("ready in {took}, pid {pid}")),
             State::Finished if booting => about(slot, format!("finished in {since_boot}")),
@@ -124,6 +121,7 @@ impl Narrator {
             State::Down => match change.from {
                 // It has been told that it was killed.
                 State::Stopping { kill_at: None, .. } if is_killed(slot) => return None,
+                State::BeforeStop { .. } => gone_before(slot, &took),
                 State::Stopping { .. } | State::Finishing { .. } => stopped(slot, &took),
                 _never_ran => return None,
             },
@@ -159,10 +157,13 @@ impl Narrator {
                     format!("{}, restart {} now", death(slot, faults), change.restarts),
                 )
             }
-            State::Waiting | State::Spawning | State::Starting(_) => return None,
-            State::Stopping { .. } | State::SpawningFinish { .. } | State::Finishing { .. } => {
-                return None;
-            }
+            State::Waiting
+            | State::Spawning
+            | State::Starting(_)
+            | State::BeforeStop { .. }
+            | State::Stopping { .. }
+            | State::SpawningFinish { .. }
+            | State::Finishing { .. } => return None,
         };
         Some(line)
     }
@@ -258,7 +259,8 @@ fn is_retry(from: &State) -> bool {
     match from {
         // From spawning: no process could be made, and it is tried again.
         State::Spawning | State::Starting(_) | State::Ready { .. } | State::Unready { .. } => true,
-        State::Stopping { next, .. }
+        State::BeforeStop { next, .. }
+        | State::Stopping { next, .. }
         | State::SpawningFinish { next, .. }
         | State::Finishing { next, .. } => matches!(next, Next::Policy(_)),
         State::Down
@@ -317,6 +319,15 @@ fn stopped(slot: &Slot, took: &str) -> Line {
         Some(slot.service.name.to_string()),
         format!("stopped{asked} in {took}{end}"),
     )
+}
+
+/// `ended in 0.2s, before it was asked (code 0)`
+fn gone_before(slot: &Slot, took: &str) -> Line {
+    let end = slot.exit.map_or_else(String::new, |exit| match exit {
+        Exit::Code(code) => format!(" (code {code})"),
+        Exit::Signal(_) | Exit::Core(_) => format!(" ({exit})"),
+    });
+    about(slot, format!("ended in {took}, before it was asked{end}"))
 }
 
 fn failed(ix: Ix, slot: &Slot, failure: Failure, fleet: &Fleet, faults: Faults<'_>) -> Line {

@@ -13,6 +13,7 @@ use crate::os::probes::{self, Target};
 use crate::os::spawner::Spawned;
 use crate::os::{clock, kill, notification};
 use crate::service::definition::{Probe, Reload, StopBy};
+use crate::service::permit;
 use crate::supervisor::checks::{Purpose, Targets, descriptor};
 use crate::supervisor::helpers::{Helper, Kind};
 use crate::supervisor::narrator::Narrator;
@@ -47,6 +48,8 @@ impl Supervisor {
             // and a pid without a process is nobody's, or soon somebody else's.
             Order::Act(ix, Action::Ask(pid) | Action::Kill(pid))
                 if self.fleet.owner(pid) != Some(ix) => {}
+            Order::Act(ix, Action::RunBefore) => self.run_before(ix),
+            Order::Act(ix, Action::KillBefore) => self.kill_before(ix),
             Order::Act(ix, Action::Ask(pid)) => self.ask(ix, pid),
             Order::Act(ix, Action::Kill(pid)) => self.kill(ix, pid),
             Order::Act(ix, Action::Probe) => self.probe(ix, Purpose::Ready),
@@ -93,6 +96,7 @@ impl Supervisor {
             .map(|_| notification::pipe())
             .transpose()
             .map_err(|e| e.to_string())?;
+        let control = self.control_of(&service)?;
         let owner = around.user.as_ref().map(|user| (user.uid, user.gid));
         let wiring = self.wiring(ix);
         let mut hold = None;
@@ -105,6 +109,8 @@ impl Supervisor {
             &mut hold,
         )?;
         streams.notify = pipe.as_ref().map(|(_, theirs)| theirs.as_fd()).zip(number);
+        let handed = control.as_ref().map(AsFd::as_fd);
+        streams.control = handed.map(|fd| (fd, permit::descriptor(number)));
         let Spawned { pid, attempt } = self.launcher.main(&service, &around, streams)?;
         self.router.started(ix, pid);
         let ours = pipe.map(|(ours, _)| ours);
@@ -222,7 +228,7 @@ impl Supervisor {
                     let late = format!("its probe: no answer within {}", show_span(within));
                     self.answered(ix, starts, Err(late));
                 }
-                Kind::Late | Kind::Reload => tracing::debug!(
+                Kind::Late | Kind::Reload | Kind::BeforeStop => tracing::debug!(
                     service = self.name(ix),
                     "a command beside it hangs: SIGKILL"
                 ),
@@ -242,6 +248,7 @@ impl Supervisor {
             // Its answer was that it took too long.
             Kind::Late => {}
             Kind::Reload => self.reloaded(ix, Some((exit, why))),
+            Kind::BeforeStop => self.before_ended(ix, exit, &why),
         }
     }
 

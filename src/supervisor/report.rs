@@ -30,7 +30,7 @@ pub(super) fn wire_state(state: &State) -> WireState {
         State::Spawning | State::Starting(_) => WireState::Starting,
         State::Ready { .. } => WireState::Ready,
         State::Unready { .. } => WireState::Unready,
-        State::Stopping { .. } => WireState::Stopping,
+        State::BeforeStop { .. } | State::Stopping { .. } => WireState::Stopping,
         State::SpawningFinish { .. } | State::Finishing { .. } => WireState::Finishing,
         State::Backoff { .. } => WireState::WaitingToRestart,
         State::Finished => WireState::Finished,

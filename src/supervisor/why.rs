@@ -36,6 +36,7 @@ pub(super) fn note(fleet: &Fleet, ix: Ix, faults: Faults<'_>) -> Option<String> 
             ..
         } => Some(unhealthy(slot, faults)),
         State::Ready { .. }
+        | State::BeforeStop { .. }
         | State::Stopping { .. }
         | State::SpawningFinish { .. }
         | State::Finishing { .. }

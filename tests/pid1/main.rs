@@ -14,12 +14,14 @@ mod support;
 
 mod backpressure;
 mod bad_input;
+mod before;
 mod child;
 mod control;
 mod exit_codes;
 mod harness;
 mod orphans;
 mod output;
+mod permits;
 mod readiness;
 mod restart;
 mod restricted;

@@ -39,6 +39,8 @@ pub(crate) struct Ghost {
     pub(crate) never_ran: bool,
     /// The last automatic restart did not wait, and the service was not up for long since.
     pub(crate) unwaited: bool,
+    /// The command of `stop.before` runs.
+    pub(crate) before: bool,
     /// It was told to stop, and not to start since.
     pub(crate) stopped: bool,
 }
@@ -78,6 +80,7 @@ pub(crate) fn events(now: Moment) -> Vec<Event> {
         Event::Said(Said::Alarm),
         Event::Said(Said::Stopping),
         Event::Said(Said::Extend(UNIT * 3)),
+        Event::BeforeEnded,
         Event::Tick,
     ];
     events.extend(exits.map(Event::Exited));
@@ -98,6 +101,7 @@ pub(crate) fn is_possible(node: &Node, event: Event) -> bool {
             State::Finishing { .. } => exit == Exit::Code(0) || exit == Exit::Code(125),
             _other => node.ghost.alive.is_some() && exit.code() < 2,
         },
+        Event::BeforeEnded => node.ghost.before,
         _other => true,
     }
 }
@@ -158,6 +162,10 @@ pub(crate) fn haunt(edge: &Edge<'_>) -> Ghost {
     if !matches!(edge.after.unit.state, State::Ready { .. }) {
         ghost.unwaited &= !was_up_long(edge);
     }
+    if edge.event == Event::BeforeEnded || edge.actions.contains(&Action::KillBefore) {
+        ghost.before = false;
+    }
+    ghost.before |= edge.actions.contains(&Action::RunBefore);
     ghost.killed |= edge.actions.iter().any(|a| matches!(a, Action::Kill(_)));
     if is_automatic_restart(edge) {
         ghost.unwaited = matches!(edge.after.unit.state, State::Waiting);
@@ -231,6 +239,17 @@ fn shifted(state: State, due: impl Fn(Moment) -> Moment, past: impl Fn(Moment) -
             pid,
             health: check(health),
             failed,
+        },
+        State::BeforeStop {
+            pid,
+            until,
+            by,
+            next,
+        } => State::BeforeStop {
+            pid,
+            until: due(until),
+            by: by.map(&due),
+            next,
         },
         State::Stopping { pid, kill_at, next } => State::Stopping {
             pid,

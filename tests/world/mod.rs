@@ -9,6 +9,7 @@
     reason = "a test may, and each test uses its part of the world"
 )]
 
+pub(crate) mod books;
 pub(crate) mod chance;
 pub(crate) mod life;
 mod perform;
@@ -24,7 +25,7 @@ use pidone::machine::unit::{Event, Said};
 use pidone::service::definition::{Probe, Service};
 use pidone::values::{Exit, Moment, Pid};
 
-use life::Life;
+use life::{Life, Process};
 
 /// How long the kernel takes to deliver a death.
 const DEATH: Duration = Duration::from_millis(1);
@@ -34,30 +35,6 @@ const PROBE: Duration = Duration::from_millis(2);
 const BEAT: Duration = Duration::from_millis(3);
 /// So many ticks at one moment are a busy loop.
 const TICKS_MAX: u32 = 4;
-
-/// A process that lives.
-#[derive(Clone, Debug)]
-pub(crate) struct Process {
-    pub(crate) ix: Ix,
-    /// It is `finish`, not the service itself.
-    pub(crate) is_finish: bool,
-    pub(crate) life: Life,
-    /// It answers probes from then on.
-    ready_at: Option<Moment>,
-    /// It is not well from then on, until then.
-    sick: Option<(Moment, Moment)>,
-    has_execed: bool,
-    /// Its end is under way.
-    is_doomed: bool,
-}
-
-impl Process {
-    /// It answers that it is.
-    fn is_well(&self, now: Moment) -> bool {
-        let is_sick = self.sick.is_some_and(|(from, to)| from <= now && now < to);
-        self.ready_at.is_some_and(|at| at <= now) && !is_sick
-    }
-}
 
 /// A process that belongs to no service.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +55,7 @@ enum Happening {
     OrphanDies(u32),
     Comes(Input),
     Exits(Ix, Exit),
+    BeforeEnds(Ix, u64),
 }
 
 /// The world.
@@ -93,8 +71,10 @@ pub(crate) struct World {
     pub(crate) broken: Option<String>,
     pub(crate) processes: BTreeMap<Pid, Process>,
     pub(crate) orphans: BTreeMap<u32, Orphan>,
+    /// Whose `stop.before` runs, and which run of it.
+    pub(crate) befores: BTreeMap<Ix, u64>,
     pub(crate) story: Option<story::Story>,
-    pub(crate) books: rules::Books,
+    pub(crate) books: books::Books,
     /// It came to a point where nothing was due any more.
     pub(crate) was_still: bool,
     /// How often it took in something.
@@ -129,8 +109,9 @@ impl World {
             broken: None,
             processes: BTreeMap::new(),
             orphans: BTreeMap::new(),
+            befores: BTreeMap::new(),
             story: None,
-            books: rules::Books::new(&services),
+            books: books::Books::new(&services),
             was_still: false,
             turns: 0,
             starts: vec![0; services.len()],
@@ -245,6 +226,12 @@ impl World {
             }
             Happening::Beats(pid) => self.beats(pid),
             Happening::Leaves(pid) => self.says(pid, Said::Stopping),
+            Happening::BeforeEnds(ix, number) => {
+                if self.befores.get(&ix) == Some(&number) {
+                    self.befores.remove(&ix);
+                    self.take(Input::Unit(ix, Event::BeforeEnded));
+                }
+            }
             Happening::Dies(pid, exit) => self.dies(pid, exit),
             Happening::Exits(ix, exit) => {
                 if let Some(pid) = self.fleet.slots()[ix].unit.state.pid() {

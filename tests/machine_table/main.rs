@@ -9,10 +9,16 @@ use std::time::Duration;
 
 use pidone::machine::step::step;
 use pidone::machine::unit::{
-    Action, Cause, Event, Failure, Health, Next, Retry, Said, StartStep, Starting, State, Unit,
+    Cause, Event, Failure, Health, Next, Retry, Said, StartStep, Starting, State, Unit,
 };
-use pidone::service::definition::{self, Finish, Kind, Probe, Ready, Service, Then};
+use pidone::service::definition::Service;
 use pidone::values::{Exit, Moment, Pid, Signal};
+
+mod services;
+mod words;
+
+use services::{api, migrate, queue, web};
+use words::{order, show};
 
 /// Now, in every row.
 const NOW: Moment = Moment::at(Duration::from_secs(1000));
@@ -20,55 +26,6 @@ const NOW: Moment = Moment::at(Duration::from_secs(1000));
 const DUE: Moment = Moment::at(Duration::from_millis(999_999));
 /// What is not due yet.
 const LATER: Moment = Moment::at(Duration::from_secs(1003));
-
-fn web() -> Service {
-    let mut web = Service::new("web".parse().unwrap(), vec!["web".into()]);
-    web.ready = Some(Box::new(Ready {
-        probe: Probe::Tcp("127.0.0.1:80".into()),
-        interval: Duration::from_millis(100),
-        within: Some(Duration::from_secs(30)),
-    }));
-    web.health = Some(Box::new(definition::Health {
-        probe: Probe::Tcp("127.0.0.1:80".into()),
-        interval: Duration::from_secs(5),
-        timeout: Duration::from_secs(1),
-        retries: 3,
-        start_period: Duration::from_secs(10),
-        then: Then::Restart,
-    }));
-    web.finish = Some(Box::new(Finish {
-        path: "finish".into(),
-        timeout: Some(Duration::from_secs(5)),
-    }));
-    web.restart.jitter_permille = 0;
-    web
-}
-
-/// It tells by itself that it is ready, and that it lives.
-fn queue() -> Service {
-    let mut queue = Service::new("queue".parse().unwrap(), vec!["queue".into()]);
-    queue.ready = Some(Box::new(Ready {
-        probe: Probe::Notify,
-        interval: Duration::from_millis(100),
-        within: Some(Duration::from_secs(30)),
-    }));
-    queue.health = Some(Box::new(definition::Health {
-        probe: Probe::Notify,
-        interval: Duration::from_secs(5),
-        timeout: Duration::from_secs(1),
-        retries: 2,
-        start_period: Duration::ZERO,
-        then: Then::Nothing,
-    }));
-    queue
-}
-
-fn migrate() -> Service {
-    let mut migrate = Service::new("migrate".parse().unwrap(), vec!["migrate".into()]);
-    migrate.kind = Kind::Oneshot;
-    migrate.restart.when = definition::When::Never;
-    migrate
-}
 
 type Row = (&'static str, State);
 
@@ -179,6 +136,12 @@ fn stops(service: &Service) -> Vec<Row> {
     let overdue = stopping(Some(DUE), Next::Down);
     let again = stopping(Some(LATER), Next::Restart);
     let never_ran = stopping(None, Next::Policy(Cause::Exec));
+    let before = |until, next| State::BeforeStop {
+        pid: pid(),
+        until,
+        by: None,
+        next,
+    };
     let mut rows = vec![
         ("stopping", stopping(Some(LATER), Next::Down)),
         ("stopping, its timeout is over", overdue),
@@ -187,6 +150,19 @@ fn stops(service: &Service) -> Vec<Row> {
     ];
     if service.ready.is_some() {
         rows.push(("stopping, its start was too long", late));
+    }
+    if service.stop.before.is_some() {
+        rows.extend([
+            ("stopping, `before` runs", before(LATER, Next::Down)),
+            (
+                "stopping, `before` runs, to be started again",
+                before(LATER, Next::Restart),
+            ),
+            (
+                "stopping, the time of `before` is over",
+                before(DUE, Next::Down),
+            ),
+        ]);
     }
     rows
 }
@@ -240,6 +216,7 @@ fn events(state: State) -> Vec<(&'static str, Event)> {
         ("… that it is not well", Event::Said(Said::Alarm)),
         ("… that it is stopping", Event::Said(Said::Stopping)),
         ("… that its start takes 60s", Event::Said(extend)),
+        ("before has ended", Event::BeforeEnded),
         ("tick", Event::Tick),
     ];
     // Nobody ends who does not live.
@@ -252,89 +229,6 @@ fn events(state: State) -> Vec<(&'static str, Event)> {
         ]);
     }
     events
-}
-
-fn distance(at: Moment) -> String {
-    if at <= NOW {
-        return "now".into();
-    }
-    let millis = at.since(NOW).as_millis();
-    if millis.is_multiple_of(1000) {
-        format!("in {}s", millis / 1000)
-    } else {
-        format!("in {millis}ms")
-    }
-}
-
-fn then(next: Next) -> &'static str {
-    match next {
-        Next::Down => "then down",
-        Next::Restart => "then start",
-        Next::Policy(Cause::Died) => "then as for a death",
-        Next::Policy(Cause::NotReady) => "then as for a start that was too long",
-        Next::Policy(Cause::Exec) => "then as for what cannot exec",
-        Next::Policy(Cause::Unhealthy) => "then as for what is not well",
-    }
-}
-
-fn killed(kill_at: Option<Moment>) -> String {
-    kill_at.map_or_else(String::new, |at| format!("killed {}, ", distance(at)))
-}
-
-fn due(health: Health) -> String {
-    match health {
-        Health::Unwatched => "unwatched".into(),
-        Health::AskAt(at) => format!("check {}", distance(at)),
-        Health::Asked => "asked".into(),
-        Health::SignBy(by) => format!("a sign {}", distance(by)),
-    }
-}
-
-/// A state in words, with what is due in it.
-fn show(state: State) -> String {
-    match state {
-        State::Down | State::Waiting | State::Finished => state.word().into(),
-        State::Spawning => "spawning".into(),
-        State::Starting(Starting { step, ready_by, .. }) => {
-            let step = match step {
-                StartStep::Exec { by } => format!("exec {}", distance(by)),
-                StartStep::Listen => "it runs".into(),
-                StartStep::ProbeAt(at) => format!("probe {}", distance(at)),
-                StartStep::Probing => "probed".into(),
-            };
-            let ready = ready_by.map_or_else(String::new, |by| format!(", ready {}", distance(by)));
-            format!("starting ({step}{ready})")
-        }
-        State::Ready {
-            health, on_trial, ..
-        } => {
-            let trial = if on_trial { ", on trial" } else { "" };
-            format!("ready ({}{trial})", due(health))
-        }
-        State::Unready { health, failed, .. } => {
-            format!("unready ({}, failed {failed})", due(health))
-        }
-        State::Stopping { kill_at, next, .. } => {
-            format!("stopping ({}{})", killed(kill_at), then(next))
-        }
-        State::SpawningFinish { next, .. } => format!("spawning finish ({})", then(next)),
-        State::Finishing { kill_at, next, .. } => {
-            format!("finishing ({}{})", killed(kill_at), then(next))
-        }
-        State::Backoff { until } => format!("waiting to restart ({})", distance(until)),
-        State::Failed(failure) => format!("failed: {failure:?}").to_lowercase(),
-    }
-}
-
-fn order(action: Action) -> &'static str {
-    match action {
-        Action::Spawn => "SPAWN",
-        Action::SpawnFinish(_) => "RUN FINISH",
-        Action::Ask(_) => "ASK IT TO END",
-        Action::Kill(_) => "KILL",
-        Action::Probe => "PROBE",
-        Action::CheckUp => "CHECK",
-    }
 }
 
 /// The rows of one state: events with the same outcome in one row, those without any left out.
@@ -382,9 +276,11 @@ fn the_table_is_as_it_is_printed() {
          web: runs for ever, is probed by TCP (ready within 30s; health every 5s, 3 retries, \
          start-period 10s), has `finish` (5s), a stop timeout of 5s, and has failed once\n\n{}\n\
          migrate: a oneshot, not restarted, a stop timeout of 5s\n\n{}\n\
+         api: runs for ever, `stop.before` of 500ms, stop timeout of 5s, has failed once\n\n{}\n\
          queue: tells by itself (ready within 30s; health every 5s, 2 retries, then nothing)\n\n{}",
         table(&web()),
         table(&migrate()),
+        table(&api()),
         table(&queue()),
     );
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/machine/table.txt");
