@@ -37,7 +37,7 @@ main() {
     quietly "$OWN-build" docker build -f docker/Dockerfile --target pidone -t "$OWN-pidone" .
   fi
   [ ${#stories[@]} -gt 0 ] || stories=(codes stop chain halt terminal check health fd oom shim
-    nginx syslog ship)
+    nginx syslog ship postgres)
   for story in "${stories[@]}"; do
     title "$story"
     "story_$story"
