@@ -172,6 +172,7 @@ fn a_detailed_status() {
             state: State::Ready,
         }],
         ready: None,
+        health: None,
         stop: "SIGTERM".into(),
         restart: "never".into(),
         reload: None,
@@ -208,7 +209,8 @@ fn a_detailed_status() {
             r#"{"name":"cmd","state":"starting","pid":9,"for_ms":1,"restarts":0,"#,
             r#""exit":{"signal":"SIGQUIT","core":true},"oom":false,"note":null,"enabled":true,"#,
             r#""starts":1,"next_try_ms":null,"file":"CMD","#,
-            r#""needs":[{"name":"db","state":"ready"}],"ready":null,"stop":"SIGTERM","#,
+            r#""needs":[{"name":"db","state":"ready"}],"ready":null,"health":null,"#,
+            r#""stop":"SIGTERM","#,
             r#""restart":"never","reload":null,"#,
             r#""history":[{"ts":"2026-11-22T06:01:12.345Z","from":"waiting","to":"starting","#,
             r#""why":null}],"lines":[]}]}"#

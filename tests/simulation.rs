@@ -20,7 +20,7 @@ use pidone::machine::shutdown::Reason;
 use pidone::machine::slot::{Input, Ix, Limits};
 use pidone::machine::unit::State;
 use pidone::service::definition::{
-    Before, Finish, Kind, OnLimit, Probe, Ready, Restart, RestartLimit, Service, When,
+    Before, Finish, Health, Kind, OnLimit, Probe, Ready, Restart, RestartLimit, Service, Then, When,
 };
 use pidone::values::{Exit, Moment, Name, Signal};
 
@@ -127,7 +127,11 @@ fn service(chance: &mut Chance, name: &str, all: &[String]) -> Service {
         ..Restart::default()
     };
     if chance.percent(50) {
-        let probe = chance.of(&[Probe::Fd(3), Probe::Tcp("127.0.0.1:80".into())]);
+        let probe = chance.of(&[
+            Probe::Fd(3),
+            Probe::Notify,
+            Probe::Tcp("127.0.0.1:80".into()),
+        ]);
         service.ready = Some(Box::new(Ready {
             probe,
             interval: Duration::from_millis(chance.of(&[100, 2000])),
@@ -135,6 +139,9 @@ fn service(chance: &mut Chance, name: &str, all: &[String]) -> Service {
                 .of(&[Some(30), Some(2), None])
                 .map(Duration::from_secs),
         }));
+    }
+    if service.kind == Kind::Longrun && chance.percent(30) {
+        service.health = Some(Box::new(health(chance)));
     }
     if chance.percent(25) {
         service.finish = Some(Box::new(Finish {
@@ -162,12 +169,26 @@ fn with(chance: &mut Chance, all: &[String]) -> Vec<Name> {
     is_any.then(|| one.parse().unwrap()).into_iter().collect()
 }
 
+fn health(chance: &mut Chance) -> Health {
+    Health {
+        probe: chance.of(&[Probe::Tcp("127.0.0.1:80".into()), Probe::Notify]),
+        interval: Duration::from_millis(chance.of(&[500, 5000])),
+        timeout: Duration::from_secs(1),
+        retries: chance.of(&[1, 3]),
+        start_period: Duration::from_secs(chance.of(&[0, 0, 10])),
+        then: chance.of(&[Then::Restart, Then::Restart, Then::Nothing]),
+    }
+}
+
 /// A life by chance; the more patient, the longer and the better.
 fn life(chance: &mut Chance, patience: usize) -> Life {
     let mut life = Life::default();
     if chance.percent(patience) {
         life.ready = Some(chance.span(3000));
         life.on_term = Some((chance.span(4000), Exit::Signal(Signal::TERM)));
+        life.sick = chance
+            .percent(20)
+            .then(|| (chance.span(30000), chance.span(30000)));
         return life;
     }
     life.exec = match chance.below(12) {
@@ -177,6 +198,10 @@ fn life(chance: &mut Chance, patience: usize) -> Life {
         3 => Exec::After(chance.span(15000)),
         _usual => Exec::After(chance.span(5)),
     };
+    life.sick = chance
+        .percent(40)
+        .then(|| (chance.span(10000), chance.span(60000)));
+    life.leaves = chance.percent(10).then(|| chance.span(10000));
     life.ready = chance.percent(80).then(|| chance.span(4000));
     let longest = chance.of(&[3, 3000, 30000, 600_000]);
     life.ends = chance
@@ -304,6 +329,7 @@ fn ends_of(world: &World) -> Vec<&'static str> {
         Reason::MainFailed(_) => "main failed",
         Reason::CmdWait(_) => "CMD waited in vain",
         Reason::Limit(..) => "limit",
+        Reason::Unhealthy(..) => "main was unhealthy",
         Reason::Empty(_) => "nothing left",
     };
     let more = [

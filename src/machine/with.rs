@@ -82,7 +82,7 @@ impl Fleet {
             return;
         };
         let (runs, comes) = match slot.unit.state {
-            State::Starting(_) | State::Ready { .. } => (true, true),
+            State::Starting(_) | State::Ready { .. } | State::Unready { .. } => (true, true),
             State::Finished => {
                 let is_oneshot = slot.service.kind == Kind::Oneshot;
                 (is_oneshot, is_oneshot)

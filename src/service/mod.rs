@@ -30,6 +30,8 @@ mod context;
 
 mod policy;
 
+mod probes;
+
 pub mod permit;
 
 mod scripts;

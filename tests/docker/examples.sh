@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # The stories of the examples: each is built by its own Dockerfile, and run. For tests/docker.sh.
-: "${root:?}"
+: "${OWN:=}" "${BASE:=}" "${work:=}"
 
 # example NAME: its image, from its own Dockerfile with the pidone of this test; prints its tag.
 example() {

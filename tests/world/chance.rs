@@ -1,4 +1,4 @@
-//! Chance from a seed, so that everything can be played again.
+//! Chance from a seed, so that a world by chance can be lived again.
 
 use std::time::Duration;
 

@@ -53,7 +53,10 @@ impl World {
     /// A running service is stopped to be started again, and no person asked for it.
     pub(super) fn rules_of_with(&mut self, change: Change) {
         let Change { ix, from, to, .. } = change;
-        let is_up = matches!(from, State::Starting(_) | State::Ready { .. });
+        let is_up = matches!(
+            from,
+            State::Starting(_) | State::Ready { .. } | State::Unready { .. }
+        );
         let restarts = match to {
             State::BeforeStop { next, .. } | State::Stopping { next, .. } => next == Next::Restart,
             _other => false,
