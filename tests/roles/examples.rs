@@ -12,8 +12,8 @@ fn top() -> &'static Path {
 
 #[test]
 fn check_accepts_the_examples() {
-    for name in ["syslog", "ship"] {
-        let dir = top().join("docker/examples").join(name);
+    for name in ["syslog", "ship", "nginx-php"] {
+        let dir = top().join("docker/examples").join(name).join("services.d");
         let done = Command::new(PIDONE).arg("check").arg(dir).output().unwrap();
         let said = String::from_utf8_lossy(&done.stdout).into_owned();
         assert!(done.status.success(), "{name}: {said}");
