@@ -176,6 +176,7 @@ fn a_detailed_status() {
         oneshot: false,
         main: true,
         ready: None,
+        health: None,
         stop: "SIGTERM".into(),
         restart: "never".into(),
         reload: None,
@@ -212,7 +213,9 @@ fn a_detailed_status() {
             r#"{"name":"cmd","state":"starting","pid":9,"for_ms":1,"restarts":0,"#,
             r#""exit":{"signal":"SIGQUIT","core":true},"oom":false,"note":null,"enabled":true,"#,
             r#""starts":1,"next_try_ms":null,"file":"CMD","#,
-            r#""needs":[{"name":"db","state":"ready"}],"after":["log"],"waits_for":["db"],"oneshot":false,"main":true,"ready":null,"stop":"SIGTERM","#,
+            r#""needs":[{"name":"db","state":"ready"}],"after":["log"],"waits_for":["db"],"#,
+            r#""oneshot":false,"main":true,"ready":null,"health":null,"#,
+            r#""stop":"SIGTERM","#,
             r#""restart":"never","reload":null,"#,
             r#""history":[{"ts":"2026-11-22T06:01:12.345Z","from":"waiting","to":"starting","#,
             r#""why":null}],"lines":[]}]}"#

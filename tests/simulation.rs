@@ -20,56 +20,17 @@ use pidone::machine::shutdown::Reason;
 use pidone::machine::slot::{Input, Ix, Limits};
 use pidone::machine::unit::State;
 use pidone::service::definition::{
-    Before, Finish, Kind, OnLimit, Probe, Ready, Restart, RestartLimit, Service, When,
+    Before, Finish, Health, Kind, OnLimit, Probe, Ready, Restart, RestartLimit, Service, Then, When,
 };
 use pidone::values::{Exit, Moment, Signal};
 
 use world::World;
+use world::chance::Chance;
 use world::life::{Exec, Life, NO_BEFORE, NO_FINISH};
 use world::story::Story;
 
 /// How many seeds a run tries unless told otherwise.
 const SEEDS: u64 = 2_000;
-
-/// Chance from a seed (splitmix64, Steele, Lea and Flood 2014).
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `end`, which is not 0.
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).unwrap()
-    }
-
-    fn percent(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-
-    fn of<T: Clone>(&mut self, list: &[T]) -> T {
-        list[self.below(list.len())].clone()
-    }
-
-    /// Milliseconds, short ones more often than long ones.
-    fn span(&mut self, longest: usize) -> Duration {
-        let most = 1 + self.below(longest);
-        Duration::from_millis(self.below(most) as u64)
-    }
-
-    fn exit(&mut self) -> Exit {
-        match self.below(6) {
-            0..3 => Exit::Code(0),
-            3 => Exit::Signal(Signal::INT),
-            _bad => Exit::Code(u8::try_from(1 + self.below(125)).unwrap()),
-        }
-    }
-}
 
 /// A world by chance, and who is CMD.
 fn world(chance: &mut Chance) -> (World, Option<Ix>) {
@@ -165,7 +126,11 @@ fn service(chance: &mut Chance, name: &str) -> Service {
         ..Restart::default()
     };
     if chance.percent(50) {
-        let probe = chance.of(&[Probe::Fd(3), Probe::Tcp("127.0.0.1:80".into())]);
+        let probe = chance.of(&[
+            Probe::Fd(3),
+            Probe::Notify,
+            Probe::Tcp("127.0.0.1:80".into()),
+        ]);
         service.ready = Some(Box::new(Ready {
             probe,
             interval: Duration::from_millis(chance.of(&[100, 2000])),
@@ -173,6 +138,9 @@ fn service(chance: &mut Chance, name: &str) -> Service {
                 .of(&[Some(30), Some(2), None])
                 .map(Duration::from_secs),
         }));
+    }
+    if service.kind == Kind::Longrun && chance.percent(30) {
+        service.health = Some(Box::new(health(chance)));
     }
     if chance.percent(25) {
         service.finish = Some(Box::new(Finish {
@@ -192,12 +160,26 @@ fn service(chance: &mut Chance, name: &str) -> Service {
     service
 }
 
+fn health(chance: &mut Chance) -> Health {
+    Health {
+        probe: chance.of(&[Probe::Tcp("127.0.0.1:80".into()), Probe::Notify]),
+        interval: Duration::from_millis(chance.of(&[500, 5000])),
+        timeout: Duration::from_secs(1),
+        retries: chance.of(&[1, 3]),
+        start_period: Duration::from_secs(chance.of(&[0, 0, 10])),
+        then: chance.of(&[Then::Restart, Then::Restart, Then::Nothing]),
+    }
+}
+
 /// A life by chance; the more patient, the longer and the better.
 fn life(chance: &mut Chance, patience: usize) -> Life {
     let mut life = Life::default();
     if chance.percent(patience) {
         life.ready = Some(chance.span(3000));
         life.on_term = Some((chance.span(4000), Exit::Signal(Signal::TERM)));
+        life.sick = chance
+            .percent(20)
+            .then(|| (chance.span(30000), chance.span(30000)));
         return life;
     }
     life.exec = match chance.below(12) {
@@ -207,6 +189,10 @@ fn life(chance: &mut Chance, patience: usize) -> Life {
         3 => Exec::After(chance.span(15000)),
         _usual => Exec::After(chance.span(5)),
     };
+    life.sick = chance
+        .percent(40)
+        .then(|| (chance.span(10000), chance.span(60000)));
+    life.leaves = chance.percent(10).then(|| chance.span(10000));
     life.ready = chance.percent(80).then(|| chance.span(4000));
     let longest = chance.of(&[3, 3000, 30000, 600_000]);
     life.ends = chance
@@ -334,6 +320,7 @@ fn ends_of(world: &World) -> Vec<&'static str> {
         Reason::MainFailed(_) => "main failed",
         Reason::CmdWait(_) => "CMD waited in vain",
         Reason::Limit(..) => "limit",
+        Reason::Unhealthy(..) => "main was unhealthy",
         Reason::Empty(_) => "nothing left",
     };
     let more = [

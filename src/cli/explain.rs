@@ -119,6 +119,9 @@ fn rows(service: &ServiceStatus, detail: &Detail) -> Vec<(&'static str, String)>
     if let Some(ready) = detail.ready.as_deref().filter(|_| !waits) {
         rows.push(("probe", printable(ready)));
     }
+    if let Some(health) = detail.health.as_deref().filter(|_| !waits) {
+        rows.push(("check", printable(health)));
+    }
     if let Some(death) = death(service) {
         let plural = if service.restarts == 1 { "" } else { "s" };
         let restarts = match service.restarts {
@@ -159,6 +162,7 @@ fn why(service: &ServiceStatus, detail: &Detail) -> String {
             "it runs, and is ready when it has exited 0".to_owned()
         }
         State::Starting => said("it has not told yet that it is ready"),
+        State::Unready => said("its health fails"),
         State::Stopping => "it was asked to stop, and has not ended yet".to_owned(),
         State::Finishing => "its process has ended, and its `finish` runs".to_owned(),
         State::WaitingToRestart => said("its process has ended"),
@@ -184,6 +188,7 @@ fn steps(service: &ServiceStatus) -> Vec<(String, String)> {
             "waits until it is ready, or has failed",
         )],
         State::Starting => vec![logs()],
+        State::Unready => vec![logs(), step("restart", "stops it and starts it again")],
         State::Stopping | State::Finishing => vec![step("wait --down", "waits until it has ended")],
         State::WaitingToRestart => vec![logs(), step("start", "tries it now")],
         State::Failed => vec![logs(), step("start", "tries it again")],

@@ -154,7 +154,7 @@ impl Class {
             | State::Finishing
             | State::WaitingToRestart => Self::Moving,
             State::Down => Self::Down,
-            State::Failed => Self::Failed,
+            State::Unready | State::Failed => Self::Failed,
         }
     }
 

@@ -118,8 +118,9 @@ pub fn death(service: &ServiceStatus) -> Option<String> {
 }
 
 /// The states in the order of the tally: what runs, what is on its way, what rests, what failed.
-const TALLY: [(State, &str); 9] = [
+const TALLY: [(State, &str); 10] = [
     (State::Ready, "ready"),
+    (State::Unready, "unready"),
     (State::Starting, "starting"),
     (State::Waiting, "waiting"),
     (State::WaitingToRestart, "restarting"),

@@ -1,22 +1,37 @@
 //! A service's policies in words, for the page of one service.
 
-use crate::service::definition::{Probe, Ready, Reload, Restart, Stop, StopBy, When};
+use std::time::Duration;
+
+use crate::service::definition::{Health, Probe, Ready, Reload, Restart, Stop, StopBy, When};
 use crate::values::span::show_span;
 
 /// `http://127.0.0.1:3000/healthz every 0.1s, within 30s`.
 pub fn ready(ready: &Ready) -> String {
-    let every = format!(" every {}", show_span(ready.interval));
     let asked = match &ready.probe {
+        Probe::Notify => "READY=1".to_owned(),
+        probe => asked(probe, ready.interval),
+    };
+    match ready.within {
+        Some(within) => format!("{asked}, within {}", show_span(within)),
+        None => asked,
+    }
+}
+
+/// `http://127.0.0.1:3000/healthz every 5s`.
+pub fn health(health: &Health) -> String {
+    asked(&health.probe, health.interval)
+}
+
+fn asked(probe: &Probe, interval: Duration) -> String {
+    let every = format!(" every {}", show_span(interval));
+    match probe {
         Probe::Tcp(address) => format!("tcp {address}{every}"),
         Probe::Http(address) => format!("{address}{every}"),
         Probe::Unix(path) => format!("unix {path}{every}"),
         Probe::File(path) => format!("file {path}{every}"),
         Probe::Exec(command) => format!("exec {}{every}", command.join(" ")),
         Probe::Fd(fd) => format!("a newline on descriptor {fd}"),
-    };
-    match ready.within {
-        Some(within) => format!("{asked}, within {}", show_span(within)),
-        None => asked,
+        Probe::Notify => format!("WATCHDOG=1{every}"),
     }
 }
 
@@ -68,8 +83,6 @@ pub fn reload(reload: &Reload) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::service::definition::{Before, RestartLimit};
     use crate::values::Signal;

@@ -9,6 +9,8 @@ pub mod step;
 
 mod start;
 
+mod health;
+
 mod stop;
 
 pub mod shutdown;

@@ -133,6 +133,7 @@ impl Slot {
             | State::Spawning
             | State::Starting(_)
             | State::Ready { .. }
+            | State::Unready { .. }
             | State::BeforeStop { .. }
             | State::Stopping { .. }
             | State::SpawningFinish { .. }

@@ -6,11 +6,12 @@ use crate::values::{Moment, Pid};
 
 impl Turn<'_> {
     /// Asks it to end, and will kill it if it does not. What `stop.before` has to do comes first,
-    /// but not for a failed start: who was never ready has nobody to take leave of.
+    /// but not for a failed start: who was never ready has nobody to take leave of, and who is not
+    /// well has been announced as unready already.
     pub(super) fn ask(&self, pid: Pid, by: Option<Moment>, next: Next) -> Outcome {
         let is_deliberate = match next {
             Next::Down | Next::Restart => true,
-            Next::Policy(Cause::Died | Cause::NotReady | Cause::Exec) => false,
+            Next::Policy(Cause::Died | Cause::NotReady | Cause::Exec | Cause::Unhealthy) => false,
         };
         match &self.service.stop.before {
             Some(before) if is_deliberate && by.is_none_or(|by| by > self.now) => {
@@ -87,7 +88,7 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
             | Event::Tick => then(until, by, next),
         }
     }
@@ -114,7 +115,7 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
             | Event::BeforeEnded
             | Event::Tick => then(next),
         }

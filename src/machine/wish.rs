@@ -28,6 +28,7 @@ impl Fleet {
             | State::Spawning
             | State::Starting(_)
             | State::Ready { .. }
+            | State::Unready { .. }
             | State::BeforeStop { .. }
             | State::Stopping { .. }
             | State::SpawningFinish { .. }
@@ -44,6 +45,7 @@ impl Fleet {
             State::Waiting | State::Backoff { .. } => Some(Event::Stop { by }),
             State::Starting(_)
             | State::Ready { .. }
+            | State::Unready { .. }
             | State::BeforeStop {
                 next: Next::Restart | Next::Policy(_),
                 ..
@@ -105,6 +107,7 @@ impl Fleet {
             | State::Spawning
             | State::Starting(_)
             | State::Ready { .. }
+            | State::Unready { .. }
             | State::BeforeStop { .. }
             | State::Stopping { .. }
             | State::SpawningFinish { .. }

@@ -28,6 +28,8 @@ mod context;
 
 mod policy;
 
+mod probes;
+
 pub mod permit;
 
 mod scripts;

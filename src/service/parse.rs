@@ -15,7 +15,7 @@ use crate::service::faults::Faults;
 use crate::service::fields;
 use crate::service::source::{Directory, File, Script};
 use crate::service::table::Table;
-use crate::service::{foresight, form, permit, policy, scripts};
+use crate::service::{foresight, form, permit, policy, probes, scripts};
 use crate::values::Name;
 
 /// What is known from outside the files.
@@ -191,7 +191,7 @@ fn definition(
     } else {
         When::Always
     });
-    let ready = policy::ready(&top, faults)
+    let ready = probes::ready(&top, faults)
         .map(Box::new)
         .or_else(|| base.ready.clone());
     if kind == Kind::Oneshot {
@@ -223,6 +223,7 @@ fn definition(
         enabled,
         context: context::context(&top, world.container, faults),
         ready,
+        health: probes::health(&top, faults).map(Box::new),
         restart,
         stop,
         reload: policy::reload(&top, faults),
@@ -348,6 +349,11 @@ fn oneshot_checks(top: &Table<'_>, when: When, faults: &mut Faults<'_>) {
         let fault =
             Diagnostic::error("a oneshot has no `[ready]`: it is ready when it has exited 0")
                 .hint("take it away, or make the service a longrun");
+        item.bad::<()>(faults, fault);
+    }
+    if let Some(item) = top.get("health") {
+        let fault = Diagnostic::error("a oneshot has no `[health]`: it runs once, and ends")
+            .hint("take it away, or make the service a longrun");
         item.bad::<()>(faults, fault);
     }
     if let Some(item) = top.get("restart").filter(|_| when == When::Always) {

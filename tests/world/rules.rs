@@ -1,126 +1,12 @@
 //! What must hold in the fake world at every order and after every turn. The books are the world's
 //! own, so that the rules do not take the fleet's word for it.
 
-use pidone::machine::fleet::Fleet;
 use pidone::machine::shutdown::Reason;
-use pidone::machine::slot::{Change, Input, Ix, Order, Want};
-use pidone::machine::unit::{Action, Event, Failure, Next, StartStep, State};
-use pidone::service::definition::{Kind, Probe, Service};
-use pidone::values::{Exit, Moment, Name, Signal};
+use pidone::machine::slot::{Ix, Order, Want};
+use pidone::machine::unit::{Action, Health, Next, StartStep, State};
+use pidone::values::{Exit, Signal};
 
-use super::{Process, World};
-
-/// What the world knows of a fleet.
-#[derive(Debug)]
-pub(crate) struct Books {
-    needs: Vec<Vec<Ix>>,
-    after: Vec<Vec<Ix>>,
-    tells: Vec<bool>,
-    /// How each service last ended.
-    ends: Vec<Option<Exit>>,
-    /// Which services are failed, and since when.
-    failed: Vec<Option<(Moment, Failure)>>,
-    /// The first wish to end.
-    asked: Option<Reason>,
-    /// A second INT, or a QUIT, forces the end.
-    forced: bool,
-    /// When the end began.
-    ending: Option<Moment>,
-    /// Something had to be killed since.
-    killed: bool,
-    has_exited: bool,
-}
-
-impl Books {
-    pub(crate) fn new(services: &[Service]) -> Self {
-        let find = |list: &[Name]| -> Vec<Ix> {
-            list.iter()
-                .filter_map(|name| services.iter().position(|service| service.name == *name))
-                .collect()
-        };
-        let tells = |service: &Service| {
-            let probe = service.ready.as_ref().map(|ready| &ready.probe);
-            matches!(probe, Some(Probe::Fd(_)))
-        };
-        Self {
-            needs: services
-                .iter()
-                .map(|service| find(&needs_of(service, services)))
-                .collect(),
-            after: services
-                .iter()
-                .map(|service| find(&service.after))
-                .collect(),
-            tells: services.iter().map(tells).collect(),
-            ends: vec![None; services.len()],
-            failed: vec![None; services.len()],
-            asked: None,
-            forced: false,
-            ending: None,
-            killed: false,
-            has_exited: false,
-        }
-    }
-
-    pub(crate) fn tells_by_itself(&self, ix: Ix) -> bool {
-        self.tells[ix]
-    }
-
-    pub(crate) fn died(&mut self, process: &Process, exit: Exit) {
-        if !process.is_finish {
-            self.ends[process.ix] = Some(exit);
-        }
-    }
-
-    pub(crate) fn comes(&mut self, fleet: &Fleet, input: Input) {
-        match input {
-            Input::Shutdown(reason) => {
-                let forces = matches!(reason, Reason::Signal(Signal::INT | Signal::QUIT));
-                self.forced |= forces && fleet.ending().is_some();
-                self.asked.get_or_insert(reason);
-            }
-            // There was no process to end: the shell's code for what cannot be executed.
-            Input::Unit(ix, Event::SpawnFailed)
-                if fleet.slots()[ix].unit.state == State::Spawning =>
-            {
-                self.ends[ix] = Some(Exit::Code(126));
-            }
-            _other => {}
-        }
-    }
-
-    fn changed(&mut self, change: Change) {
-        self.failed[change.ix] = match change.to {
-            State::Failed(failure) => Some((change.at, failure)),
-            _other => None,
-        };
-    }
-
-    /// The code that a container ends with when nothing is left to run.
-    fn code_of_empty(&self) -> u8 {
-        let code = |ix: Ix, failure| match failure {
-            Failure::Need | Failure::NotReady => 1,
-            _other => self.ends[ix].map_or(1, |exit| exit.code().max(1)),
-        };
-        let all = self.failed.iter().enumerate();
-        let all = all.filter_map(|(ix, failed)| failed.map(|(at, failure)| (at, ix, failure)));
-        // What failed for want of something else is not where it began.
-        all.min_by_key(|(at, _, failure)| (*failure == Failure::Need, *at))
-            .map_or(0, |(_, ix, failure)| code(ix, failure))
-    }
-}
-
-/// Its needs, and those of the oneshots among them.
-fn needs_of(service: &Service, services: &[Service]) -> Vec<Name> {
-    let mut all = service.needs.clone();
-    for name in &service.needs {
-        let is_it = |other: &&Service| other.name == *name && other.kind == Kind::Oneshot;
-        if let Some(oneshot) = services.iter().find(is_it) {
-            all.extend(needs_of(oneshot, services));
-        }
-    }
-    all
-}
+use super::World;
 
 impl World {
     fn state(&self, ix: Ix) -> State {
@@ -141,7 +27,10 @@ impl World {
                     .get(&pid)
                     .is_some_and(|p| p.ix == ix && !p.is_finish);
                 self.check(lives, "who is asked to end lives");
-                self.rules_of_ask(ix);
+                // With a `before` it was decided when that began.
+                if self.fleet.slots()[ix].service.stop.before.is_none() {
+                    self.rules_of_ask(ix);
+                }
             }
             Order::Act(ix, Action::Kill(pid)) => {
                 let lives = self
@@ -152,7 +41,10 @@ impl World {
                 self.books.killed |= self.books.ending.is_some();
             }
             Order::Act(ix, Action::RunBefore) => self.rules_of_ask(ix),
-            Order::Act(_, Action::SpawnFinish(_) | Action::Probe | Action::KillBefore) => {}
+            Order::Act(
+                _,
+                Action::SpawnFinish(_) | Action::Probe | Action::CheckUp | Action::KillBefore,
+            ) => {}
             Order::Changed(change) => self.books.changed(change),
             Order::Ending => {
                 self.check(self.books.ending.is_none(), "the end begins once");
@@ -243,7 +135,10 @@ impl World {
         }
         for ix in 0..self.fleet.slots().len() {
             let slot = &self.fleet.slots()[ix];
-            let is_up = matches!(slot.unit.state, State::Starting(_) | State::Ready { .. });
+            let is_up = matches!(
+                slot.unit.state,
+                State::Starting(_) | State::Ready { .. } | State::Unready { .. }
+            );
             let holds = match slot.want {
                 Want::Up if slot.unit.state == State::Waiting => {
                     let stops = |other: &Ix| self.state(*other).is_alive();
@@ -272,7 +167,7 @@ impl World {
             Reason::Asked(Some(code)) => code,
             Reason::Main(ix, _) => last(ix),
             Reason::MainFailed(_) | Reason::CmdWait(_) => 1,
-            Reason::Limit(ix, _) => last(ix).max(1),
+            Reason::Limit(ix, _) | Reason::Unhealthy(ix, _) => last(ix).max(1),
             Reason::Empty(_) => self.books.code_of_empty(),
         };
         let was_asked = match reason {
@@ -363,11 +258,14 @@ impl World {
                 State::Stopping { kill_at, .. } | State::Finishing { kill_at, .. } => {
                     kill_at.is_none()
                 }
+                // It said that it is stopping, and takes its time.
+                State::Unready { health, .. } => health == Health::Unwatched,
                 State::Waiting => true,
                 _other => false,
             };
             let fine = match (slot.want, slot.unit.state) {
-                (Want::Up | Want::Down, State::Ready { .. })
+                // What is ready, and what is on its way down, may take all the time of the world.
+                (Want::Up | Want::Down, State::Ready { .. } | State::Unready { .. })
                 | (Want::Off | Want::Down, State::Down)
                 | (Want::Down, State::Starting(_))
                 | (_, State::Finished | State::Failed(_)) => true,

@@ -93,6 +93,9 @@ pub struct Detail {
     pub main: bool,
     /// Its probe in words ([`crate::control::describe::ready`]).
     pub ready: Option<String>,
+    /// How its health is watched, and how often it was well, in words.
+    #[serde(default)]
+    pub health: Option<String>,
     /// How it is stopped, in words.
     pub stop: String,
     /// Its restart policy, in words.

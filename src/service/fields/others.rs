@@ -10,7 +10,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("environment", "env"),
     ("environmentfile", "env-file"),
     ("exec-start", "command"),
-    ("healthcheck", "ready"),
+    ("healthcheck", "health"),
     ("kill-signal", "stop.signal"),
     ("logs", "log"),
     ("oom_score_adj", "oom-score-adj"),
