@@ -10,6 +10,7 @@ mod launch;
 mod narrator;
 mod outcome;
 mod perform;
+mod planned;
 mod report;
 mod starts;
 mod why;
@@ -42,6 +43,7 @@ use history::History;
 use launch::Launcher;
 use narrator::{Level, Line, Narrator};
 use outcome::Sides;
+use planned::Runs;
 use starts::Starts;
 
 /// What the boot hands over.
@@ -79,6 +81,7 @@ pub struct Supervisor {
     starts: Starts,
     helpers: Helpers,
     answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
+    runs: Runs,
     oom: OomCounter,
     narrator: Narrator,
     history: History,
@@ -105,6 +108,7 @@ enum Wake {
     Answer(Answer),
     Asked(asked::Asked),
     Output(Work),
+    Clock,
     Tick,
 }
 
@@ -137,6 +141,7 @@ impl Supervisor {
             helpers: Helpers::default(),
             // One question a service is under way at a time, so this is room for every answer.
             answers: mpsc::channel(count.max(1)),
+            runs: Runs::default(),
             oom: OomCounter::find(),
             narrator: Narrator::new(now),
             history: History::default(),
@@ -190,10 +195,15 @@ impl Supervisor {
     /// Waits, and does nothing else.
     async fn wait(&mut self) -> Wake {
         let now = clock::now();
-        let deadline = [self.fleet.deadline(), self.helpers.deadline()]
-            .into_iter()
-            .flatten()
-            .min();
+        self.runs.set(self.fleet.next_run());
+        let deadline = [
+            self.fleet.deadline(),
+            self.helpers.deadline(),
+            self.runs.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min();
         let due = async {
             match deadline {
                 Some(at) => sleep(at.since(now)).await,
@@ -214,6 +224,7 @@ impl Supervisor {
                 Wake::Asked(asked::Asked { client, peer, request })
             }
             work = self.router.wait() => Wake::Output(work),
+            () = self.runs.wait() => Wake::Clock,
             () = due => Wake::Tick,
         }
     }
@@ -233,7 +244,11 @@ impl Supervisor {
             Wake::Answer(Answer { ix, starts, result }) => self.answered(ix, starts, result),
             Wake::Asked(asked) => self.answer(asked),
             Wake::Output(work) => self.router.turn(work, clock::wall()),
+            Wake::Clock => self.clock(),
             Wake::Tick => {
+                if self.runs.deadline().is_some_and(|at| at <= clock::now()) {
+                    self.clock();
+                }
                 self.end_helpers();
                 self.take(Input::Tick);
             }

@@ -68,6 +68,8 @@ fn start() {
     );
     says(
         start(Finished, &[(Starting, None), (Finished, Some(0))]),
+        start(Scheduled, &[(Starting, None), (Scheduled, Some(0))]),
+        start(Scheduled, &[(Starting, None), (Scheduled, Some(3))]),
         "yes web: finished after 0.3s",
     );
     says(
@@ -203,6 +205,11 @@ fn a_picture_makes_up_for_missed_events() {
         enabled: true,
         starts: 1,
         next_try_ms: None,
+        schedule: None,
+        next_run: None,
+        next_run_ms: None,
+        last_run: None,
+        last_took_ms: None,
         detail: None,
     };
     // Still the old process.

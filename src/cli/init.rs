@@ -229,7 +229,7 @@ fn services(
     let found = files::services(&settings.services);
     faults.extend(found.diagnostics);
     let known = |user: &str| users::resolve(user).map(drop);
-    let loaded = set::load(found.directories, environment, &known);
+    let loaded = set::load(found.directories, environment, &known, &files::zone);
     faults.extend(loaded.diagnostics);
     if arguments.command.is_empty() && loaded.services.is_empty() && errors(faults) == 0 {
         let dirs: Vec<String> = settings

@@ -20,6 +20,8 @@ pub struct Fleet {
     pids: HashMap<Pid, Ix>,
     /// Every deadline that a state holds.
     timers: BTreeSet<(Moment, Ix)>,
+    /// Every moment at which somebody is to run by its schedule.
+    pub(super) runs: BTreeSet<(Moment, Ix)>,
     /// Who must be looked at again in this turn.
     pub(super) look: VecDeque<Ix>,
     /// What the services that changed in this turn were before it, and since when.
@@ -39,6 +41,7 @@ impl Fleet {
             slots: link(services, now),
             pids: HashMap::new(),
             timers: BTreeSet::new(),
+            runs: BTreeSet::new(),
             look: VecDeque::new(),
             before: BTreeMap::new(),
             limits,
@@ -76,6 +79,7 @@ impl Fleet {
                 self.start(ix, now, orders);
                 self.apply(ix, Event::Restart, now, orders);
             }
+            Input::Clock => self.clock(now, orders),
             Input::Shutdown(reason) => self.shutdown(reason, now, orders),
             Input::Childless => self.childless(orders),
             Input::Tick => self.tick(now, orders),
@@ -150,6 +154,15 @@ impl Fleet {
             }
             if let Some(pid) = to.pid() {
                 self.pids.insert(pid, ix);
+            }
+            if slot.service.schedule.is_some() {
+                slot.ran(&from, now);
+            }
+            if let Some(at) = from.run_at() {
+                self.runs.remove(&(at, ix));
+            }
+            if let Some(at) = to.run_at() {
+                self.runs.insert((at, ix));
             }
             if let Some(at) = from.deadline() {
                 self.timers.remove(&(at, ix));

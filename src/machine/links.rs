@@ -53,6 +53,7 @@ pub(super) fn link(services: Vec<Service>, now: Moment) -> Vec<Slot> {
                 entered: now,
                 starts: 0,
                 restarts: 0,
+                run: None,
                 exit: None,
                 oom: false,
                 at_end: None,

@@ -13,6 +13,8 @@ mod health;
 
 mod stop;
 
+mod planned;
+
 pub mod shutdown;
 
 pub mod slot;

@@ -81,6 +81,12 @@ pub enum State {
         /// Started again then.
         until: Moment,
     },
+    /// It runs by its schedule, and not now.
+    Scheduled {
+        /// Its next run is due then; `None`: that was asked for in this turn, and its answer comes
+        /// in this turn.
+        at: Option<Moment>,
+    },
     /// It ended well and is not to be started again.
     Finished,
     /// It did not, and is not to be started again.
@@ -206,6 +212,12 @@ pub enum Event {
         /// SIGKILL is due then at the latest.
         by: Option<Moment>,
     },
+    /// It is to be up by its schedule.
+    Plan,
+    /// The answer to `Plan`: its next run is due then, or now.
+    Due(Moment),
+    /// The wall clock has come to a moment that somebody waits for, or was set.
+    Clock,
     /// It is to be stopped and started again.
     Restart,
     /// It is to be killed now.
@@ -255,6 +267,11 @@ pub enum Action {
     Spawn,
     /// Run `finish` for a process that ended so. The answer comes in this turn.
     SpawnFinish(Exit),
+    /// Say when its next run is due. The answer comes in this turn.
+    Plan {
+        /// After the boot or a run; else the clock only has to be looked at again.
+        anew: bool,
+    },
     /// Run the command of `stop.before`. Its end comes as `BeforeEnded`.
     RunBefore,
     /// SIGKILL to that command, if it still runs.
@@ -281,6 +298,7 @@ impl State {
             Self::BeforeStop { .. } | Self::Stopping { .. } => "stopping",
             Self::SpawningFinish { .. } | Self::Finishing { .. } => "finishing",
             Self::Backoff { .. } => "waiting to restart",
+            Self::Scheduled { .. } => "scheduled",
             Self::Finished => "finished",
             Self::Failed(_) => "failed",
         }
@@ -300,6 +318,7 @@ impl State {
             | Self::Spawning
             | Self::SpawningFinish { .. }
             | Self::Backoff { .. }
+            | Self::Scheduled { .. }
             | Self::Finished
             | Self::Failed(_) => None,
         }
@@ -331,6 +350,7 @@ impl State {
             | Self::Waiting
             | Self::Spawning
             | Self::SpawningFinish { .. }
+            | Self::Scheduled { .. }
             | Self::Finished
             | Self::Failed(_) => None,
         }
@@ -349,7 +369,8 @@ impl State {
             | Self::Stopping { .. }
             | Self::SpawningFinish { .. }
             | Self::Finishing { .. }
-            | Self::Backoff { .. } => false,
+            | Self::Backoff { .. }
+            | Self::Scheduled { .. } => false,
         }
     }
 
@@ -367,6 +388,7 @@ impl State {
             Self::Down
             | Self::Waiting
             | Self::Backoff { .. }
+            | Self::Scheduled { .. }
             | Self::Finished
             | Self::Failed(_) => false,
         }
@@ -386,6 +408,7 @@ impl State {
             | Self::SpawningFinish { .. }
             | Self::Finishing { .. }
             | Self::Backoff { .. }
+            | Self::Scheduled { .. }
             | Self::Failed(_) => false,
         }
     }

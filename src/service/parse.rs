@@ -13,7 +13,7 @@ use crate::service::faults::Faults;
 use crate::service::fields;
 use crate::service::source::{Directory, File, Script};
 use crate::service::table::Table;
-use crate::service::{foresight, form, names, permit, policy, probes, scripts};
+use crate::service::{foresight, form, names, permit, policy, probes, scripts, timing};
 use crate::values::Name;
 
 /// What is known from outside the files.
@@ -22,6 +22,8 @@ pub(super) struct World<'a> {
     pub(super) container: &'a Environment,
     /// Whether a user (as `user` has it, expanded) is known; else why not.
     pub(super) user_known: &'a dyn Fn(&str) -> Result<(), String>,
+    /// The file of a zone in the zoneinfo database; else why there is none.
+    pub(super) zone: &'a dyn Fn(&str) -> Result<Vec<u8>, String>,
 }
 
 /// Reads a directory. With faults, what it returns is as near as can be, so that the checks of the
@@ -228,6 +230,7 @@ fn definition(
         restart,
         stop,
         reload: policy::reload(&top, faults),
+        schedule: timing::schedule(&top, kind, main, world, faults),
         output: Output::Container(format.map(|(format, _)| format)),
         control,
         ..base

@@ -33,15 +33,18 @@ impl Loaded {
 }
 
 /// Reads what was found; what is given away is freed as soon as it is read. `container` decides
-/// `enabled`; `user_known` says whether a user (a name or `uid[:gid]`) exists, or why not.
+/// `enabled`; `user_known` says whether a user (a name or `uid[:gid]`) exists, or why not; `zone`
+/// gives the file of a time zone.
 pub fn load(
     found: impl IntoIterator<Item = impl Borrow<Directory>>,
     container: &Environment,
     user_known: &dyn Fn(&str) -> Result<(), String>,
+    zone: &dyn Fn(&str) -> Result<Vec<u8>, String>,
 ) -> Loaded {
     let world = World {
         container,
         user_known,
+        zone,
     };
     let mut diagnostics = Vec::new();
     let mut drafts: Vec<Draft> = Vec::new();

@@ -52,6 +52,11 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
     ),
     ("a stop is heard at once", stop_is_heard),
     (
+        "a run is planned exactly when its moment is waited for, and only by a schedule",
+        plan_is_ordered,
+    ),
+    ("with a schedule a run is never the last", schedule_goes_on),
+    (
         "what runs is watched exactly if it is to be",
         health_is_watched,
     ),
@@ -102,6 +107,7 @@ pub(crate) fn signal_to_current(edge: &Edge<'_>) -> bool {
         }
         Action::Kill(pid) => edge.before.ghost.alive == Some(*pid),
         Action::Spawn
+        | Action::Plan { .. }
         | Action::SpawnFinish(_)
         | Action::Probe
         | Action::CheckUp
@@ -170,6 +176,7 @@ pub(crate) fn finish_once(edge: &Edge<'_>) -> bool {
         .filter_map(|action| match action {
             Action::SpawnFinish(exit) => Some(*exit),
             Action::Spawn
+            | Action::Plan { .. }
             | Action::Ask(_)
             | Action::Kill(_)
             | Action::Probe
@@ -204,6 +211,9 @@ pub(crate) fn late_is_nothing(edge: &Edge<'_>) -> bool {
     };
     let belongs = match edge.event {
         Event::Start | Event::Stop { .. } | Event::Restart | Event::Kill => true,
+        Event::Plan => state.is_at_rest(),
+        Event::Due(_) => matches!(state, State::Scheduled { at: None }),
+        Event::Clock => matches!(state, State::Scheduled { at: Some(_) }),
         Event::Go => matches!(state, State::Waiting | State::Failed(Failure::Need)),
         Event::NeedFailed => *state == State::Waiting,
         Event::Spawned(_) | Event::SpawnFailed => {
@@ -378,4 +388,25 @@ pub(crate) fn before_each_stop(edge: &Edge<'_>) -> bool {
     };
     let runs = edge.actions.contains(&Action::RunBefore);
     runs == (is_up && is_wish && edge.service.stop.before.is_some())
+}
+
+pub(crate) fn plan_is_ordered(edge: &Edge<'_>) -> bool {
+    let asks = |state| matches!(state, State::Scheduled { at: None });
+    let plans = edge
+        .actions
+        .iter()
+        .any(|a| matches!(a, Action::Plan { .. }));
+    let (before, after) = (edge.before.unit.state, edge.after.unit.state);
+    let is_planned = edge.service.schedule.is_some() || !asks(after);
+    plans == (asks(after) && !asks(before)) && is_planned
+}
+
+/// Only a person, or a `finish` that says so, ends it.
+pub(crate) fn schedule_goes_on(edge: &Edge<'_>) -> bool {
+    let is_over = matches!(
+        edge.after.unit.state,
+        State::Finished
+            | State::Failed(Failure::Died | Failure::Exec | Failure::Limit | Failure::Need)
+    );
+    edge.service.schedule.is_none() || !is_over
 }

@@ -20,6 +20,7 @@ impl World {
                 }
                 None
             }
+            Order::Act(ix, Action::Plan { anew }) => Some(self.time(ix, anew)),
             Order::Act(ix, Action::RunBefore) => self.run_before(ix),
             Order::Act(ix, Action::KillBefore) => {
                 self.befores.remove(&ix);
@@ -90,6 +91,20 @@ impl World {
             self.schedule(self.now + after, Happening::Dies(pid, exit));
         }
         Input::Unit(ix, Event::Spawned(pid))
+    }
+
+    /// The wall clock of this world is its only clock.
+    fn time(&mut self, ix: Ix, anew: bool) -> Input {
+        let service = self.fleet.slots()[ix].service.clone();
+        let table = self.tables.entry(ix).or_default();
+        let (name, wall) = (service.name.as_str(), self.now.since_origin());
+        let schedule = service.schedule.as_ref().unwrap();
+        let due = if anew {
+            table.plan(schedule, name, self.now, wall)
+        } else {
+            table.look(schedule, name, self.now, wall)
+        };
+        Input::Unit(ix, Event::Due(due.unwrap()))
     }
 
     /// As the loop does it: what has lost its meaning since is not run.

@@ -43,7 +43,11 @@ impl World {
             Order::Act(ix, Action::RunBefore) => self.rules_of_ask(ix),
             Order::Act(
                 _,
-                Action::SpawnFinish(_) | Action::Probe | Action::CheckUp | Action::KillBefore,
+                Action::SpawnFinish(_)
+                | Action::Probe
+                | Action::CheckUp
+                | Action::KillBefore
+                | Action::Plan { .. },
             ) => {}
             Order::Changed(change) => {
                 self.books.changed(change);
@@ -125,7 +129,10 @@ impl World {
             // What is to go down may have been ready when this was decided.
             let goes = slot.want != Want::Up;
             let is_at_rest = state.is_at_rest() && state != State::Down;
-            goes || slot.unit.retry.hopeless || state.satisfies() || is_at_rest
+            goes || slot.unit.retry.hopeless
+                || state.satisfies()
+                || is_at_rest
+                || matches!(state, State::Scheduled { .. })
         };
         self.books.needs[ix].iter().all(satisfied) && self.books.after[ix].iter().all(is_past)
     }

@@ -58,7 +58,9 @@ fn is_terse(world: &World) -> bool {
 /// What comes in.
 pub(crate) fn input(world: &World, input: Input) -> String {
     match input {
-        Input::Unit(..) | Input::Childless | Input::Tick if is_terse(world) => String::new(),
+        Input::Unit(..) | Input::Childless | Input::Clock | Input::Tick if is_terse(world) => {
+            String::new()
+        }
         Input::Unit(ix, event) => format!("> {}: {event:?}", world.name(ix)),
         Input::Exited { pid, exit, oom: _ } => match world.fleet.owner(pid) {
             Some(ix) if world.fleet.slots()[ix].unit.state.main_pid().is_none() => {
@@ -73,6 +75,7 @@ pub(crate) fn input(world: &World, input: Input) -> String {
         Input::Shutdown(Reason::Signal(signal)) => format!("> {signal}"),
         Input::Shutdown(reason) => format!("> shutdown: {reason:?}"),
         Input::Childless => "> no child is left".into(),
+        Input::Clock => "> the clock".into(),
         Input::Tick => "> tick".into(),
     }
 }
@@ -80,7 +83,9 @@ pub(crate) fn input(world: &World, input: Input) -> String {
 /// What is ordered.
 pub(crate) fn order(world: &World, order: Order) -> String {
     match order {
-        Order::Act(_, Action::Spawn | Action::Probe | Action::CheckUp) if is_terse(world) => {
+        Order::Act(_, Action::Plan { .. } | Action::Spawn | Action::Probe | Action::CheckUp)
+            if is_terse(world) =>
+        {
             String::new()
         }
         Order::Act(ix, action) => {
@@ -88,6 +93,7 @@ pub(crate) fn order(world: &World, order: Order) -> String {
             match action {
                 Action::Spawn => format!("spawn {name}"),
                 Action::SpawnFinish(exit) => format!("run finish of {name} ({exit})"),
+                Action::Plan { .. } => format!("plan {name}"),
                 Action::RunBefore => format!("run before of {name}"),
                 Action::KillBefore => format!("kill before of {name}"),
                 Action::Ask(_) => format!("ask {name} to end"),
