@@ -9,6 +9,7 @@ mod narrator;
 mod outcome;
 mod perform;
 mod report;
+mod rescan;
 mod starts;
 mod why;
 mod wiring;

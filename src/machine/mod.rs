@@ -13,10 +13,14 @@ pub mod shutdown;
 
 pub mod slot;
 
+mod slots;
+
 mod links;
 
 mod wish;
 
 mod ending;
+
+mod rescan;
 
 pub mod fleet;

@@ -14,7 +14,7 @@ impl Fleet {
         let slot = self.slots.get(ix)?;
         match slot.want {
             Want::Up => self.wish_up(slot),
-            Want::Off | Want::Down => self.wish_down(ix, slot),
+            Want::Off | Want::Down | Want::Gone => self.wish_down(ix, slot),
         }
     }
 
@@ -24,6 +24,20 @@ impl Fleet {
             State::Waiting if self.has_failed_need(slot) => Some(Event::NeedFailed),
             State::Waiting if self.is_cleared(slot) => Some(Event::Go),
             State::Failed(Failure::Need) if self.has_its_needs(slot) => Some(Event::Go),
+            State::Starting(_)
+            | State::Ready { .. }
+            | State::Stopping {
+                next: Next::Policy(_),
+                ..
+            }
+            | State::SpawningFinish {
+                next: Next::Policy(_),
+                ..
+            }
+            | State::Finishing {
+                next: Next::Policy(_),
+                ..
+            } if slot.next.is_some() && self.may_change(slot) => Some(Event::Restart),
             State::Waiting
             | State::Spawning
             | State::Starting(_)
@@ -126,11 +140,21 @@ impl Fleet {
                         }
                     }
                     Some(other) if other.want != Want::Up => return false,
+                    // Its process is of an older definition, and ends; the next may stand elsewhere.
+                    Some(other) if slot.ix == ix && other.next.is_some() => return false,
                     Some(_) | None => {}
                 }
             }
         }
         true
+    }
+
+    /// Nobody whose process is to be replaced too stands on it: they stop in reverse. Only they
+    /// count, so that these waits follow one set of definitions and cannot be a circle.
+    fn may_change(&self, slot: &Slot) -> bool {
+        let above = slot.needed_by.iter().chain(&slot.followed_by);
+        let others = above.filter_map(|above| self.slots.get(*above));
+        !others.into_iter().any(|other| other.next.is_some())
     }
 
     fn each<'a>(&'a self, list: &'a [Ix]) -> impl Iterator<Item = &'a Slot> {

@@ -88,6 +88,14 @@ impl Helpers {
         }
     }
 
+    /// Everything beside this service is killed now: the service is gone.
+    pub(super) fn give_up(&mut self, ix: Ix, now: Moment) {
+        let of_it = self.0.values_mut().filter(|alive| alive.helper.ix == ix);
+        of_it
+            .filter_map(|alive| alive.deadline.as_mut())
+            .for_each(|deadline| *deadline = now);
+    }
+
     /// When one must be killed.
     pub(super) fn deadline(&self) -> Option<Moment> {
         self.0.values().filter_map(|alive| alive.deadline).min()
