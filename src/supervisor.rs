@@ -2,6 +2,7 @@
 //! by the machine, and what it tells is told by the narrator.
 
 mod asked;
+mod before;
 mod helpers;
 mod history;
 mod launch;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use pidone::diag::Severity;
 use pidone::service::definition::{
-    Context, Finish, Format, Kind, Limit, OnLimit, Output, Probe, Program, Ready, Reload, Resource,
-    Restart, RestartLimit, Service, Stop, StopBy, When,
+    Before, Context, Finish, Format, Kind, Limit, OnLimit, Output, Probe, Program, Ready, Reload,
+    Resource, Restart, RestartLimit, Service, Stop, StopBy, When,
 };
 use pidone::service::environment::Environment;
 use pidone::service::set::{Loaded, load};
@@ -52,6 +52,8 @@ limit = { times = 10, within = "60s" }
 on-limit = "exit"
 
 [stop]
+before = ["drain", "web"]
+before-timeout = "700ms"
 signal = "SIGQUIT"
 group = true
 timeout = "6s"
@@ -149,6 +151,10 @@ fn a_full_definition_is_read_exactly() {
             on_limit: OnLimit::Exit,
         },
         stop: Stop {
+            before: Some(Box::new(Before {
+                command: vec!["drain".into(), "web".into()],
+                timeout: ms(700),
+            })),
             by: StopBy::Signal(Signal::QUIT),
             group: true,
             timeout: Some(ms(6_000)),

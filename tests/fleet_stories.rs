@@ -32,13 +32,13 @@ use std::time::Duration;
 use pidone::machine::shutdown::Reason;
 use pidone::machine::slot::{Input, Ix, Limits, Want};
 use pidone::service::definition::{
-    Finish, Kind, OnLimit, Probe, Ready, RestartLimit, Service, When,
+    Before, Finish, Kind, OnLimit, Probe, Ready, RestartLimit, Service, When,
 };
 use pidone::values::span::parse_span;
 use pidone::values::{Exit, Signal};
 
 use world::World;
-use world::life::{Exec, Life, NO_FINISH};
+use world::life::{Exec, Life, NO_BEFORE, NO_FINISH};
 use world::story::{Story, word};
 
 /// What separates a script from what follows from it.
@@ -127,6 +127,12 @@ fn field(service: &mut Service, line: &str, words: &[&str]) {
                 within: rest.get(1).map(|within| span(within)),
             }));
         }
+        ["before", timeout] => {
+            service.stop.before = Some(Box::new(Before {
+                command: vec!["before".into()],
+                timeout: span(timeout),
+            }));
+        }
         ["finish"] => {
             service.finish = Some(Box::new(Finish {
                 path: "finish".into(),
@@ -179,6 +185,9 @@ fn life(text: &str) -> Life {
                 life.orphans = count.parse().unwrap();
                 life.stubborn_orphans = true;
             }
+            ["before", "takes", time] => life.before = Some(span(time)),
+            ["before", "hangs"] => life.before = None,
+            ["no", "process", "for", "before"] => life.before = Some(NO_BEFORE),
             ["finish", "exits", code, "after", time] => {
                 life.finish = Some((span(time), exit(code)));
             }

@@ -11,7 +11,7 @@ use pidone::machine::step::step;
 use pidone::machine::unit::{
     Action, Cause, Event, Failure, Next, Retry, StartStep, Starting, State, Unit,
 };
-use pidone::service::definition::{Finish, Kind, Probe, Ready, Service};
+use pidone::service::definition::{Before, Finish, Kind, Probe, Ready, Service};
 use pidone::values::{Exit, Moment, Pid, Signal};
 
 /// Now, in every row.
@@ -41,6 +41,16 @@ fn migrate() -> Service {
     migrate.kind = Kind::Oneshot;
     migrate.restart.when = pidone::service::definition::When::Never;
     migrate
+}
+
+fn api() -> Service {
+    let mut api = Service::new("api".parse().unwrap(), vec!["api".into()]);
+    api.stop.before = Some(Box::new(Before {
+        command: vec!["drain".into()],
+        timeout: Duration::from_millis(500),
+    }));
+    api.restart.jitter_permille = 0;
+    api
 }
 
 type Row = (&'static str, State);
@@ -108,6 +118,12 @@ fn stops(service: &Service) -> Vec<Row> {
     let overdue = stopping(Some(DUE), Next::Down);
     let again = stopping(Some(LATER), Next::Restart);
     let never_ran = stopping(None, Next::Policy(Cause::Exec));
+    let before = |until, next| State::BeforeStop {
+        pid: pid(),
+        until,
+        by: None,
+        next,
+    };
     let mut rows = vec![
         ("stopping", stopping(Some(LATER), Next::Down)),
         ("stopping, its timeout is over", overdue),
@@ -116,6 +132,19 @@ fn stops(service: &Service) -> Vec<Row> {
     ];
     if service.ready.is_some() {
         rows.push(("stopping, its start was too long", late));
+    }
+    if service.stop.before.is_some() {
+        rows.extend([
+            ("stopping, `before` runs", before(LATER, Next::Down)),
+            (
+                "stopping, `before` runs, to be started again",
+                before(LATER, Next::Restart),
+            ),
+            (
+                "stopping, the time of `before` is over",
+                before(DUE, Next::Down),
+            ),
+        ]);
     }
     rows
 }
@@ -164,6 +193,7 @@ fn events(state: State) -> Vec<(&'static str, Event)> {
         ("probe: ready", Event::Probed { ready: true }),
         ("probe: not ready", Event::Probed { ready: false }),
         ("it says that it is ready", Event::Notified),
+        ("before has ended", Event::BeforeEnded),
         ("tick", Event::Tick),
     ];
     // Nobody ends who does not live.
@@ -220,6 +250,12 @@ fn show(state: State) -> String {
             format!("starting ({step}{ready})")
         }
         State::Ready { .. } => "ready".into(),
+        State::BeforeStop {
+            until, by, next, ..
+        } => {
+            let until = distance(until);
+            format!("before (asked {until}, {}{})", killed(by), then(next))
+        }
         State::Stopping { kill_at, next, .. } => {
             format!("stopping ({}{})", killed(kill_at), then(next))
         }
@@ -236,6 +272,8 @@ fn order(action: Action) -> &'static str {
     match action {
         Action::Spawn => "SPAWN",
         Action::SpawnFinish(_) => "RUN FINISH",
+        Action::RunBefore => "RUN BEFORE",
+        Action::KillBefore => "KILL BEFORE",
         Action::Ask(_) => "ASK IT TO END",
         Action::Kill(_) => "KILL",
         Action::Probe => "PROBE",
@@ -286,9 +324,11 @@ fn the_table_is_as_it_is_printed() {
          nothing.\n\n\
          web: runs for ever, is probed by TCP (ready within 30s), has `finish` (5s), a stop \
          timeout of 5s, and has failed once\n\n{}\n\
-         migrate: a oneshot, not restarted, a stop timeout of 5s\n\n{}",
+         migrate: a oneshot, not restarted, a stop timeout of 5s\n\n{}\n\
+         api: runs for ever, `stop.before` of 500ms, stop timeout of 5s, has failed once\n\n{}",
         table(&web()),
         table(&migrate()),
+        table(&api()),
     );
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/machine/table.txt");
     if std::env::var_os("UPDATE").is_some() {

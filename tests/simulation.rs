@@ -20,12 +20,12 @@ use pidone::machine::shutdown::Reason;
 use pidone::machine::slot::{Input, Ix, Limits};
 use pidone::machine::unit::State;
 use pidone::service::definition::{
-    Finish, Kind, OnLimit, Probe, Ready, Restart, RestartLimit, Service, When,
+    Before, Finish, Kind, OnLimit, Probe, Ready, Restart, RestartLimit, Service, When,
 };
 use pidone::values::{Exit, Moment, Signal};
 
 use world::World;
-use world::life::{Exec, Life, NO_FINISH};
+use world::life::{Exec, Life, NO_BEFORE, NO_FINISH};
 use world::story::Story;
 
 /// How many seeds a run tries unless told otherwise.
@@ -180,6 +180,12 @@ fn service(chance: &mut Chance, name: &str) -> Service {
             timeout: chance.percent(80).then(|| Duration::from_secs(5)),
         }));
     }
+    if chance.percent(30) {
+        service.stop.before = Some(Box::new(Before {
+            command: vec!["before".into()],
+            timeout: Duration::from_millis(chance.of(&[500, 500, 10, 4000, 60_000])),
+        }));
+    }
     service.stop.timeout = chance
         .of(&[Some(5), Some(5), Some(60), Some(0), None])
         .map(Duration::from_secs);
@@ -208,6 +214,8 @@ fn life(chance: &mut Chance, patience: usize) -> Life {
         .then(|| (chance.span(longest), chance.exit()));
     let exit = chance.exit();
     life.on_term = chance.percent(70).then(|| (chance.span(6000), exit));
+    let time = chance.span(3000);
+    life.before = chance.of(&[None, Some(time), Some(time), Some(NO_BEFORE)]);
     life.is_undying = chance.percent(2);
     life.orphans = if chance.percent(20) { 3 } else { 0 };
     life.stubborn_orphans = chance.percent(50);

@@ -20,12 +20,20 @@ pub fn ready(ready: &Ready) -> String {
     }
 }
 
-/// `SIGQUIT, then SIGKILL after 5s`.
+/// `drain web (at most 0.5s), then SIGQUIT, then SIGKILL after 5s`.
 pub fn stop(stop: &Stop) -> String {
     let whom = if stop.group { " to its group" } else { "" };
     let asked = match stop.by {
         StopBy::Signal(signal) => format!("{signal}{whom}"),
         StopBy::EndOfInput => "end of input".to_owned(),
+    };
+    let asked = match &stop.before {
+        Some(before) => format!(
+            "{} (at most {}), then {asked}",
+            before.command.join(" "),
+            show_span(before.timeout)
+        ),
+        None => asked,
     };
     match stop.timeout {
         Some(timeout) => format!("{asked}, then SIGKILL after {}", show_span(timeout)),
@@ -63,7 +71,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::service::definition::RestartLimit;
+    use crate::service::definition::{Before, RestartLimit};
     use crate::values::Signal;
 
     #[test]
@@ -71,11 +79,18 @@ mod tests {
         let seconds = Duration::from_secs;
         assert_eq!(stop(&Stop::default()), "SIGTERM, then SIGKILL after 5s");
         let for_ever = Stop {
+            before: Some(Box::new(Before {
+                command: vec!["drain".into(), "web".into()],
+                timeout: Duration::from_millis(500),
+            })),
             by: StopBy::Signal(Signal::QUIT),
             group: true,
             timeout: None,
         };
-        assert_eq!(stop(&for_ever), "SIGQUIT to its group");
+        assert_eq!(
+            stop(&for_ever),
+            "drain web (at most 0.5s), then SIGQUIT to its group"
+        );
         assert_eq!(restart(&Restart::default()), "always");
         let limited = Restart {
             when: When::OnFailure,

@@ -9,6 +9,8 @@ pub mod step;
 
 mod start;
 
+mod stop;
+
 pub mod shutdown;
 
 pub mod slot;

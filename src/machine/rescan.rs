@@ -119,6 +119,7 @@ impl Fleet {
             | State::Spawning
             | State::Starting(_)
             | State::Ready { .. }
+            | State::BeforeStop { .. }
             | State::Stopping { .. }
             | State::SpawningFinish { .. }
             | State::Finishing { .. } => false,

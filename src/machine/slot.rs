@@ -169,6 +169,7 @@ impl Slot {
             | State::Spawning
             | State::Starting(_)
             | State::Ready { .. }
+            | State::BeforeStop { .. }
             | State::Stopping { .. }
             | State::SpawningFinish { .. }
             | State::Finishing { .. }

@@ -36,7 +36,8 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified => at(step),
+            | Event::Notified
+            | Event::BeforeEnded => at(step),
         }
     }
 

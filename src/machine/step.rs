@@ -1,6 +1,7 @@
 //! The transition function of one service: `(service, unit, event, now) → (unit, actions)`.
 //! Every state names every event. An event that comes too late (an answer to a question that no
-//! longer matters) changes nothing. `start.rs` beside this has the state between exec and ready.
+//! longer matters) changes nothing. `start.rs` beside this has the state between exec and ready,
+//! `stop.rs` those between a wish to stop and the end of the process.
 
 use std::time::Duration;
 
@@ -33,6 +34,12 @@ pub fn step(service: &Service, unit: &Unit, event: Event, now: Moment) -> (Unit,
         State::Spawning => turn.spawning(),
         State::Starting(starting) => turn.starting(starting),
         State::Ready { pid, since } => turn.ready(pid, since),
+        State::BeforeStop {
+            pid,
+            until,
+            by,
+            next,
+        } => turn.before_stop(pid, until, by, next),
         State::Stopping { pid, kill_at, next } => turn.stopping(pid, kill_at, next),
         State::SpawningFinish { exit, next } => turn.spawning_finish(exit, next),
         State::Finishing {
@@ -48,7 +55,7 @@ pub fn step(service: &Service, unit: &Unit, event: Event, now: Moment) -> (Unit,
 /// What a transition looks at, beside the state itself.
 pub(super) struct Turn<'a> {
     pub(super) service: &'a Service,
-    retry: &'a Retry,
+    pub(super) retry: &'a Retry,
     pub(super) event: Event,
     pub(super) now: Moment,
 }
@@ -89,6 +96,7 @@ impl Turn<'_> {
             | Event::ExecFailed
             | Event::Probed { .. }
             | Event::Notified
+            | Event::BeforeEnded
             | Event::Exited(_)
             | Event::Tick => self.settle(state),
         }
@@ -120,6 +128,7 @@ impl Turn<'_> {
             | Event::ExecFailed
             | Event::Probed { .. }
             | Event::Notified
+            | Event::BeforeEnded
             | Event::Exited(_)
             | Event::Tick => self.settle(State::Waiting),
         }
@@ -151,6 +160,7 @@ impl Turn<'_> {
             | Event::ExecFailed
             | Event::Probed { .. }
             | Event::Notified
+            | Event::BeforeEnded
             | Event::Exited(_)
             | Event::Tick => self.settle(State::Spawning),
         }
@@ -183,34 +193,8 @@ impl Turn<'_> {
             | Event::ExecFailed
             | Event::Probed { .. }
             | Event::Notified
+            | Event::BeforeEnded
             | Event::Tick => self.settle(State::Ready { pid, since }),
-        }
-    }
-
-    fn stopping(&self, pid: Pid, kill_at: Option<Moment>, next: Next) -> Outcome {
-        let then = |next| self.settle(State::Stopping { pid, kill_at, next });
-        match self.event {
-            Event::Exited(exit) => self.ended(exit, next),
-            Event::Kill => self.kill(pid, Next::Down),
-            Event::Tick if kill_at.is_some_and(|at| at <= self.now) => self.kill(pid, next),
-            Event::Stop { by } => {
-                let kill_at = kill_at.map(|at| by.map_or(at, |by| by.min(at)));
-                self.settle(State::Stopping {
-                    pid,
-                    kill_at,
-                    next: Next::Down,
-                })
-            }
-            Event::Start | Event::Restart => then(Next::Restart),
-            Event::Go
-            | Event::NeedFailed
-            | Event::Spawned(_)
-            | Event::SpawnFailed
-            | Event::Execed
-            | Event::ExecFailed
-            | Event::Probed { .. }
-            | Event::Notified
-            | Event::Tick => then(next),
         }
     }
 
@@ -240,6 +224,7 @@ impl Turn<'_> {
             | Event::ExecFailed
             | Event::Probed { .. }
             | Event::Notified
+            | Event::BeforeEnded
             | Event::Exited(_)
             | Event::Tick => then(next),
         }
@@ -274,6 +259,7 @@ impl Turn<'_> {
             | Event::ExecFailed
             | Event::Probed { .. }
             | Event::Notified
+            | Event::BeforeEnded
             | Event::Tick => self.settle(then(kill_at, next)),
         }
     }
@@ -291,6 +277,7 @@ impl Turn<'_> {
             | Event::ExecFailed
             | Event::Probed { .. }
             | Event::Notified
+            | Event::BeforeEnded
             | Event::Exited(_)
             | Event::Tick => self.settle(State::Backoff { until }),
         }
@@ -323,21 +310,6 @@ impl Turn<'_> {
             },
             vec![],
         )
-    }
-
-    /// Asks it to end, and will kill it if it does not.
-    pub(super) fn ask(&self, pid: Pid, by: Option<Moment>, next: Next) -> Outcome {
-        let own = self.service.stop.timeout.map(|timeout| self.now + timeout);
-        let (unit, _) = self.leaving(pid, [own, by].into_iter().flatten().min(), next);
-        (unit, vec![Action::Ask(pid)])
-    }
-
-    pub(super) fn kill(&self, pid: Pid, next: Next) -> Outcome {
-        (self.leaving(pid, None, next).0, vec![Action::Kill(pid)])
-    }
-
-    pub(super) fn leaving(&self, pid: Pid, kill_at: Option<Moment>, next: Next) -> Outcome {
-        self.settle(State::Stopping { pid, kill_at, next })
     }
 
     /// Its process is gone: `finish` comes first, but not for a program that never ran (s6 does

@@ -22,6 +22,17 @@ pub enum State {
         /// Since when.
         since: Moment,
     },
+    /// It is to end, and `stop.before` runs first.
+    BeforeStop {
+        /// The main process.
+        pid: Pid,
+        /// It is asked to end when that command has ended, and by then at the latest.
+        until: Moment,
+        /// SIGKILL is due then at the latest, whatever `[stop]` says.
+        by: Option<Moment>,
+        /// What follows its end.
+        next: Next,
+    },
     /// Its process was asked to end.
     Stopping {
         /// The main process.
@@ -181,6 +192,8 @@ pub enum Event {
     },
     /// It told by itself that it is ready.
     Notified,
+    /// The command of `stop.before` has ended, or could not be run.
+    BeforeEnded,
     /// Its process (or that of `finish`) is gone.
     Exited(Exit),
     /// Time has passed; whatever is due is done.
@@ -194,6 +207,10 @@ pub enum Action {
     Spawn,
     /// Run `finish` for a process that ended so. The answer comes in this turn.
     SpawnFinish(Exit),
+    /// Run the command of `stop.before`. Its end comes as `BeforeEnded`.
+    RunBefore,
+    /// SIGKILL to that command, if it still runs.
+    KillBefore,
     /// Ask it to end, as `[stop]` says.
     Ask(Pid),
     /// SIGKILL to its process group.
@@ -210,7 +227,7 @@ impl State {
             Self::Waiting => "waiting",
             Self::Spawning | Self::Starting(_) => "starting",
             Self::Ready { .. } => "ready",
-            Self::Stopping { .. } => "stopping",
+            Self::BeforeStop { .. } | Self::Stopping { .. } => "stopping",
             Self::SpawningFinish { .. } | Self::Finishing { .. } => "finishing",
             Self::Backoff { .. } => "waiting to restart",
             Self::Finished => "finished",
@@ -223,6 +240,7 @@ impl State {
         match self {
             Self::Starting(Starting { pid, .. })
             | Self::Ready { pid, .. }
+            | Self::BeforeStop { pid, .. }
             | Self::Stopping { pid, .. }
             | Self::Finishing { pid, .. } => Some(*pid),
             Self::Down
@@ -255,7 +273,7 @@ impl State {
                 [step, starting.ready_by].into_iter().flatten().min()
             }
             Self::Stopping { kill_at, .. } | Self::Finishing { kill_at, .. } => *kill_at,
-            Self::Backoff { until } => Some(*until),
+            Self::BeforeStop { until, .. } | Self::Backoff { until } => Some(*until),
             Self::Down
             | Self::Waiting
             | Self::Spawning
@@ -274,6 +292,7 @@ impl State {
             | Self::Spawning
             | Self::Starting(_)
             | Self::Ready { .. }
+            | Self::BeforeStop { .. }
             | Self::Stopping { .. }
             | Self::SpawningFinish { .. }
             | Self::Finishing { .. }
@@ -287,6 +306,7 @@ impl State {
             Self::Spawning
             | Self::Starting(_)
             | Self::Ready { .. }
+            | Self::BeforeStop { .. }
             | Self::Stopping { .. }
             | Self::SpawningFinish { .. }
             | Self::Finishing { .. } => true,
@@ -306,6 +326,7 @@ impl State {
             | Self::Waiting
             | Self::Spawning
             | Self::Starting(_)
+            | Self::BeforeStop { .. }
             | Self::Stopping { .. }
             | Self::SpawningFinish { .. }
             | Self::Finishing { .. }

@@ -42,6 +42,7 @@ impl Fleet {
             | State::Spawning
             | State::Starting(_)
             | State::Ready { .. }
+            | State::BeforeStop { .. }
             | State::Stopping { .. }
             | State::SpawningFinish { .. }
             | State::Finishing { .. }
@@ -57,6 +58,10 @@ impl Fleet {
             State::Waiting | State::Backoff { .. } => Some(Event::Stop { by }),
             State::Starting(_)
             | State::Ready { .. }
+            | State::BeforeStop {
+                next: Next::Restart | Next::Policy(_),
+                ..
+            }
             | State::Stopping {
                 next: Next::Restart | Next::Policy(_),
                 ..
@@ -71,6 +76,9 @@ impl Fleet {
             } => self.may_stop(ix).then_some(Event::Stop { by }),
             State::Down
             | State::Spawning
+            | State::BeforeStop {
+                next: Next::Down, ..
+            }
             | State::Stopping {
                 next: Next::Down, ..
             }
@@ -111,6 +119,7 @@ impl Fleet {
             | State::Spawning
             | State::Starting(_)
             | State::Ready { .. }
+            | State::BeforeStop { .. }
             | State::Stopping { .. }
             | State::SpawningFinish { .. }
             | State::Finishing { .. }

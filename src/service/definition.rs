@@ -221,12 +221,23 @@ pub enum OnLimit {
 /// How a service is asked to end.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Stop {
+    /// What is run before it is asked.
+    pub before: Option<Box<Before>>,
     /// What asks it.
     pub by: StopBy,
     /// To the whole process group, not only the main process.
     pub group: bool,
     /// Then SIGKILL to the group; `None` is s6's 0, never (the container's own deadline stands).
     pub timeout: Option<Duration>,
+}
+
+/// A command that is run before a service is asked to end.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Before {
+    /// The command, run as the service runs.
+    pub command: Vec<String>,
+    /// It is killed after this, and the service is asked.
+    pub timeout: Duration,
 }
 
 /// What asks a service to end.
@@ -294,6 +305,7 @@ impl Default for Restart {
 impl Default for Stop {
     fn default() -> Self {
         Self {
+            before: None,
             by: StopBy::Signal(Signal::TERM),
             group: false,
             timeout: Some(Duration::from_secs(5)),

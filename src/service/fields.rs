@@ -184,6 +184,10 @@ pub const SERVICE: &[Field] = table! {
         "a reached limit fails the service, or ends the container";
     "restart.limit" "times": TIMES, "", "how many restarts";
     "restart.limit" "within": SPAN, "", "in how long";
+    "stop" "before": COMMAND, "none",
+        "run as the service runs, before the signal, on every deliberate stop";
+    "stop" "before-timeout": SPAN, "500ms",
+        "then that command is killed; the signal follows in any case";
     "stop" "signal": SIGNAL, "SIGTERM", "what asks it to end";
     "stop" "group": BOOL, "false", "the signal goes to the whole process group";
     "stop" "timeout": SPAN, "5s", "then SIGKILL to the process group";

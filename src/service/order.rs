@@ -276,7 +276,10 @@ const NAMES_MAX: usize = 10;
 /// How long a service may take to stop; what is not running by then, or ends by itself, takes none.
 fn stop_time(service: &Service) -> Duration {
     match (service.kind, service.stop.by) {
-        (Kind::Longrun, StopBy::Signal(_)) => service.stop.timeout.unwrap_or_default(),
+        (Kind::Longrun, StopBy::Signal(_)) => {
+            let before = service.stop.before.as_ref().map(|before| before.timeout);
+            before.unwrap_or_default() + service.stop.timeout.unwrap_or_default()
+        }
         (Kind::Oneshot, _) | (_, StopBy::EndOfInput) => Duration::ZERO,
     }
 }

@@ -9,7 +9,7 @@ use crate::diag::Diagnostic;
 use crate::service::address;
 use crate::service::context::template;
 use crate::service::definition::{
-    Format, OnLimit, Probe, Ready, Reload, Restart, RestartLimit, Stop, StopBy, When,
+    Before, Format, OnLimit, Probe, Ready, Reload, Restart, RestartLimit, Stop, StopBy, When,
 };
 use crate::service::faults::Faults;
 use crate::service::fields;
@@ -21,6 +21,10 @@ const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Not ready by then, unless the file says otherwise.
 const WITHIN: Duration = Duration::from_secs(30);
+
+/// `stop.before` is killed after this, unless the file says otherwise: a load balancer needs some
+/// milliseconds to take a backend out, and a person who stops a service waits for it.
+const BEFORE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Descriptors 0–2 are the service's own input and output; 255 is where some shells keep theirs.
 const READY_FDS: std::ops::RangeInclusive<i64> = 3..=254;
@@ -232,7 +236,9 @@ pub(super) fn stop<'a>(
     let signal = table.get("signal").and_then(|item| item.signal(faults));
     let group = table.get("group").and_then(|item| item.flag(faults));
     let timeout = table.get("timeout");
+    let before_timeout = table.get("before-timeout");
     let stop = Stop {
+        before: before(&table, faults).or_else(|| base.before.clone()),
         by: signal.map_or(base.by, StopBy::Signal),
         group: group.unwrap_or(base.group),
         timeout: timeout
@@ -240,7 +246,28 @@ pub(super) fn stop<'a>(
             .and_then(|item| item.span(faults))
             .or(base.timeout),
     };
-    (stop, timeout)
+    (stop, timeout.or(before_timeout))
+}
+
+/// `stop.before` and its time.
+fn before(stop: &Table<'_>, faults: &mut Faults<'_>) -> Option<Box<Before>> {
+    let timeout = stop.get("before-timeout");
+    let span = timeout
+        .as_ref()
+        .map_or(Some(BEFORE_TIMEOUT), |item| item.span_above_zero(faults));
+    let Some(command) = stop.get("before") else {
+        if let Some(item) = timeout {
+            let fault = Diagnostic::error("`stop.before-timeout` without `stop.before`")
+                .hint("say what is run before the signal: `before = [\"program\", \"argument\"]`");
+            item.bad::<()>(faults, fault);
+        }
+        return None;
+    };
+    let command = command.command(faults)?;
+    Some(Box::new(Before {
+        command,
+        timeout: span?,
+    }))
 }
 
 /// `[reload]`: a signal or a command.

@@ -1,5 +1,5 @@
-//! Commands that run beside services: exec probes and reload commands. They belong to no state of
-//! the machine; each has a deadline.
+//! Commands that run beside services: exec probes, reload commands, `stop.before`. Each has a
+//! deadline; that of the last is in the machine's state, with what follows from it.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -29,14 +29,17 @@ pub(super) enum Kind {
     },
     /// It makes its service read its configuration again.
     Reload,
+    /// Its service is asked to end after it.
+    BeforeStop,
 }
 
 impl Kind {
-    /// How long it may take.
-    fn timeout(self) -> Duration {
+    /// How long it may take; `None`: the machine tells.
+    fn timeout(self) -> Option<Duration> {
         match self {
-            Self::Probe { .. } => Duration::from_secs(5),
-            Self::Reload => Duration::from_secs(60),
+            Self::Probe { .. } => Some(Duration::from_secs(5)),
+            Self::Reload => Some(Duration::from_secs(60)),
+            Self::BeforeStop => None,
         }
     }
 }
@@ -47,7 +50,7 @@ pub(super) struct Helpers(HashMap<Pid, Alive>);
 
 struct Alive {
     helper: Helper,
-    /// `None` once it was killed.
+    /// `None` once it was killed, or if the machine tells when.
     deadline: Option<Moment>,
     /// Tells, if its program does not run, why.
     attempt: Attempt,
@@ -58,7 +61,7 @@ impl Helpers {
     pub(super) fn add(&mut self, Spawned { pid, attempt }: Spawned, helper: Helper, now: Moment) {
         let alive = Alive {
             helper,
-            deadline: Some(now + helper.kind.timeout()),
+            deadline: helper.kind.timeout().map(|timeout| now + timeout),
             attempt,
         };
         self.0.insert(pid, alive);
@@ -94,6 +97,13 @@ impl Helpers {
         of_it
             .filter_map(|alive| alive.deadline.as_mut())
             .for_each(|deadline| *deadline = now);
+    }
+
+    /// The command of this service's `stop.before`, if it lives.
+    pub(super) fn before_stop(&self, ix: Ix) -> Option<Pid> {
+        let is_it = |helper: Helper| helper.ix == ix && helper.kind == Kind::BeforeStop;
+        let mut all = self.0.iter();
+        all.find_map(|(pid, alive)| is_it(alive.helper).then_some(*pid))
     }
 
     /// When one must be killed.

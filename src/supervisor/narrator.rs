@@ -117,6 +117,7 @@ impl Narrator {
             State::Down => match change.from {
                 // It has been told that it was killed.
                 State::Stopping { kill_at: None, .. } if is_killed(slot) => return None,
+                State::BeforeStop { .. } => gone_before(slot, &took),
                 State::Stopping { .. } | State::Finishing { .. } => stopped(slot, &took),
                 _never_ran => return None,
             },
@@ -145,10 +146,13 @@ impl Narrator {
                     format!("{}, restart {} now", death(slot, faults), change.restarts),
                 )
             }
-            State::Waiting | State::Spawning | State::Starting(_) => return None,
-            State::Stopping { .. } | State::SpawningFinish { .. } | State::Finishing { .. } => {
-                return None;
-            }
+            State::Waiting
+            | State::Spawning
+            | State::Starting(_)
+            | State::BeforeStop { .. }
+            | State::Stopping { .. }
+            | State::SpawningFinish { .. }
+            | State::Finishing { .. } => return None,
         };
         Some(line)
     }
@@ -240,7 +244,8 @@ fn is_retry(from: &State) -> bool {
     match from {
         // From spawning: no process could be made, and it is tried again.
         State::Spawning | State::Starting(_) | State::Ready { .. } => true,
-        State::Stopping { next, .. }
+        State::BeforeStop { next, .. }
+        | State::Stopping { next, .. }
         | State::SpawningFinish { next, .. }
         | State::Finishing { next, .. } => matches!(next, Next::Policy(_)),
         State::Down
@@ -299,6 +304,15 @@ fn stopped(slot: &Slot, took: &str) -> Line {
         Some(slot.service.name.to_string()),
         format!("stopped{asked} in {took}{end}"),
     )
+}
+
+/// `ended in 0.2s, before it was asked (code 0)`
+fn gone_before(slot: &Slot, took: &str) -> Line {
+    let end = slot.exit.map_or_else(String::new, |exit| match exit {
+        Exit::Code(code) => format!(" (code {code})"),
+        Exit::Signal(_) | Exit::Core(_) => format!(" ({exit})"),
+    });
+    about(slot, format!("ended in {took}, before it was asked{end}"))
 }
 
 fn failed(ix: Ix, slot: &Slot, failure: Failure, fleet: &Fleet, faults: Faults<'_>) -> Line {

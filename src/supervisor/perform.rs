@@ -48,6 +48,8 @@ impl Supervisor {
             // and a pid without a process is nobody's, or soon somebody else's.
             Order::Act(ix, Action::Ask(pid) | Action::Kill(pid))
                 if self.fleet.owner(pid) != Some(ix) => {}
+            Order::Act(ix, Action::RunBefore) => self.run_before(ix),
+            Order::Act(ix, Action::KillBefore) => self.kill_before(ix),
             Order::Act(ix, Action::Ask(pid)) => self.ask(ix, pid),
             Order::Act(ix, Action::Kill(pid)) => self.kill(ix, pid),
             Order::Act(ix, Action::Probe) => self.probe(ix),
@@ -240,6 +242,7 @@ impl Supervisor {
                 }
             }
             Kind::Reload => self.reloaded(ix, Some((exit, why))),
+            Kind::BeforeStop => self.before_ended(ix, exit, &why),
         }
     }
 

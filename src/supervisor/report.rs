@@ -28,7 +28,7 @@ pub(super) fn wire_state(state: &State) -> WireState {
         State::Waiting => WireState::Waiting,
         State::Spawning | State::Starting(_) => WireState::Starting,
         State::Ready { .. } => WireState::Ready,
-        State::Stopping { .. } => WireState::Stopping,
+        State::BeforeStop { .. } | State::Stopping { .. } => WireState::Stopping,
         State::SpawningFinish { .. } | State::Finishing { .. } => WireState::Finishing,
         State::Backoff { .. } => WireState::WaitingToRestart,
         State::Finished => WireState::Finished,

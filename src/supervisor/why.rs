@@ -31,6 +31,7 @@ pub(super) fn note(fleet: &Fleet, ix: Ix, faults: Faults<'_>) -> Option<String> 
         State::Spawning | State::Starting(_) => faults.probe.map(str::to_owned),
         State::Backoff { .. } => faults.start.map(str::to_owned),
         State::Ready { .. }
+        | State::BeforeStop { .. }
         | State::Stopping { .. }
         | State::SpawningFinish { .. }
         | State::Finishing { .. }

@@ -14,6 +14,7 @@ mod support;
 
 mod backpressure;
 mod bad_input;
+mod before;
 mod child;
 mod control;
 mod exit_codes;

@@ -39,6 +39,8 @@ pub(crate) struct Ghost {
     pub(crate) never_ran: bool,
     /// The last automatic restart did not wait, and the service was not up for long since.
     pub(crate) unwaited: bool,
+    /// The command of `stop.before` runs.
+    pub(crate) before: bool,
     /// It was told to stop, and not to start since.
     pub(crate) stopped: bool,
 }
@@ -74,6 +76,7 @@ pub(crate) fn events(now: Moment) -> Vec<Event> {
         Event::Probed { ready: true },
         Event::Probed { ready: false },
         Event::Notified,
+        Event::BeforeEnded,
         Event::Tick,
     ];
     events.extend(exits.map(Event::Exited));
@@ -94,6 +97,7 @@ pub(crate) fn is_possible(node: &Node, event: Event) -> bool {
             State::Finishing { .. } => exit == Exit::Code(0) || exit == Exit::Code(125),
             _other => node.ghost.alive.is_some() && exit.code() < 2,
         },
+        Event::BeforeEnded => node.ghost.before,
         _other => true,
     }
 }
@@ -152,6 +156,10 @@ pub(crate) fn haunt(edge: &Edge<'_>) -> Ghost {
     if edge.event == Event::Tick && edge.actions.iter().any(|a| matches!(a, Action::Kill(_))) {
         ghost.never_ran |= in_exec;
     }
+    if edge.event == Event::BeforeEnded || edge.actions.contains(&Action::KillBefore) {
+        ghost.before = false;
+    }
+    ghost.before |= edge.actions.contains(&Action::RunBefore);
     ghost.killed |= edge.actions.iter().any(|a| matches!(a, Action::Kill(_)));
     if is_automatic_restart(edge) {
         ghost.unwaited = matches!(edge.after.unit.state, State::Waiting);
@@ -188,6 +196,17 @@ pub(crate) fn seen_from(node: &Node, units: i32) -> Node {
         State::Ready { pid, since } => State::Ready {
             pid,
             since: past(since),
+        },
+        State::BeforeStop {
+            pid,
+            until,
+            by,
+            next,
+        } => State::BeforeStop {
+            pid,
+            until: due(until),
+            by: by.map(due),
+            next,
         },
         State::Stopping { pid, kill_at, next } => State::Stopping {
             pid,

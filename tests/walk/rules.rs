@@ -49,6 +49,15 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
         ready_is_hopeful,
     ),
     ("a stop is heard at once", stop_is_heard),
+    (
+        "`before` runs exactly while the state says so, and is waited for until a moment",
+        before_is_state,
+    ),
+    ("nobody is asked while `before` runs", asked_after_before),
+    (
+        "a deliberate stop of one who was not asked yet runs `before`, and nothing else does",
+        before_each_stop,
+    ),
 ];
 
 pub(crate) fn pid_is_process(edge: &Edge<'_>) -> bool {
@@ -78,7 +87,11 @@ pub(crate) fn signal_to_current(edge: &Edge<'_>) -> bool {
             edge.before.ghost.alive == Some(*pid) && edge.before.unit.state.main_pid().is_some()
         }
         Action::Kill(pid) => edge.before.ghost.alive == Some(*pid),
-        Action::Spawn | Action::SpawnFinish(_) | Action::Probe => true,
+        Action::Spawn
+        | Action::SpawnFinish(_)
+        | Action::Probe
+        | Action::RunBefore
+        | Action::KillBefore => true,
     })
 }
 
@@ -141,7 +154,12 @@ pub(crate) fn finish_once(edge: &Edge<'_>) -> bool {
         .iter()
         .filter_map(|action| match action {
             Action::SpawnFinish(exit) => Some(*exit),
-            Action::Spawn | Action::Ask(_) | Action::Kill(_) | Action::Probe => None,
+            Action::Spawn
+            | Action::Ask(_)
+            | Action::Kill(_)
+            | Action::Probe
+            | Action::RunBefore
+            | Action::KillBefore => None,
         })
         .collect();
     let is_main = edge.before.unit.state.main_pid().is_some();
@@ -182,6 +200,7 @@ pub(crate) fn late_is_nothing(edge: &Edge<'_>) -> bool {
             step.is_some() && matches!(tells, Some(Probe::Fd(_)))
         }
         Event::Exited(_) => edge.before.ghost.alive.is_some(),
+        Event::BeforeEnded => matches!(state, State::BeforeStop { .. }),
         Event::Tick => state.deadline().is_some_and(|at| at <= edge.now),
     };
     belongs || edge.after.unit == edge.before.unit && edge.actions.is_empty()
@@ -219,10 +238,39 @@ pub(crate) fn stop_is_heard(edge: &Edge<'_>) -> bool {
     !is_stop || edge.before.unit.state == State::Spawning || edge.after.unit.state.is_at_rest() || {
         let down = Next::Down;
         match edge.after.unit.state {
-            State::Stopping { next, .. }
+            State::BeforeStop { next, .. }
+            | State::Stopping { next, .. }
             | State::SpawningFinish { next, .. }
             | State::Finishing { next, .. } => next == down,
             _other => false,
         }
     }
+}
+
+pub(crate) fn is_before(state: State) -> bool {
+    matches!(state, State::BeforeStop { .. })
+}
+
+pub(crate) fn before_is_state(edge: &Edge<'_>) -> bool {
+    let state = edge.after.unit.state;
+    edge.after.ghost.before == is_before(state) && (!is_before(state) || state.deadline().is_some())
+}
+
+pub(crate) fn asked_after_before(edge: &Edge<'_>) -> bool {
+    let asks = edge.actions.iter().any(|a| matches!(a, Action::Ask(_)));
+    !(asks && edge.after.ghost.before)
+}
+
+pub(crate) fn before_each_stop(edge: &Edge<'_>) -> bool {
+    let is_up = matches!(
+        edge.before.unit.state,
+        State::Starting(_) | State::Ready { .. }
+    );
+    let is_wish = match edge.event {
+        Event::Stop { by } => by.is_none_or(|by| by > edge.now),
+        Event::Restart => true,
+        _other => false,
+    };
+    let runs = edge.actions.contains(&Action::RunBefore);
+    runs == (is_up && is_wish && edge.service.stop.before.is_some())
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pidone::service::definition::{
-    Finish, Kind, Probe, Ready, Restart, RestartLimit, Service, When,
+    Before, Finish, Kind, Probe, Ready, Restart, RestartLimit, Service, When,
 };
 
 use super::UNIT;
@@ -21,7 +21,7 @@ pub(crate) fn shapes() -> Vec<(String, Service)> {
     };
     let restarts = [
         ("always", Restart::default()),
-        ("on-failure, limited", limited),
+        ("on-failure, limited", limited.clone()),
         (
             "never",
             Restart {
@@ -68,6 +68,32 @@ pub(crate) fn shapes() -> Vec<(String, Service)> {
                         shapes.push((name, service));
                     }
                 }
+            }
+        }
+    }
+    shapes.extend(with_before(&limited));
+    shapes
+}
+
+/// Those with `stop.before`, which does not care how they start.
+fn with_before(restart: &Restart) -> Vec<(String, Service)> {
+    let mut shapes = Vec::new();
+    let finish = Some(Box::new(Finish {
+        path: "finish".into(),
+        timeout: Some(UNIT),
+    }));
+    let simple = |kind| shape(kind, None, finish.clone(), restart, Some(UNIT * 2));
+    for (name, timeout) in [("1", UNIT), ("4", UNIT * 4)] {
+        for stop in [Some(UNIT * 2), None] {
+            for kind in [Kind::Longrun, Kind::Oneshot] {
+                let mut service = simple(kind);
+                service.stop.timeout = stop;
+                service.stop.before = Some(Box::new(Before {
+                    command: vec!["before".into()],
+                    timeout,
+                }));
+                let name = format!("{kind:?}, before {name} units, stop timeout {stop:?}");
+                shapes.push((name, service));
             }
         }
     }

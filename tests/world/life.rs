@@ -7,6 +7,9 @@ use pidone::values::{Exit, Signal};
 /// As the end of a `finish`: no process could be made for it.
 pub(crate) const NO_FINISH: Exit = Exit::Code(255);
 
+/// As the time of a `stop.before`: no process could be made for it.
+pub(crate) const NO_BEFORE: Duration = Duration::MAX;
+
 /// The life of one process, from spawn to end.
 #[derive(Clone, Debug)]
 pub(crate) struct Life {
@@ -23,6 +26,8 @@ pub(crate) struct Life {
     pub(crate) orphans: u32,
     /// They do not care for SIGTERM.
     pub(crate) stubborn_orphans: bool,
+    /// How long its `stop.before` takes; `None`: it hangs, `NO_BEFORE`: it cannot be run.
+    pub(crate) before: Option<Duration>,
     /// How its `finish` ends; `None`: it hangs.
     pub(crate) finish: Option<(Duration, Exit)>,
 }
@@ -52,6 +57,7 @@ impl Default for Life {
             is_undying: false,
             orphans: 0,
             stubborn_orphans: false,
+            before: Some(moment * 3),
             finish: Some((moment, Exit::Code(0))),
         }
     }

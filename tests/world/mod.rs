@@ -63,6 +63,7 @@ enum Happening {
     OrphanDies(u32),
     Comes(Input),
     Exits(Ix, Exit),
+    BeforeEnds(Ix, u64),
 }
 
 /// The world.
@@ -78,6 +79,8 @@ pub(crate) struct World {
     pub(crate) broken: Option<String>,
     pub(crate) processes: BTreeMap<Pid, Process>,
     pub(crate) orphans: BTreeMap<u32, Orphan>,
+    /// Whose `stop.before` runs, and which run of it.
+    pub(crate) befores: BTreeMap<Ix, u64>,
     pub(crate) story: Option<story::Story>,
     pub(crate) books: rules::Books,
     /// It came to a point where nothing was due any more.
@@ -114,6 +117,7 @@ impl World {
             broken: None,
             processes: BTreeMap::new(),
             orphans: BTreeMap::new(),
+            befores: BTreeMap::new(),
             story: None,
             books: rules::Books::new(&services),
             was_still: false,
@@ -230,6 +234,12 @@ impl World {
                 if let Some(process) = self.processes.get(&pid) {
                     let ready = process.ready_at.is_some_and(|at| at <= self.now);
                     self.take(Input::Unit(process.ix, Event::Probed { ready }));
+                }
+            }
+            Happening::BeforeEnds(ix, number) => {
+                if self.befores.get(&ix) == Some(&number) {
+                    self.befores.remove(&ix);
+                    self.take(Input::Unit(ix, Event::BeforeEnded));
                 }
             }
             Happening::Dies(pid, exit) => self.dies(pid, exit),

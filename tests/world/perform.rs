@@ -1,7 +1,7 @@
 //! What the fake world does for an order, as the real loop does it.
 
 use pidone::machine::slot::{Input, Ix, Order};
-use pidone::machine::unit::{Action, Event};
+use pidone::machine::unit::{Action, Event, State};
 use pidone::values::{Exit, Pid, Signal};
 
 use super::life::{self, Exec, Life};
@@ -20,7 +20,14 @@ impl World {
                 }
                 None
             }
-            Order::Act(_, Action::Ask(pid)) => {
+            Order::Act(ix, Action::RunBefore) => self.run_before(ix),
+            Order::Act(ix, Action::KillBefore) => {
+                self.befores.remove(&ix);
+                None
+            }
+            Order::Act(ix, Action::Ask(pid)) => {
+                let has_left = !self.befores.contains_key(&ix);
+                self.check(has_left, "nobody is asked while its `before` runs");
                 self.asked(pid);
                 None
             }
@@ -83,6 +90,27 @@ impl World {
             self.schedule(self.now + after, Happening::Dies(pid, exit));
         }
         Input::Unit(ix, Event::Spawned(pid))
+    }
+
+    /// As the loop does it: what has lost its meaning since is not run.
+    fn run_before(&mut self, ix: Ix) -> Option<Input> {
+        let state = self.fleet.slots()[ix].unit.state;
+        if !matches!(state, State::BeforeStop { .. }) {
+            return None;
+        }
+        let time = state
+            .pid()
+            .and_then(|pid| self.processes.get(&pid)?.life.before);
+        if time == Some(life::NO_BEFORE) {
+            return Some(Input::Unit(ix, Event::BeforeEnded));
+        }
+        self.next += 1;
+        let number = self.next;
+        self.befores.insert(ix, number);
+        if let Some(time) = time {
+            self.schedule(self.now + time, Happening::BeforeEnds(ix, number));
+        }
+        None
     }
 
     fn bear(&mut self, ix: Ix, life: Life, is_finish: bool) -> Pid {

@@ -151,7 +151,8 @@ impl World {
                 self.check(lives, "who is killed lives");
                 self.books.killed |= self.books.ending.is_some();
             }
-            Order::Act(_, Action::SpawnFinish(_) | Action::Probe) => {}
+            Order::Act(ix, Action::RunBefore) => self.rules_of_ask(ix),
+            Order::Act(_, Action::SpawnFinish(_) | Action::Probe | Action::KillBefore) => {}
             Order::Changed(change) => self.books.changed(change),
             Order::Ending => {
                 self.check(self.books.ending.is_none(), "the end begins once");
@@ -184,7 +185,10 @@ impl World {
     fn rules_of_ask(&mut self, ix: Ix) {
         let goes_down = matches!(
             self.state(ix),
-            State::Stopping {
+            State::BeforeStop {
+                next: Next::Down,
+                ..
+            } | State::Stopping {
                 next: Next::Down,
                 ..
             }
@@ -294,6 +298,9 @@ impl World {
         let services = self.fleet.slots().len();
         self.check(orders <= 10 + 10 * services, "a turn has few orders");
         self.rules_of_pids();
+        let runs = |ix: &Ix| matches!(self.state(*ix), State::BeforeStop { .. });
+        let is_meant = self.befores.keys().all(runs);
+        self.check(is_meant, "`before` runs only before a stop");
         self.rules_of_wishes();
         if let Some(ending) = self.fleet.ending() {
             let is_late = self.now > ending.deadline + self.late * 4;

@@ -86,6 +86,8 @@ pub(crate) fn order(world: &World, order: Order) -> String {
             match action {
                 Action::Spawn => format!("spawn {name}"),
                 Action::SpawnFinish(exit) => format!("run finish of {name} ({exit})"),
+                Action::RunBefore => format!("run before of {name}"),
+                Action::KillBefore => format!("kill before of {name}"),
                 Action::Ask(_) => format!("ask {name} to end"),
                 Action::Kill(_) => format!("kill {name}"),
                 Action::Probe => format!("probe {name}"),

@@ -18,6 +18,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("passenvironment", "env-pass"),
     ("priority", "nice"),
     ("requires", "needs"),
+    ("prestop", "stop.before"),
     ("start", "command"),
     ("stop-signal", "stop.signal"),
     ("stop-timeout", "stop.timeout"),
