@@ -320,6 +320,7 @@ impl Supervisor {
             self.started(ix, event, fault);
         }
         self.router.drain(ix, clock::wall());
+        self.revoke(ix);
         let oom = exit == Exit::Signal(Signal::KILL) && self.oom.has_killed();
         if Some(ix) == self.cmd {
             // Without a terminal there is nothing to take back.

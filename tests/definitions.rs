@@ -11,6 +11,7 @@ use pidone::service::definition::{
     Resource, Restart, RestartLimit, Service, Stop, StopBy, When,
 };
 use pidone::service::environment::Environment;
+use pidone::service::permit::{Of, Permit};
 use pidone::service::set::{Loaded, load};
 use pidone::service::source::{Directory, File, Interpreter, Script};
 use pidone::values::Signal;
@@ -35,6 +36,7 @@ oom-score-adj = -500
 limits = { nofile = 65536, core = 0, memlock = "10MiB", stack = "unlimited" }
 nice = -3
 no-new-privileges = true
+control = ["events", "status:db", "status:db", "restart:*"]
 capabilities = ["NET_BIND_SERVICE"]
 
 [ready]
@@ -94,6 +96,16 @@ fn service(found: &[Directory], name: &str) -> Service {
     services
         .find(|service| service.name.as_str() == name)
         .unwrap()
+}
+
+/// `control` of the full definition.
+fn permits() -> Box<[Permit]> {
+    let permit = |verb, of| Permit { verb, of };
+    Box::new([
+        permit("events", Of::All),
+        permit("status", Of::One("db".parse().unwrap())),
+        permit("restart", Of::All),
+    ])
 }
 
 #[test]
@@ -161,6 +173,7 @@ fn a_full_definition_is_read_exactly() {
         },
         reload: Some(Reload::Signal(Signal::HUP)),
         output: Output::Container(Some(Format::Json)),
+        control: permits(),
     };
     assert_eq!(service(&found, "web"), expected);
 }

@@ -16,6 +16,7 @@ pub mod notification;
 pub mod oom;
 pub mod output;
 pub mod outq;
+pub mod passed;
 pub mod peer;
 pub mod pid1;
 pub mod plan;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::service::permit::Permit;
 use crate::values::{Exit, Name, Signal};
 
 /// Everything that is known about a service before it runs. Read once, never changed. What most
@@ -41,6 +42,8 @@ pub struct Service {
     pub reload: Option<Reload>,
     /// Where its output goes.
     pub output: Output,
+    /// What it may ask of pidone; with any of it, it is handed a descriptor for that.
+    pub control: Box<[Permit]>,
 }
 
 /// Whether a service is meant to go on.
@@ -333,6 +336,7 @@ impl Service {
             stop: Stop::default(),
             reload: None,
             output: Output::Container(None),
+            control: Box::default(),
         }
     }
 

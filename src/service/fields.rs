@@ -90,6 +90,7 @@ const LIMITS: Takes = Takes(
 );
 const NICE: Takes = Takes("a whole number", Shape::Whole(-20, 19));
 const OOM: Takes = Takes("a whole number", Shape::Whole(-1000, 1000));
+const PERMITS: Takes = Takes("an array of verbs, or VERB:NAME", Shape::Texts);
 const CAPABILITIES: Takes = Takes("an array of capability names", Shape::Texts);
 const TCP: Takes = Takes("a string like \"127.0.0.1:5432\"", Shape::Text);
 const HTTP: Takes = Takes(
@@ -160,6 +161,8 @@ pub const SERVICE: &[Field] = table! {
         "-1000 to 1000: the higher, the sooner the kernel kills it for memory";
     "" "no-new-privileges": BOOL, "false", "set-user-ID programs gain nothing";
     "" "capabilities": CAPABILITIES, "left as they are", "kept when dropping to `user`";
+    "" "control": PERMITS, "nothing",
+        "what it may ask of pidone, over the descriptor PIDONE_CONTROL_FD";
     "" "ready": TABLE, "ready once started",
         "how readiness is told: exactly one of http, tcp, unix, exec, file, fd";
     "" "restart": POLICY, "always; never for main and oneshot", "what follows a death";

@@ -28,6 +28,8 @@ mod context;
 
 mod policy;
 
+pub mod permit;
+
 mod scripts;
 
 mod foresight;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::diag::{Diagnostic, Place};
 use crate::service::definition::{Kind, Service, StopBy};
 use crate::service::draft::Draft;
+use crate::service::permit;
 use crate::service::set::Loaded;
 use crate::values::Name;
 use crate::values::span::show_span;
@@ -26,6 +27,7 @@ pub(super) fn check(drafts: &[Draft]) -> Vec<Diagnostic> {
     let mut faults = needs(&by_name);
     faults.extend(mains(drafts));
     faults.extend(circles(&by_name));
+    faults.extend(permit::check(&by_name));
     faults
 }
 

@@ -15,7 +15,7 @@ use crate::service::faults::Faults;
 use crate::service::fields;
 use crate::service::source::{Directory, File, Script};
 use crate::service::table::Table;
-use crate::service::{foresight, form, policy, scripts};
+use crate::service::{foresight, form, permit, policy, scripts};
 use crate::values::Name;
 
 /// What is known from outside the files.
@@ -154,8 +154,9 @@ fn parsed(
         };
         places.needs.retain(|(_, span)| sure(line_of(span.start)));
         places.after.retain(|(_, span)| sure(line_of(span.start)));
+        places.control.retain(|(_, span)| sure(line_of(span.start)));
     }
-    if !(places.needs.is_empty() && places.after.is_empty()) {
+    if !(places.needs.is_empty() && places.after.is_empty() && places.control.is_empty()) {
         path.clone_into(&mut places.path);
         text.clone_into(&mut places.source);
     }
@@ -174,13 +175,7 @@ fn definition(
 ) -> Draft {
     let top = Table::open(fields::SERVICE, "", items, faults);
     let program = program(&top, &base, faults);
-    let kind = top
-        .get("type")
-        .and_then(|item| {
-            let words = [("longrun", Kind::Longrun), ("oneshot", Kind::Oneshot)];
-            item.word(&words, faults)
-        })
-        .unwrap_or(Kind::Longrun);
+    let kind = kind(&top, faults);
     let (needs, after) = (
         names("needs", &top, &base.name, faults),
         names("after", &top, &base.name, faults),
@@ -204,6 +199,7 @@ fn definition(
     }
     let (stop, stop_timeout) = policy::stop(&top, &base.stop, faults);
     let format = policy::format(&top, faults);
+    let (control, asked) = permit::permits(&top, faults);
     let places = Places {
         main: top
             .get("main")
@@ -215,6 +211,7 @@ fn definition(
         stop_timeout: stop_timeout.map(|item| faults.place(item.span)),
         needs,
         after,
+        control: asked,
         ..Places::default()
     };
     let service = Service {
@@ -230,11 +227,19 @@ fn definition(
         stop,
         reload: policy::reload(&top, faults),
         output: Output::Container(format.map(|(format, _)| format)),
+        control,
         ..base
     };
     foresight::user(&top, &service, world, faults);
     foresight::secrets_stay_inside(&top, &service, world, faults);
     Draft { service, places }
+}
+
+/// `type`.
+fn kind(top: &Table<'_>, faults: &mut Faults<'_>) -> Kind {
+    let words = [("longrun", Kind::Longrun), ("oneshot", Kind::Oneshot)];
+    let kind = top.get("type").and_then(|item| item.word(&words, faults));
+    kind.unwrap_or(Kind::Longrun)
 }
 
 /// `command`, or the `run` beside it; exactly one.

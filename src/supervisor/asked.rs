@@ -56,7 +56,13 @@ impl Supervisor {
             | Request::Reload { .. }
             | Request::Signal { .. }
             | Request::Shutdown { .. } => {
-                tracing::debug!("uid {} (pid {}) asked for `{verb}`", peer.uid, peer.pid);
+                let server = self.server.as_ref();
+                let service = server.and_then(|server| server.service_of(client));
+                let who = service.map_or_else(
+                    || format!("uid {} (pid {})", peer.uid, peer.pid),
+                    |service| format!("service {service}"),
+                );
+                tracing::debug!("{who} asked for `{verb}`");
             }
         }
     }

@@ -17,6 +17,7 @@ use crate::os::users::{self, User};
 use crate::service::address;
 use crate::service::definition::{Output, Probe, Program, Service};
 use crate::service::environment::{self, Environment};
+use crate::service::permit;
 use crate::values::Exit;
 
 /// What every start needs, whatever the service.
@@ -50,6 +51,8 @@ pub(super) struct Streams<'fd> {
     pub(super) stderr: Option<BorrowedFd<'fd>>,
     /// The notification pipe and its number there.
     pub(super) notify: Option<(BorrowedFd<'fd>, i32)>,
+    /// The descriptor by which it may ask us, and its number there.
+    pub(super) control: Option<(BorrowedFd<'fd>, i32)>,
 }
 
 impl Launcher {
@@ -170,22 +173,29 @@ impl Launcher {
         streams: Streams<'_>,
         session: Session,
     ) -> Result<Spawned, String> {
-        let env = match &around.variables {
-            Some(_) => Vec::new(),
-            None => around
-                .env
-                .iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
+        // Made before only for those that have no variable of their own.
+        let made = around
+            .variables
+            .clone()
+            .filter(|_| streams.control.is_none());
+        let own = |(_, number): (BorrowedFd<'_>, i32)| {
+            (permit::VARIABLE.into(), number.to_string().into())
         };
+        let all = around.env.iter().filter(|_| made.is_none());
+        let env: Vec<(OsString, OsString)> = all
+            .filter(|(name, _)| *name != permit::VARIABLE)
+            .map(|(name, value)| (name.into(), value.into()))
+            .chain(streams.control.map(own))
+            .collect();
         let standard = [(streams.stdin, 0), (streams.stdout, 1), (streams.stderr, 2)];
         let descriptors = standard
             .into_iter()
             .filter_map(|(fd, number)| fd.map(|fd| (fd, number)))
             .chain(streams.notify)
+            .chain(streams.control)
             .collect();
         let plan = Plan {
-            variables: around.variables.clone(),
+            variables: made,
             workdir: around.workdir.clone(),
             user: around.user.clone(),
             umask: service.context.umask,
@@ -211,6 +221,7 @@ impl Launcher {
             stdout: null,
             stderr: null,
             notify: None,
+            control: None,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::os::probes::{self, Target};
 use crate::os::spawner::Spawned;
 use crate::os::{clock, kill, notification};
 use crate::service::definition::{Probe, Reload, StopBy};
+use crate::service::permit;
 use crate::supervisor::helpers::{Helper, Kind};
 use crate::supervisor::launch;
 use crate::supervisor::narrator::Narrator;
@@ -103,6 +104,7 @@ impl Supervisor {
             .map(|_| notification::pipe())
             .transpose()
             .map_err(|e| e.to_string())?;
+        let control = self.control_of(&service)?;
         let owner = around.user.as_ref().map(|user| (user.uid, user.gid));
         let wiring = self.wiring(ix);
         let mut hold = None;
@@ -115,6 +117,8 @@ impl Supervisor {
             &mut hold,
         )?;
         streams.notify = pipe.as_ref().map(|(_, theirs)| theirs.as_fd()).zip(number);
+        let handed = control.as_ref().map(AsFd::as_fd);
+        streams.control = handed.map(|fd| (fd, permit::descriptor(number)));
         let Spawned { pid, attempt } = self.launcher.main(&service, &around, streams)?;
         self.router.started(ix, pid);
         let ours = pipe.map(|(ours, _)| ours);

@@ -21,6 +21,7 @@ mod exit_codes;
 mod harness;
 mod orphans;
 mod output;
+mod permits;
 mod readiness;
 mod restart;
 mod restricted;
