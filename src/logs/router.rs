@@ -6,8 +6,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use crate::logs::format::{OWN_NAME, Origin, Writer};
 use crate::logs::farewell::End;
+use crate::logs::format::{OWN_NAME, Origin, Writer};
 use crate::logs::lane::{Lane, Setting, Task};
 use crate::logs::loggers::Loggers;
 use crate::logs::outlet::{Outlet, Outlets, Token};

@@ -8,7 +8,7 @@ use crate::machine::fleet::Fleet;
 use crate::machine::links::relink;
 use crate::machine::slot::{Ix, Order, Slot, Want};
 use crate::machine::unit::{Event, Retry, State};
-use crate::service::definition::Service;
+use crate::service::definition::{Kind, Service};
 use crate::service::difference::{Depth, Difference, depth};
 use crate::values::{Moment, Name};
 
@@ -66,13 +66,7 @@ impl Fleet {
     }
 
     /// It is defined anew. What a person has stopped stays down.
-    fn redefine(
-        &mut self,
-        ix: Ix,
-        service: &Rc<Service>,
-        now: Moment,
-        orders: &mut Vec<Order>,
-    ) {
+    fn redefine(&mut self, ix: Ix, service: &Rc<Service>, now: Moment, orders: &mut Vec<Order>) {
         let Some(slot) = self.slots.get_mut(ix) else {
             return;
         };
@@ -99,8 +93,15 @@ impl Fleet {
             return;
         };
         let old = std::mem::replace(&mut slot.service, Rc::clone(service));
+        // A definition that stays does not stand on who leaves, which an older one may have done.
+        self.is_stale |= !self.leaving.is_empty();
         self.is_stale |= (&old.needs, &old.after, &old.output, old.kind)
-            != (&service.needs, &service.after, &service.output, service.kind);
+            != (
+                &service.needs,
+                &service.after,
+                &service.output,
+                service.kind,
+            );
         if old.output != service.output {
             orders.push(Order::Rewired(ix));
         }
@@ -175,9 +176,15 @@ impl Fleet {
     /// The answer to [`Order::Vanish`].
     pub(super) fn vanished(&mut self, ix: Ix) {
         let has_left = |slot: &Slot| slot.want == Want::Gone && slot.unit.state.is_at_rest();
-        if self.slots.get(ix).is_some_and(has_left) {
-            self.slots.remove(ix);
+        let Some(slot) = self.slots.get(ix).filter(|slot| has_left(slot)) else {
+            return;
+        };
+        // Others stood on what it needed, through it.
+        if slot.service.kind == Kind::Oneshot {
+            self.is_stale = true;
+            self.look.extend(self.slots.numbers());
         }
+        self.slots.remove(ix);
     }
 }
 

@@ -160,6 +160,11 @@ impl Slot {
         self.at_end.as_deref().unwrap_or(&self.unit.state)
     }
 
+    /// Whether its process is to be replaced by one of a new definition.
+    pub fn is_changing(&self) -> bool {
+        self.next.is_some()
+    }
+
     /// Why it has failed, if it has.
     pub fn failure(&self) -> Option<Failure> {
         match self.unit.state {

@@ -104,8 +104,9 @@ impl Fleet {
     }
 
     fn has_its_needs(&self, slot: &Slot) -> bool {
+        // What is about to be replaced is waited for anew.
         self.each(&slot.needs)
-            .all(|need| need.unit.state.satisfies())
+            .all(|need| need.unit.state.satisfies() && need.next.is_none())
     }
 
     /// Its needs are ready, and what comes before it has become ready, has failed, or is not meant
@@ -129,9 +130,10 @@ impl Fleet {
         };
         let is_past = |other: &Slot| {
             let state = &other.unit.state;
-            state.satisfies()
+            let is_settled = state.satisfies()
                 || other.unit.retry.hopeless
-                || state.is_at_rest() && (other.want != Want::Up || !is_due(other))
+                || state.is_at_rest() && (other.want != Want::Up || !is_due(other));
+            is_settled && other.next.is_none()
         };
         self.has_its_needs(slot) && self.each(&slot.after).all(is_past)
     }
@@ -149,7 +151,7 @@ impl Fleet {
                         }
                     }
                     Some(other) if other.want != Want::Up => return false,
-                    // Its process is of an older definition, and ends; the next may stand elsewhere.
+                    // Its process is of an older definition; the next one may stand elsewhere.
                     Some(other) if slot.ix == ix && other.next.is_some() => return false,
                     Some(_) | None => {}
                 }

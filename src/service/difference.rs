@@ -64,6 +64,7 @@ pub fn depth(old: &Service, new: &Service) -> Option<Depth> {
         context,
         ready,
         output,
+        control,
         stop,
         // Looked at when they are needed, and not before: where it is defined, what it stands on,
         // and what follows its death, a wish to stop it, or to reload it.
@@ -83,6 +84,7 @@ pub fn depth(old: &Service, new: &Service) -> Option<Depth> {
         && *context == new.context
         && is_same_probe(ready.as_deref(), new.ready.as_deref())
         && *output == new.output
+        && *control == new.control
         // A logger that is asked by the end of its input has another input.
         && std::mem::discriminant(&stop.by) == std::mem::discriminant(&new.stop.by);
     Some(if is_same_process {
@@ -95,4 +97,85 @@ pub fn depth(old: &Service, new: &Service) -> Option<Depth> {
 /// Whether a start that is under way may go on: how often it is asked does not matter.
 fn is_same_probe(old: Option<&Ready>, new: Option<&Ready>) -> bool {
     old.map(|ready| &ready.probe) == new.map(|ready| &ready.probe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::definition::{Format, Kind, Output, Probe, Program, Reload, StopBy};
+    use crate::values::Signal;
+    use std::time::Duration;
+
+    fn service(name: &str) -> Service {
+        Service::new(name.parse().unwrap(), vec!["true".into()])
+    }
+
+    fn words(old: &[Service], new: Vec<Service>) -> Vec<String> {
+        let word = |difference: Difference| match difference {
+            Difference::New(service) => format!("{} new", service.name),
+            Difference::Gone(name) => format!("{name} gone"),
+            Difference::Changed(service) => format!("{} changed", service.name),
+            Difference::Updated(service) => format!("{} updated", service.name),
+        };
+        differences(old, new).into_iter().map(word).collect()
+    }
+
+    #[test]
+    fn what_is_equal_is_no_difference() {
+        let old = ["a", "b", "c"].map(service);
+        assert!(words(&old, old.to_vec()).is_empty());
+        let mut new = ["d", "b", "a"].map(service).to_vec();
+        new[1].main = true;
+        new[2].kind = Kind::Oneshot;
+        let found = words(&old, new);
+        assert_eq!(found, ["a changed", "b updated", "c gone", "d new"]);
+        assert_eq!(words(&old[..1], Vec::new()), ["a gone"]);
+        assert_eq!(words(&[], vec![service("a")]), ["a new"]);
+    }
+
+    #[test]
+    fn a_process_is_replaced_only_if_it_would_be_another_one() {
+        type Edit = fn(&mut Service);
+        let updated: [(&str, Edit); 9] = [
+            ("needs", |s| s.needs.push("db".parse().unwrap())),
+            ("after", |s| s.after.push("db".parse().unwrap())),
+            ("enabled", |s| s.enabled = false),
+            ("main", |s| s.main = true),
+            ("restart", |s| s.restart.delay = Duration::from_secs(1)),
+            ("stop timeout", |s| s.stop.timeout = None),
+            ("stop signal", |s| s.stop.by = StopBy::Signal(Signal::INT)),
+            ("reload", |s| s.reload = Some(Reload::Signal(Signal::HUP))),
+            ("within", |s| s.ready.as_mut().unwrap().within = None),
+        ];
+        let changed: [(&str, Edit); 7] = [
+            ("command", |s| s.program = Program::Run("run".into())),
+            ("type", |s| s.kind = Kind::Oneshot),
+            ("umask", |s| s.context.umask = Some(0o22)),
+            ("env", |s| s.context.env.push(("A".into(), "b".into()))),
+            ("probe", |s| {
+                s.ready.as_mut().unwrap().probe = Probe::File("/x".into());
+            }),
+            ("format", |s| {
+                s.output = Output::Container(Some(Format::Raw));
+            }),
+            ("asked by", |s| s.stop.by = StopBy::EndOfInput),
+        ];
+        let mut old = service("web");
+        old.ready = Some(Box::new(Ready {
+            probe: Probe::Fd(3),
+            interval: Duration::from_secs(1),
+            within: Some(Duration::from_secs(9)),
+        }));
+        let after = |edit: Edit| {
+            let mut new = old.clone();
+            edit(&mut new);
+            depth(&old, &new)
+        };
+        for (what, edit) in updated {
+            assert_eq!(after(edit), Some(Depth::Treatment), "{what}");
+        }
+        for (what, edit) in changed {
+            assert_eq!(after(edit), Some(Depth::Process), "{what}");
+        }
+    }
 }

@@ -9,8 +9,10 @@
     reason = "a test may, and each test uses its part of the world"
 )]
 
+pub(crate) mod chance;
 pub(crate) mod life;
 mod perform;
+pub(crate) mod rescan;
 pub(crate) mod rules;
 pub(crate) mod story;
 
@@ -18,7 +20,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use pidone::machine::fleet::Fleet;
-use pidone::machine::slot::{Input, Ix, Limits, Order};
+use pidone::machine::slot::{Input, Ix, Limits, Order, Slot};
 use pidone::machine::unit::Event;
 use pidone::service::definition::Service;
 use pidone::values::{Exit, Moment, Pid};
@@ -53,7 +55,7 @@ pub(crate) struct Orphan {
 }
 
 /// What the world has in store.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Happening {
     Execs(Pid),
     FailsToExec(Pid),
@@ -64,6 +66,7 @@ enum Happening {
     Comes(Input),
     Exits(Ix, Exit),
     BeforeEnds(Ix, u64),
+    Rescans(Vec<(Service, Vec<Life>)>),
 }
 
 /// The world.
@@ -83,6 +86,8 @@ pub(crate) struct World {
     pub(crate) befores: BTreeMap<Ix, u64>,
     pub(crate) story: Option<story::Story>,
     pub(crate) books: rules::Books,
+    /// What the last reading has defined.
+    pub(crate) wanted: Vec<Service>,
     /// It came to a point where nothing was due any more.
     pub(crate) was_still: bool,
     /// How often it took in something.
@@ -110,6 +115,7 @@ impl World {
     pub(crate) fn new(services: Vec<(Service, Vec<Life>)>, limits: Limits) -> Self {
         let now = Moment::at(Duration::from_secs(100));
         let (services, lives): (Vec<_>, Vec<_>) = services.into_iter().unzip();
+        let fleet = Fleet::new(services.clone(), limits, now);
         Self {
             now,
             exit: None,
@@ -119,11 +125,12 @@ impl World {
             orphans: BTreeMap::new(),
             befores: BTreeMap::new(),
             story: None,
-            books: rules::Books::new(&services),
+            wanted: services.clone(),
             was_still: false,
             turns: 0,
             starts: vec![0; services.len()],
-            fleet: Fleet::new(services, limits, now),
+            books: rules::Books::new(&fleet),
+            fleet,
             lives,
             agenda: BTreeMap::new(),
             next: 0,
@@ -136,8 +143,13 @@ impl World {
         }
     }
 
+    pub(crate) fn slot(&self, ix: Ix) -> &Slot {
+        self.fleet.slot(ix).unwrap()
+    }
+
     pub(crate) fn name(&self, ix: Ix) -> &str {
-        self.fleet.slots()[ix].service.name.as_str()
+        let slot = self.fleet.slot(ix);
+        slot.map_or("somebody gone", |slot| slot.service.name.as_str())
     }
 
     /// The boot.
@@ -152,6 +164,11 @@ impl World {
     /// Something from outside, at a moment to come.
     pub(crate) fn plan(&mut self, at: Moment, input: Input) {
         self.schedule(at, Happening::Comes(input));
+    }
+
+    /// The definitions are read again, at a moment to come.
+    pub(crate) fn plan_rescan(&mut self, at: Moment, services: Vec<(Service, Vec<Life>)>) {
+        self.schedule(at, Happening::Rescans(services));
     }
 
     /// The service's process ends by itself, at a moment to come.
@@ -242,9 +259,10 @@ impl World {
                     self.take(Input::Unit(ix, Event::BeforeEnded));
                 }
             }
+            Happening::Rescans(services) => self.rescan(services),
             Happening::Dies(pid, exit) => self.dies(pid, exit),
             Happening::Exits(ix, exit) => {
-                if let Some(pid) = self.fleet.slots()[ix].unit.state.pid() {
+                if let Some(pid) = self.fleet.slot(ix).and_then(|s| s.unit.state.pid()) {
                     self.dies(pid, exit);
                 }
             }
@@ -259,7 +277,7 @@ impl World {
         let (ix, life) = (process.ix, process.life.clone());
         if let Some(after) = life.ready {
             process.ready_at = Some(self.now + after);
-            if self.books.tells_by_itself(ix) {
+            if self.tells_by_itself(ix) {
                 self.schedule(self.now + after, Happening::Notifies(pid));
             }
         }
