@@ -12,12 +12,21 @@ fn top() -> &'static Path {
 
 #[test]
 fn check_accepts_the_examples() {
-    for name in ["syslog", "ship"] {
-        let dir = top().join("docker/examples").join(name);
+    for (name, count) in [
+        ("syslog", 2),
+        ("ship", 2),
+        ("nginx-php", 2),
+        ("postgres", 4),
+    ] {
+        let dir = top().join("docker/examples").join(name).join("services.d");
         let done = Command::new(PIDONE).arg("check").arg(dir).output().unwrap();
         let said = String::from_utf8_lossy(&done.stdout).into_owned();
         assert!(done.status.success(), "{name}: {said}");
-        assert_eq!(said, "2 services checked: no faults\n", "{name}");
+        assert_eq!(
+            said,
+            format!("{count} services checked: no faults\n"),
+            "{name}"
+        );
     }
 }
 
