@@ -27,7 +27,9 @@ impl Fleet {
             self.renew_now(ix, orders);
         }
         for slot in self.slots.iter_mut() {
-            slot.want = Want::Down;
+            if slot.want != Want::Gone {
+                slot.want = Want::Down;
+            }
             slot.at_end = Some(Box::new(slot.unit.state));
             self.look.push_back(slot.ix);
         }

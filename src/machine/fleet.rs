@@ -221,7 +221,7 @@ impl Fleet {
     }
 
     /// Whoever waits for this one to go may stand below several that are gone.
-    fn look_below(&mut self, ix: Ix) {
+    pub(super) fn look_below(&mut self, ix: Ix) {
         let (mut todo, mut seen) = (vec![ix], BTreeSet::new());
         while let Some(slot) = todo.pop().and_then(|next| self.slots.get(next)) {
             for below in slot.needs.iter().chain(&slot.after) {

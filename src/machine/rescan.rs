@@ -176,7 +176,8 @@ impl Fleet {
     /// The answer to [`Order::Vanish`].
     pub(super) fn vanished(&mut self, ix: Ix) {
         let has_left = |slot: &Slot| slot.want == Want::Gone && slot.unit.state.is_at_rest();
-        let Some(slot) = self.slots.get(ix).filter(|slot| has_left(slot)) else {
+        let is_over = self.ending.is_some();
+        let Some(slot) = self.slots.get(ix).filter(|s| has_left(s) && !is_over) else {
             return;
         };
         // Others stood on what it needed, through it.
@@ -184,6 +185,8 @@ impl Fleet {
             self.is_stale = true;
             self.look.extend(self.slots.numbers());
         }
+        // Whoever waited for somebody above it waits no longer.
+        self.look_below(ix);
         self.slots.remove(ix);
     }
 }

@@ -104,9 +104,13 @@ impl Fleet {
     }
 
     fn has_its_needs(&self, slot: &Slot) -> bool {
-        // What is about to be replaced is waited for anew.
+        // What is about to be replaced is waited for anew, and what is to go is no ground to stand
+        // on: a new definition may need what a person is stopping.
+        let stays = |need: &Slot| {
+            need.want == Want::Up && need.next.is_none() || need.unit.state == State::Finished
+        };
         self.each(&slot.needs)
-            .all(|need| need.unit.state.satisfies() && need.next.is_none())
+            .all(|need| need.unit.state.satisfies() && stays(need))
     }
 
     /// Its needs are ready, and what comes before it has become ready, has failed, or is not meant
@@ -161,11 +165,15 @@ impl Fleet {
     }
 
     /// Nobody whose process is to be replaced too stands on it: they stop in reverse. Only they
-    /// count, so that these waits follow one set of definitions and cannot be a circle.
+    /// count, and only by their own definitions (not through a oneshot, which may be of the new
+    /// ones), so that these waits follow one set of definitions and cannot be a circle.
     fn may_change(&self, slot: &Slot) -> bool {
+        let name = &slot.service.name;
+        let stands_on_it =
+            |other: &Slot| other.service.needs.contains(name) || other.service.after.contains(name);
         let above = slot.needed_by.iter().chain(&slot.followed_by);
-        let others = above.filter_map(|above| self.slots.get(*above));
-        !others.into_iter().any(|other| other.next.is_some())
+        let mut others = above.filter_map(|above| self.slots.get(*above));
+        !others.any(|other| other.next.is_some() && stands_on_it(other))
     }
 
     fn each<'a>(&'a self, list: &'a [Ix]) -> impl Iterator<Item = &'a Slot> {

@@ -165,10 +165,15 @@ impl World {
         self.books.forget(ix);
     }
 
-    /// Nobody whose process is to be replaced too stands on it.
+    /// Nobody whose process is to be replaced too stands on it itself.
     pub(super) fn may_change(&self, ix: Ix) -> bool {
-        let above = self.books.links.above(ix);
-        !above.iter().any(|above| self.slot(*above).is_changing())
+        let name = &self.slot(ix).service.name;
+        let stands = |slot: &Slot| {
+            let service = &slot.service;
+            service.needs.contains(name) || service.after.contains(name)
+        };
+        let mut slots = self.fleet.slots().iter();
+        !slots.any(|other| other.is_changing() && stands(other))
     }
 }
 

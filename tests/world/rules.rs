@@ -114,7 +114,10 @@ impl World {
                     .get(&pid)
                     .is_some_and(|p| p.ix == ix && !p.is_finish);
                 self.check(lives, "who is asked to end lives");
-                self.rules_of_ask(ix);
+                // With a `before`, that was its turn, whoever is to go since.
+                if self.slot(ix).service.stop.before.is_none() {
+                    self.rules_of_ask(ix);
+                }
             }
             Order::Act(ix, Action::Kill(pid)) => {
                 let lives = self
@@ -182,7 +185,8 @@ impl World {
         let (mut is_free, mut todo, mut seen) = (true, vec![ix], BTreeSet::new());
         while let Some(below) = todo.pop() {
             for above in self.books.links.above(below) {
-                if self.processes.values().any(|process| process.ix == above) {
+                let is_made = self.state(above) == State::Spawning;
+                if is_made || self.processes.values().any(|process| process.ix == above) {
                     let other = self.slot(above);
                     is_free &= other.want == Want::Up && !(below == ix && other.is_changing());
                 } else if seen.insert(above) {
@@ -195,8 +199,11 @@ impl World {
 
     /// Whether what it needs is there, and what comes before it is past.
     fn has_its_turn(&self, ix: Ix) -> bool {
-        let satisfied =
-            |need: &Ix| self.state(*need).satisfies() && !self.slot(*need).is_changing();
+        let satisfied = |need: &Ix| {
+            let slot = self.slot(*need);
+            let stays = slot.want == Want::Up && !slot.is_changing();
+            slot.unit.state.satisfies() && (stays || slot.unit.state == State::Finished)
+        };
         let is_past = |other: &Ix| {
             let slot = self.slot(*other);
             let state = slot.unit.state;
@@ -359,7 +366,10 @@ impl World {
                     // A new definition may need what a person has stopped.
                     let is_kept_down =
                         |below: &Ix| self.slot(*below).want == Want::Down && needs.contains(below);
-                    let is_held = |below: &Ix| is_stuck(self.state(*below)) || is_kept_down(below);
+                    let is_held = |below: &Ix| {
+                        let changes = self.slot(*below).is_changing();
+                        is_stuck(self.state(*below)) || is_kept_down(below) || changes
+                    };
                     needs.iter().chain(after).any(is_held)
                 }
                 (
