@@ -62,8 +62,9 @@ cleanup() {
   # A shim that this script has stopped must not stay so.
   [ -z "${shim:-}" ] || kill -CONT "$shim" 2>/dev/null || true
   cleanup_containers
-  # The layers stay, for the next build.
-  docker image ls -q --filter "label=$OWN" | sort -u | xargs -r docker rmi -f --no-prune >/dev/null 2>&1 || true
+  # The layers of the examples stay, for the next build: their packages take the longest.
+  docker image ls -q --filter "label=$OWN=example" | xargs -r docker rmi -f --no-prune >/dev/null 2>&1 || true
+  docker image ls -q --filter "label=$OWN" | sort -u | xargs -r docker rmi -f >/dev/null 2>&1 || true
   rm -rf "$work"
 }
 
