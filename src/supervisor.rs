@@ -3,6 +3,7 @@
 
 mod asked;
 mod before;
+mod checks;
 mod helpers;
 mod history;
 mod launch;
@@ -230,25 +231,11 @@ impl Supervisor {
                     self.perform_all();
                 }
             }
-            Wake::Answer(Answer { ix, starts, result }) => {
-                if self
-                    .fleet
-                    .slot(ix)
-                    .is_some_and(|slot| slot.starts == starts)
-                {
-                    self.probed(ix, result);
-                }
-            }
+            Wake::Answer(Answer { ix, starts, result }) => self.answered(ix, starts, result),
             Wake::Asked(asked) => self.answer(asked),
             Wake::Output(work) => self.router.turn(work, clock::wall()),
             Wake::Tick => {
-                for (pid, ix) in self.helpers.overdue(clock::now()) {
-                    perform::to_group(pid, Signal::KILL);
-                    tracing::debug!(
-                        service = self.name(ix),
-                        "a command beside it hangs: SIGKILL"
-                    );
-                }
+                self.end_helpers();
                 self.take(Input::Tick);
             }
         }

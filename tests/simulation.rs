@@ -23,7 +23,9 @@ use pidone::service::definition::Service;
 use pidone::values::{Moment, Signal};
 
 use world::World;
-use world::chance::{Chance, people, rescans, world};
+use world::chance::Chance;
+use world::edits::rescans;
+use world::fleets::{people, world};
 use world::life::Life;
 use world::story::Story;
 
@@ -130,6 +132,7 @@ fn ends_of(world: &World) -> Vec<&'static str> {
         Reason::MainFailed(_) => "main failed",
         Reason::CmdWait(_) => "CMD waited in vain",
         Reason::Limit(..) => "limit",
+        Reason::Unhealthy(..) => "main was unhealthy",
         Reason::Empty(_) => "nothing left",
     };
     let more = [

@@ -51,6 +51,7 @@ impl Fleet {
             Some(Failure::Need | Failure::NotReady) => Reason::MainFailed(ix),
             // Even if it exited 0 each time: it was not to end.
             Some(Failure::Limit) => Reason::Limit(ix, exit),
+            Some(Failure::Unhealthy) => Reason::Unhealthy(ix, exit),
             Some(Failure::Died | Failure::Exec | Failure::Finish) | None => Reason::Main(ix, exit),
         };
         if slot.service.main || is_limit && slot.service.restart.on_limit == OnLimit::Exit {
@@ -69,9 +70,11 @@ impl Fleet {
             .min_by_key(|(slot, failure)| (*failure == Failure::Need, slot.entered))
             .map_or(0, |(slot, failure)| match failure {
                 Failure::Need | Failure::NotReady => 1,
-                Failure::Died | Failure::Exec | Failure::Limit | Failure::Finish => {
-                    slot.exit.map_or(1, |exit| exit.code().max(1))
-                }
+                Failure::Died
+                | Failure::Exec
+                | Failure::Unhealthy
+                | Failure::Limit
+                | Failure::Finish => slot.exit.map_or(1, |exit| exit.code().max(1)),
             })
     }
 

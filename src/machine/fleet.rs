@@ -164,8 +164,11 @@ impl Fleet {
             if from.word() != to.word() {
                 slot.entered = now;
             }
-            slot.starts += u32::from(from == State::Spawning && to.pid().is_some());
+            if from == State::Spawning && to.pid().is_some() {
+                slot.started();
+            }
             slot.restarts += u32::from(is_restart);
+            slot.part = slot.part.at(&to);
             if let Some(pid) = from.pid() {
                 self.pids.remove(&pid);
             }
@@ -198,6 +201,7 @@ impl Fleet {
             }
         }
         if from != to {
+            self.lead(ix, from, now, orders);
             if !to.is_alive() {
                 self.renew(ix, now, orders);
             }

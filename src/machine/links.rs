@@ -27,6 +27,8 @@ pub(super) fn relink(slots: &mut [Slot]) {
     let needs: Vec<Vec<usize>> = (0..slots.len())
         .map(|at| through_oneshots(at, &needs, slots))
         .collect();
+    let with = slots.iter().map(|s| find(s, &s.service.restart.with));
+    let followers = reversed(&with.collect::<Vec<_>>());
     let (needed_by, followed_by) = (reversed(&needs), reversed(&after));
     let numbers: Vec<Ix> = slots.iter().map(|slot| slot.ix).collect();
     let numbered = |list: Vec<usize>| -> Box<[Ix]> {
@@ -35,12 +37,14 @@ pub(super) fn relink(slots: &mut [Slot]) {
     };
     let below = needs.into_iter().zip(after);
     let above = needed_by.into_iter().zip(followed_by);
-    for (slot, ((needs, after), (needed_by, followed_by))) in slots.iter_mut().zip(below.zip(above))
-    {
+    let links = below.zip(above).zip(followers);
+    for (slot, links) in slots.iter_mut().zip(links) {
+        let (((needs, after), (needed_by, followed_by)), followers) = links;
         slot.needs = numbered(needs);
         slot.after = numbered(after);
         slot.needed_by = numbered(needed_by);
         slot.followed_by = numbered(followed_by);
+        slot.followers = numbered(followers);
         slot.logger = match &slot.service.output {
             Output::Logger(name) => names.get(name).and_then(|at| numbers.get(*at).copied()),
             Output::Container(_) => None,

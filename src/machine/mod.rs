@@ -9,6 +9,8 @@ pub mod step;
 
 mod start;
 
+mod health;
+
 mod stop;
 
 pub mod shutdown;
@@ -18,6 +20,8 @@ pub mod slot;
 mod slots;
 
 mod links;
+
+mod with;
 
 mod wish;
 

@@ -95,13 +95,15 @@ impl Fleet {
         let old = std::mem::replace(&mut slot.service, Rc::clone(service));
         // A definition that stays does not stand on who leaves, which an older one may have done.
         self.is_stale |= !self.leaving.is_empty();
-        self.is_stale |= (&old.needs, &old.after, &old.output, old.kind)
-            != (
-                &service.needs,
-                &service.after,
-                &service.output,
-                service.kind,
-            );
+        let links = |s: &Service| {
+            (
+                s.needs.clone(),
+                s.after.clone(),
+                s.restart.with.clone(),
+                s.kind,
+            )
+        };
+        self.is_stale |= links(&old) != links(service) || old.output != service.output;
         if old.output != service.output {
             orders.push(Order::Rewired(ix));
         }
@@ -120,6 +122,7 @@ impl Fleet {
             | State::Spawning
             | State::Starting(_)
             | State::Ready { .. }
+            | State::Unready { .. }
             | State::BeforeStop { .. }
             | State::Stopping { .. }
             | State::SpawningFinish { .. }

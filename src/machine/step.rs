@@ -1,7 +1,8 @@
 //! The transition function of one service: `(service, unit, event, now) → (unit, actions)`.
 //! Every state names every event. An event that comes too late (an answer to a question that no
 //! longer matters) changes nothing. `start.rs` beside this has the state between exec and ready,
-//! `stop.rs` those between a wish to stop and the end of the process.
+//! `health.rs` what comes after that, `stop.rs` those between a wish to stop and the end of the
+//! process.
 
 use std::time::Duration;
 
@@ -33,7 +34,17 @@ pub fn step(service: &Service, unit: &Unit, event: Event, now: Moment) -> (Unit,
         State::Waiting => turn.waiting(),
         State::Spawning => turn.spawning(),
         State::Starting(starting) => turn.starting(starting),
-        State::Ready { pid, since } => turn.ready(pid, since),
+        State::Ready {
+            pid,
+            since,
+            health,
+            on_trial,
+        } => turn.ready(pid, since, health, on_trial),
+        State::Unready {
+            pid,
+            health,
+            failed,
+        } => turn.unready(pid, health, failed),
         State::BeforeStop {
             pid,
             until,
@@ -95,7 +106,7 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
             | Event::BeforeEnded
             | Event::Exited(_)
             | Event::Tick => self.settle(state),
@@ -127,7 +138,7 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
             | Event::BeforeEnded
             | Event::Exited(_)
             | Event::Tick => self.settle(State::Waiting),
@@ -159,42 +170,10 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
             | Event::BeforeEnded
             | Event::Exited(_)
             | Event::Tick => self.settle(State::Spawning),
-        }
-    }
-
-    fn ready(&self, pid: Pid, since: Moment) -> Outcome {
-        match self.event {
-            Event::Exited(exit) => {
-                let up_long = self.now.since(since) >= self.service.restart.reset_after;
-                let failures = if up_long { 0 } else { self.retry.failures };
-                let retry = Retry {
-                    failures,
-                    ..self.retry.clone()
-                };
-                Turn {
-                    retry: &retry,
-                    ..*self
-                }
-                .ended(exit, Next::Policy(Cause::Died))
-            }
-            Event::Stop { by } => self.ask(pid, by, Next::Down),
-            Event::Restart => self.ask(pid, None, Next::Restart),
-            Event::Kill => self.kill(pid, Next::Down),
-            Event::Start
-            | Event::Go
-            | Event::NeedFailed
-            | Event::Spawned(_)
-            | Event::SpawnFailed
-            | Event::Execed
-            | Event::ExecFailed
-            | Event::Probed { .. }
-            | Event::Notified
-            | Event::BeforeEnded
-            | Event::Tick => self.settle(State::Ready { pid, since }),
         }
     }
 
@@ -223,7 +202,7 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
             | Event::BeforeEnded
             | Event::Exited(_)
             | Event::Tick => then(next),
@@ -258,7 +237,7 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
             | Event::BeforeEnded
             | Event::Tick => self.settle(then(kill_at, next)),
         }
@@ -276,7 +255,7 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
             | Event::BeforeEnded
             | Event::Exited(_)
             | Event::Tick => self.settle(State::Backoff { until }),
@@ -294,34 +273,19 @@ impl Turn<'_> {
         )
     }
 
-    pub(super) fn is_ready(&self, pid: Pid) -> Outcome {
-        let retry = Retry {
-            trying_since: None,
-            hopeless: false,
-            ..self.retry.clone()
-        };
-        (
-            Unit {
-                state: State::Ready {
-                    pid,
-                    since: self.now,
-                },
-                retry,
-            },
-            vec![],
-        )
-    }
-
     /// Its process is gone: `finish` comes first, but not for a program that never ran (s6 does
     /// not run it then either).
     pub(super) fn ended(&self, exit: Exit, next: Next) -> Outcome {
         match (&self.service.finish, next) {
-            (Some(_), Next::Down | Next::Restart | Next::Policy(Cause::Died | Cause::NotReady)) => {
-                (
-                    self.settle(State::SpawningFinish { exit, next }).0,
-                    vec![Action::SpawnFinish(exit)],
-                )
-            }
+            (
+                Some(_),
+                Next::Down
+                | Next::Restart
+                | Next::Policy(Cause::Died | Cause::NotReady | Cause::Unhealthy),
+            ) => (
+                self.settle(State::SpawningFinish { exit, next }).0,
+                vec![Action::SpawnFinish(exit)],
+            ),
             (None, _) | (Some(_), Next::Policy(Cause::Exec)) => self.over(exit, next),
         }
     }

@@ -6,10 +6,12 @@ use crate::values::{Moment, Pid};
 
 impl Turn<'_> {
     /// Asks it to end, and will kill it if it does not. What `stop.before` has to do comes first,
-    /// but not for a failed start: who was never ready has nobody to take leave of.
+    /// but not for a failed start: who was never ready has nobody to take leave of. Who is not well
+    /// may have: what it was given before that is still under way (Kubernetes' preStop, too, comes
+    /// before what a failed liveness probe leads to).
     pub(super) fn ask(&self, pid: Pid, by: Option<Moment>, next: Next) -> Outcome {
         let is_deliberate = match next {
-            Next::Down | Next::Restart => true,
+            Next::Down | Next::Restart | Next::Policy(Cause::Unhealthy) => true,
             Next::Policy(Cause::Died | Cause::NotReady | Cause::Exec) => false,
         };
         match &self.service.stop.before {
@@ -87,7 +89,7 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
             | Event::Tick => then(until, by, next),
         }
     }
@@ -114,7 +116,7 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
             | Event::BeforeEnded
             | Event::Tick => then(next),
         }

@@ -26,6 +26,7 @@ impl Fleet {
             State::Failed(Failure::Need) if self.has_its_needs(slot) => Some(Event::Go),
             State::Starting(_)
             | State::Ready { .. }
+            | State::Unready { .. }
             | State::Stopping {
                 next: Next::Policy(_),
                 ..
@@ -42,6 +43,7 @@ impl Fleet {
             | State::Spawning
             | State::Starting(_)
             | State::Ready { .. }
+            | State::Unready { .. }
             | State::BeforeStop { .. }
             | State::Stopping { .. }
             | State::SpawningFinish { .. }
@@ -58,6 +60,7 @@ impl Fleet {
             State::Waiting | State::Backoff { .. } => Some(Event::Stop { by }),
             State::Starting(_)
             | State::Ready { .. }
+            | State::Unready { .. }
             | State::BeforeStop {
                 next: Next::Restart | Next::Policy(_),
                 ..
@@ -124,6 +127,7 @@ impl Fleet {
             | State::Spawning
             | State::Starting(_)
             | State::Ready { .. }
+            | State::Unready { .. }
             | State::BeforeStop { .. }
             | State::Stopping { .. }
             | State::SpawningFinish { .. }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::service::definition::{Ready, Service};
+use crate::service::definition::{Health, Ready, Service};
 use crate::values::Name;
 
 /// One service of which the new reading says something else than the old one.
@@ -63,6 +63,7 @@ pub fn depth(old: &Service, new: &Service) -> Option<Depth> {
         program,
         context,
         ready,
+        health,
         output,
         control,
         stop,
@@ -78,11 +79,15 @@ pub fn depth(old: &Service, new: &Service) -> Option<Depth> {
         restart: _,
         reload: _,
     } = old;
+    // How often it is asked, and how long that may take, is looked at when it is asked.
+    let probe = |ready: &Option<Box<Ready>>| ready.as_ref().map(|ready| ready.probe.clone());
+    let check = |health: &Option<Box<Health>>| health.as_ref().map(|health| health.probe.clone());
     let is_same_process = *name == new.name
         && *kind == new.kind
         && *program == new.program
         && *context == new.context
-        && is_same_probe(ready.as_deref(), new.ready.as_deref())
+        && probe(ready) == probe(&new.ready)
+        && check(health) == check(&new.health)
         && *output == new.output
         && *control == new.control
         // A logger that is asked by the end of its input has another input.
@@ -92,11 +97,6 @@ pub fn depth(old: &Service, new: &Service) -> Option<Depth> {
     } else {
         Depth::Process
     })
-}
-
-/// Whether a start that is under way may go on: how often it is asked does not matter.
-fn is_same_probe(old: Option<&Ready>, new: Option<&Ready>) -> bool {
-    old.map(|ready| &ready.probe) == new.map(|ready| &ready.probe)
 }
 
 #[cfg(test)]

@@ -100,6 +100,10 @@ const HTTP: Takes = Takes(
 const UNIX: Takes = Takes("a path like \"/run/app/app.sock\"", Shape::Text);
 const FILE: Takes = Takes("a path like \"/run/app/ready\"", Shape::Text);
 const DESCRIPTOR: Takes = Takes("a whole number", Shape::Whole(3, 254));
+const THEN: Takes = Takes(
+    "\"restart\" or \"nothing\"",
+    Shape::Words(&["restart", "nothing"]),
+);
 const POLICY: Takes = Takes(
     "a table, or one of \"always\", \"on-failure\", \"never\"",
     Shape::TableOr(&["always", "on-failure", "never"]),
@@ -165,6 +169,8 @@ pub const SERVICE: &[Field] = table! {
         "what it may ask of pidone, over the descriptor PIDONE_CONTROL_FD";
     "" "ready": TABLE, "ready once started",
         "how readiness is told: exactly one of http, tcp, unix, exec, file, fd";
+    "" "health": TABLE, "none",
+        "how it is watched once it is ready: exactly one of http, tcp, unix, exec, file";
     "" "restart": POLICY, "always; never for main and oneshot", "what follows a death";
     "" "stop": TABLE, "SIGTERM, SIGKILL after 5s", "how it is asked to end";
     "" "reload": TABLE, "none", "how it is asked to read its configuration again";
@@ -177,7 +183,21 @@ pub const SERVICE: &[Field] = table! {
     "ready" "fd": DESCRIPTOR, "", "ready when the service writes a newline to this descriptor";
     "ready" "interval": SPAN, "100ms", "from one attempt's end to the next";
     "ready" "within": SPAN, "30s", "not ready by then: a failed start";
+    "health" "http": HTTP, "", "well when a GET is answered with 200 to 399";
+    "health" "tcp": TCP, "", "well when a connection is accepted";
+    "health" "unix": UNIX, "", "well when a connection to this socket is accepted";
+    "health" "exec": COMMAND, "", "well when this command exits 0";
+    "health" "file": FILE, "", "well while this file is there";
+    "health" "interval": SPAN, "5s", "from one check's end to the next";
+    "health" "timeout": SPAN, "1s", "an answer that takes longer is a failure";
+    "health" "retries": TIMES, "3",
+        "the first failure makes it unready, so many in a row are too many";
+    "health" "start-period": SPAN, "0s",
+        "failures do not count for so long, until the first success";
+    "health" "then": THEN, "restart", "what too many failures lead to";
     "restart" "when": WHEN, "always; never for main and oneshot", "after which deaths";
+    "restart" "with": NAMES, "none",
+        "also restarted once one of these has been, and is ready again";
     "restart" "delay": SPAN, "0s", "before the first restart; then 250ms, doubling";
     "restart" "max-delay": SPAN, "30s", "the longest wait";
     "restart" "jitter": PART, "0.1", "the part of a wait that is left to chance";

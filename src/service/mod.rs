@@ -24,9 +24,13 @@ mod form;
 
 mod draft;
 
+mod names;
+
 mod context;
 
 mod policy;
+
+mod probes;
 
 pub mod permit;
 

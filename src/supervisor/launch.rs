@@ -226,18 +226,21 @@ impl Launcher {
     }
 }
 
-/// Where this service's probe dials, if it does.
-pub(super) fn target(service: &Service, around: &Surroundings) -> Result<Option<Target>, String> {
+/// Where this probe dials, if it does.
+pub(super) fn target(
+    probe: Option<&Probe>,
+    around: &Surroundings,
+) -> Result<Option<Target>, String> {
     let expand = |text: &str| {
         let expanded = around.env.expand_text(text);
         expanded.map_err(|fault| format!("cannot expand the probe's address: {fault}"))
     };
-    match service.ready.as_ref().map(|ready| &ready.probe) {
+    match probe {
         Some(Probe::Tcp(text)) => Ok(Some(Target::Tcp(address::tcp(&expand(text)?)?))),
         Some(Probe::Http(text)) => Ok(Some(Target::Http(address::http(&expand(text)?)?))),
         Some(Probe::Unix(text)) => Ok(Some(Target::Unix(address::socket(&expand(text)?)?))),
         Some(Probe::File(text)) => Ok(Some(Target::File(address::path(&expand(text)?)?))),
-        Some(Probe::Exec(_) | Probe::Fd(_)) | None => Ok(None),
+        Some(Probe::Exec(_) | Probe::Fd(_) | Probe::Notify) | None => Ok(None),
     }
 }
 

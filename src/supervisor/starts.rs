@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use crate::machine::slot::Ix;
-use crate::machine::unit::Event;
+use crate::machine::unit::{Event, Said};
 use crate::os::attempt::{Attempt, Progress};
 use crate::os::notification::{self, Told};
 use crate::os::poll::Poller;
@@ -135,7 +135,7 @@ impl Starts {
             Told::Nothing => None,
             Told::Ready => {
                 self.close_notification(ix);
-                Some((Event::Notified, None))
+                Some((Event::Said(Said::Ready), None))
             }
             Told::End => {
                 self.close_notification(ix);

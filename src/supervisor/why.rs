@@ -2,7 +2,7 @@
 
 use crate::machine::fleet::Fleet;
 use crate::machine::slot::{Ix, Slot, Want};
-use crate::machine::unit::{Failure, State};
+use crate::machine::unit::{Cause, Failure, Health, Next, State};
 use crate::values::span::show_span;
 
 /// What went wrong with a service's last start.
@@ -30,6 +30,15 @@ pub(super) fn note(fleet: &Fleet, ix: Ix, faults: Faults<'_>) -> Option<String> 
         State::Failed(failure) => failed(fleet, ix, slot, failure, faults),
         State::Spawning | State::Starting(_) => faults.probe.map(str::to_owned),
         State::Backoff { .. } => faults.start.map(str::to_owned),
+        State::Unready { .. } => Some(unready(slot, faults)),
+        State::BeforeStop {
+            next: Next::Policy(Cause::Unhealthy),
+            ..
+        }
+        | State::Stopping {
+            next: Next::Policy(Cause::Unhealthy),
+            ..
+        } => Some(unhealthy(slot, faults)),
         State::Ready { .. }
         | State::BeforeStop { .. }
         | State::Stopping { .. }
@@ -50,6 +59,7 @@ fn failed(
         Failure::Died => None,
         Failure::Exec => faults.start.map(str::to_owned),
         Failure::NotReady => Some(not_ready(slot, faults)),
+        Failure::Unhealthy => Some(unhealthy(slot, faults)),
         Failure::Limit => slot.service.restart.limit.map(|limit| {
             let plural = if limit.times == 1 { "" } else { "s" };
             let within = show_span(limit.within);
@@ -84,6 +94,30 @@ pub(super) fn not_ready(slot: &Slot, faults: Faults<'_>) -> String {
         .probe
         .map_or(String::new(), |fault| format!(": {fault}"));
     format!("not ready{within}{fault}")
+}
+
+/// `127.0.0.1:3000: HTTP 503`
+pub(super) fn unready(slot: &Slot, faults: Faults<'_>) -> String {
+    let is_unwatched = matches!(
+        slot.unit.state,
+        State::Unready {
+            health: Health::Unwatched,
+            ..
+        }
+    );
+    if is_unwatched {
+        return "it is stopping".into();
+    }
+    match (faults.probe, &slot.service.health) {
+        (Some(fault), _) => fault.to_owned(),
+        (None, Some(health)) => format!("no WATCHDOG=1 for {}", show_span(health.interval)),
+        (None, None) => String::new(),
+    }
+}
+
+/// `unhealthy: 127.0.0.1:3000: HTTP 503`
+pub(super) fn unhealthy(slot: &Slot, faults: Faults<'_>) -> String {
+    format!("unhealthy: {}", unready(slot, faults))
 }
 
 /// `waits for db (starting)`

@@ -18,6 +18,7 @@ mod before;
 mod child;
 mod control;
 mod exit_codes;
+mod explain;
 mod harness;
 mod orphans;
 mod output;

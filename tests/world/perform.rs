@@ -4,8 +4,8 @@ use pidone::machine::slot::{Input, Ix, Order};
 use pidone::machine::unit::{Action, Event, State};
 use pidone::values::{Exit, Pid, Signal};
 
-use super::life::{self, Exec, Life};
-use super::{DEATH, Happening, PROBE, Process, World};
+use super::life::{self, Exec, Life, Process};
+use super::{DEATH, Happening, PROBE, World};
 
 impl World {
     /// Performs an order; the answer, if it has one in this turn.
@@ -13,7 +13,7 @@ impl World {
         match order {
             Order::Act(ix, Action::Spawn) => Some(self.spawn(ix)),
             Order::Act(ix, Action::SpawnFinish(_)) => Some(self.spawn_finish(ix)),
-            Order::Act(ix, Action::Probe) => {
+            Order::Act(ix, Action::Probe | Action::CheckUp) => {
                 let pid = self.slot(ix).unit.state.pid();
                 if let Some(pid) = pid {
                     self.schedule(self.now + PROBE, Happening::Answers(pid));
@@ -122,6 +122,7 @@ impl World {
             is_finish,
             life,
             ready_at: None,
+            sick: None,
             has_execed: is_finish,
             is_doomed: false,
         };

@@ -96,12 +96,13 @@ impl World {
     pub(crate) fn tells_by_itself(&self, ix: Ix) -> bool {
         let service = &self.slot(ix).service;
         let probe = service.ready.as_ref().map(|ready| &ready.probe);
-        matches!(probe, Some(Probe::Fd(_)))
+        matches!(probe, Some(Probe::Fd(_) | Probe::Notify))
     }
 
     /// The definitions are these now. The lives are those of the services that are new.
     pub(crate) fn rescan(&mut self, services: Vec<(Service, Vec<Life>)>) {
         let (wanted, lives): (Vec<Service>, Vec<Vec<Life>>) = services.into_iter().unzip();
+        self.rescans += 1;
         let is_refused = self.fleet.ending().is_some();
         let found = differences(self.fleet.definitions(), wanted.clone());
         self.tell(|_| format!("> rescan: {}", words(&found)));

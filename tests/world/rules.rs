@@ -1,98 +1,14 @@
 //! What must hold in the fake world at every order and after every turn. The books are the world's
 //! own, so that the rules do not take the fleet's word for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use pidone::machine::fleet::Fleet;
 use pidone::machine::shutdown::Reason;
-use pidone::machine::slot::{Change, Input, Ix, Order, Want};
-use pidone::machine::unit::{Action, Event, Failure, Next, StartStep, State};
-use pidone::values::{Exit, Moment, Signal};
+use pidone::machine::slot::{Ix, Order, Want};
+use pidone::machine::unit::{Action, Health, Next, StartStep, State};
+use pidone::values::Signal;
 
-use super::rescan::Links;
-use super::{Process, World};
-
-/// What the world knows of a fleet.
-#[derive(Debug)]
-pub(crate) struct Books {
-    pub(super) links: Links,
-    /// How each service last ended.
-    ends: BTreeMap<Ix, Exit>,
-    /// Which services are failed, and since when.
-    failed: BTreeMap<Ix, (Moment, Failure)>,
-    /// The first wish to end.
-    asked: Option<Reason>,
-    /// A second INT, or a QUIT, forces the end.
-    forced: bool,
-    /// When the end began.
-    ending: Option<Moment>,
-    /// Something had to be killed since.
-    killed: bool,
-    has_exited: bool,
-}
-
-impl Books {
-    pub(crate) fn new(fleet: &Fleet) -> Self {
-        Self {
-            links: Links::of(fleet),
-            ends: BTreeMap::new(),
-            failed: BTreeMap::new(),
-            asked: None,
-            forced: false,
-            ending: None,
-            killed: false,
-            has_exited: false,
-        }
-    }
-
-    pub(crate) fn died(&mut self, process: &Process, exit: Exit) {
-        if !process.is_finish {
-            self.ends.insert(process.ix, exit);
-        }
-    }
-
-    pub(crate) fn comes(&mut self, fleet: &Fleet, input: Input) {
-        match input {
-            Input::Shutdown(reason) => {
-                let forces = matches!(reason, Reason::Signal(Signal::INT | Signal::QUIT));
-                self.forced |= forces && fleet.ending().is_some();
-                self.asked.get_or_insert(reason);
-            }
-            // There was no process to end: the shell's code for what cannot be executed.
-            Input::Unit(ix, Event::SpawnFailed)
-                if fleet.slot(ix).unwrap().unit.state == State::Spawning =>
-            {
-                self.ends.insert(ix, Exit::Code(126));
-            }
-            _other => {}
-        }
-    }
-
-    fn changed(&mut self, change: Change) {
-        match change.to {
-            State::Failed(failure) => self.failed.insert(change.ix, (change.at, failure)),
-            _other => self.failed.remove(&change.ix),
-        };
-    }
-
-    /// It is no more: its failure is nobody's.
-    pub(super) fn forget(&mut self, ix: Ix) {
-        self.failed.remove(&ix);
-    }
-
-    /// The code that a container ends with when nothing is left to run.
-    fn code_of_empty(&self) -> u8 {
-        let code = |ix: Ix, failure| match failure {
-            Failure::Need | Failure::NotReady => 1,
-            _other => self.ends.get(&ix).map_or(1, |exit| exit.code().max(1)),
-        };
-        let all = self.failed.iter();
-        let all = all.map(|(ix, (at, failure))| (*at, *ix, *failure));
-        // What failed for want of something else is not where it began.
-        all.min_by_key(|(at, _, failure)| (*failure == Failure::Need, *at))
-            .map_or(0, |(_, ix, failure)| code(ix, failure))
-    }
-}
+use super::World;
 
 impl World {
     fn state(&self, ix: Ix) -> State {
@@ -107,15 +23,18 @@ impl World {
         self.check(!self.books.has_exited, "there is no order after exit");
         self.books.links.follow(&self.fleet);
         match order {
-            Order::Act(ix, Action::Spawn) => self.rules_of_spawn(ix),
+            Order::Act(ix, Action::Spawn) => {
+                self.books.have_begun.remove(&ix);
+                self.rules_of_spawn(ix);
+            }
             Order::Act(ix, Action::Ask(pid)) => {
                 let lives = self
                     .processes
                     .get(&pid)
                     .is_some_and(|p| p.ix == ix && !p.is_finish);
                 self.check(lives, "who is asked to end lives");
-                // With a `before`, that was its turn, whoever is to go since.
-                if self.slot(ix).service.stop.before.is_none() {
+                // With a `before` it was decided when that began.
+                if !self.books.have_begun.contains(&ix) {
                     self.rules_of_ask(ix);
                 }
             }
@@ -127,10 +46,19 @@ impl World {
                 self.check(lives, "who is killed lives");
                 self.books.killed |= self.books.ending.is_some();
             }
-            Order::Act(ix, Action::RunBefore) => self.rules_of_ask(ix),
+            Order::Act(ix, Action::RunBefore) => {
+                self.books.have_begun.insert(ix);
+                self.rules_of_ask(ix);
+            }
             Order::Rewired(_)
-            | Order::Act(_, Action::SpawnFinish(_) | Action::Probe | Action::KillBefore) => {}
-            Order::Changed(change) => self.books.changed(change),
+            | Order::Act(
+                _,
+                Action::SpawnFinish(_) | Action::Probe | Action::CheckUp | Action::KillBefore,
+            ) => {}
+            Order::Changed(change) => {
+                self.books.changed(change);
+                self.rules_of_with(change);
+            }
             Order::Vanish(ix) => self.rules_of_vanishing(ix),
             Order::Ending => {
                 self.check(self.books.ending.is_none(), "the end begins once");
@@ -201,7 +129,9 @@ impl World {
     fn has_its_turn(&self, ix: Ix) -> bool {
         let satisfied = |need: &Ix| {
             let slot = self.slot(*need);
-            let stays = slot.want == Want::Up && !slot.is_changing();
+            // It may have been decided just before the end began.
+            let is_meant = slot.want == Want::Up || self.fleet.ending().is_some();
+            let stays = is_meant && !slot.is_changing();
             slot.unit.state.satisfies() && (stays || slot.unit.state == State::Finished)
         };
         let is_past = |other: &Ix| {
@@ -227,7 +157,10 @@ impl World {
         }
         for ix in self.numbers() {
             let slot = self.slot(ix);
-            let is_up = matches!(slot.unit.state, State::Starting(_) | State::Ready { .. });
+            let is_up = matches!(
+                slot.unit.state,
+                State::Starting(_) | State::Ready { .. } | State::Unready { .. }
+            );
             let holds = match slot.want {
                 Want::Up if slot.unit.state == State::Waiting => {
                     let stops = |other: &Ix| self.state(*other).is_alive();
@@ -258,7 +191,7 @@ impl World {
             Reason::Asked(Some(code)) => code,
             Reason::Main(ix, _) => last(ix),
             Reason::MainFailed(_) | Reason::CmdWait(_) => 1,
-            Reason::Limit(ix, _) => last(ix).max(1),
+            Reason::Limit(ix, _) | Reason::Unhealthy(ix, _) => last(ix).max(1),
             Reason::Empty(_) => self.books.code_of_empty(),
         };
         let was_asked = match reason {
@@ -350,16 +283,21 @@ impl World {
                 State::Stopping { kill_at, .. } | State::Finishing { kill_at, .. } => {
                     kill_at.is_none()
                 }
+                // It said that it is stopping, and takes its time.
+                State::Unready { health, .. } => health == Health::Unwatched,
                 State::Waiting => true,
                 _other => false,
             };
             let fine = match (slot.want, slot.unit.state) {
-                (Want::Up | Want::Down, State::Ready { .. })
+                // What is ready, and what is on its way down, may take all the time of the world.
+                (Want::Up | Want::Down, State::Ready { .. } | State::Unready { .. })
                 | (Want::Off | Want::Down, State::Down)
                 | (Want::Down, State::Starting(_))
                 | (Want::Up | Want::Off | Want::Down, State::Finished | State::Failed(_)) => true,
                 // Who is to be replaced stands on it, and does not end.
-                (Want::Off | Want::Gone, State::Ready { .. }) => !self.is_free(ix),
+                (Want::Off | Want::Gone, State::Ready { .. } | State::Unready { .. }) => {
+                    !self.is_free(ix)
+                }
                 (Want::Up, State::Waiting) => {
                     let links = &self.books.links;
                     let (needs, after) = (&links.needs[&ix], &links.after[&ix]);

@@ -85,7 +85,9 @@ pub(crate) fn input(world: &World, input: Input) -> String {
 /// What is ordered.
 pub(crate) fn order(world: &World, order: Order) -> String {
     match order {
-        Order::Act(_, Action::Spawn | Action::Probe) | Order::Rewired(_) if is_terse(world) => {
+        Order::Rewired(_) | Order::Act(_, Action::Spawn | Action::Probe | Action::CheckUp)
+            if is_terse(world) =>
+        {
             String::new()
         }
         Order::Act(ix, action) => {
@@ -98,6 +100,7 @@ pub(crate) fn order(world: &World, order: Order) -> String {
                 Action::Ask(_) => format!("ask {name} to end"),
                 Action::Kill(_) => format!("kill {name}"),
                 Action::Probe => format!("probe {name}"),
+                Action::CheckUp => format!("check {name}"),
             }
         }
         Order::Changed(Change { ix, from, to, .. }) => {
