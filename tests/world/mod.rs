@@ -145,10 +145,6 @@ impl World {
         slot.map_or("somebody gone", |slot| slot.service.name.as_str())
     }
 
-    pub(crate) fn slot(&self, ix: Ix) -> &Slot {
-        self.fleet.slot(ix).unwrap()
-    }
-
     /// The boot.
     pub(crate) fn boot(&mut self, cmd: Option<Ix>) {
         let mut orders = Vec::new();
@@ -161,11 +157,6 @@ impl World {
     /// Something from outside, at a moment to come.
     pub(crate) fn plan(&mut self, at: Moment, input: Input) {
         self.schedule(at, Happening::Comes(input));
-    }
-
-    /// The definitions are read again, at a moment to come.
-    pub(crate) fn plan_rescan(&mut self, at: Moment, services: Vec<(Service, Vec<Life>)>) {
-        self.schedule(at, Happening::Rescans(services));
     }
 
     /// The service's process ends by itself, at a moment to come.

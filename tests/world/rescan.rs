@@ -7,10 +7,10 @@ use pidone::machine::slot::{Ix, Order, Slot, Want};
 use pidone::machine::unit::Action;
 use pidone::service::definition::{Kind, Probe, Service};
 use pidone::service::difference::{Depth, Difference, depth, differences};
-use pidone::values::Name;
+use pidone::values::{Moment, Name};
 
-use super::World;
 use super::life::Life;
+use super::{Happening, World};
 
 /// Who stands on whom, by the definitions that are in force.
 #[derive(Debug, Default)]
@@ -89,6 +89,15 @@ impl Links {
 }
 
 impl World {
+    pub(crate) fn slot(&self, ix: Ix) -> &Slot {
+        self.fleet.slot(ix).unwrap()
+    }
+
+    /// The definitions are read again, at a moment to come.
+    pub(crate) fn plan_rescan(&mut self, at: Moment, services: Vec<(Service, Vec<Life>)>) {
+        self.schedule(at, Happening::Rescans(services));
+    }
+
     pub(crate) fn numbers(&self) -> Vec<Ix> {
         self.fleet.slots().iter().map(|slot| slot.ix).collect()
     }
