@@ -26,6 +26,7 @@ mod permits;
 mod readiness;
 mod restart;
 mod restricted;
+mod s6_files;
 mod stop;
 mod story;
 mod surroundings;
