@@ -24,6 +24,8 @@ mod form;
 
 mod draft;
 
+mod names;
+
 mod context;
 
 mod policy;

@@ -31,7 +31,11 @@ pub(super) fn note(fleet: &Fleet, ix: Ix, faults: Faults<'_>) -> Option<String> 
         State::Spawning | State::Starting(_) => faults.probe.map(str::to_owned),
         State::Backoff { .. } => faults.start.map(str::to_owned),
         State::Unready { .. } => Some(unready(slot, faults)),
-        State::Stopping {
+        State::BeforeStop {
+            next: Next::Policy(Cause::Unhealthy),
+            ..
+        }
+        | State::Stopping {
             next: Next::Policy(Cause::Unhealthy),
             ..
         } => Some(unhealthy(slot, faults)),
