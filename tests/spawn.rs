@@ -344,7 +344,9 @@ fn path_search_is_execvps() {
     );
     assert_eq!(
         error.hint(),
-        Some(format!("it has no run bit: `chmod +x {plain}`"))
+        Some(format!(
+            "it has no run bit (`chmod +x {plain}`), or its file system is mounted noexec"
+        ))
     );
     assert_eq!(failure(search("tool", "@/dir:/bin")).code(), 126);
 

@@ -34,6 +34,10 @@ mod probes;
 
 pub mod permit;
 
+pub mod elf;
+
+pub mod program;
+
 mod scripts;
 
 mod foresight;
