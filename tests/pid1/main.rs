@@ -19,6 +19,8 @@ mod child;
 mod control;
 mod exit_codes;
 mod harness;
+mod health;
+mod notify;
 mod orphans;
 mod output;
 mod permits;
