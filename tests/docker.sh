@@ -9,6 +9,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source docker/lib.sh
 # shellcheck source=tests/docker/examples.sh
 source tests/docker/examples.sh
+# shellcheck source=tests/docker/restricted.sh
+source tests/docker/restricted.sh
 
 # Names and a label of our own, so that nobody else's containers and images are touched.
 OWN=${OWN:-pidone-test-docker}
@@ -37,7 +39,7 @@ main() {
     quietly "$OWN-build" docker build -f docker/Dockerfile --target pidone -t "$OWN-pidone" .
   fi
   [ ${#stories[@]} -gt 0 ] || stories=(codes stop chain halt terminal check health fd oom shim
-    nginx syslog ship postgres)
+    nginx syslog ship postgres restricted rights pod)
   for story in "${stories[@]}"; do
     title "$story"
     "story_$story"
@@ -60,8 +62,9 @@ cleanup() {
   # A shim that this script has stopped must not stay so.
   [ -z "${shim:-}" ] || kill -CONT "$shim" 2>/dev/null || true
   cleanup_containers
-  # The layers stay, for the next build.
-  docker image ls -q --filter "label=$OWN" | sort -u | xargs -r docker rmi -f --no-prune >/dev/null 2>&1 || true
+  # The layers of the examples stay, for the next build: their packages take the longest.
+  docker image ls -q --filter "label=$OWN=example" | xargs -r docker rmi -f --no-prune >/dev/null 2>&1 || true
+  docker image ls -q --filter "label=$OWN" | sort -u | xargs -r docker rmi -f >/dev/null 2>&1 || true
   rm -rf "$work"
 }
 

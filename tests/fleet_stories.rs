@@ -141,6 +141,10 @@ fn field(service: &mut Service, line: &str, words: &[&str]) {
                 timeout: Some(Duration::from_secs(5)),
             }));
         }
+        ["restart", "with", ..] => {
+            let names = words[2..].iter();
+            service.restart.with = names.map(|name| name.parse().unwrap()).collect();
+        }
         ["restart", "always"] => service.restart.when = When::Always,
         ["restart", "on-failure"] => service.restart.when = When::OnFailure,
         ["restart", "never"] => service.restart.when = When::Never,

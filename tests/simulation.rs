@@ -22,7 +22,7 @@ use pidone::machine::unit::State;
 use pidone::service::definition::{
     Before, Finish, Health, Kind, OnLimit, Probe, Ready, Restart, RestartLimit, Service, Then, When,
 };
-use pidone::values::{Exit, Moment, Signal};
+use pidone::values::{Exit, Moment, Name, Signal};
 
 use world::World;
 use world::chance::Chance;
@@ -50,7 +50,7 @@ fn world(chance: &mut Chance) -> (World, Option<Ix>) {
     let names: Vec<String> = (0..count).map(|ix| format!("s{ix}")).collect();
     let mut services = Vec::new();
     for ix in 0..count {
-        let mut service = service(chance, &names[ix]);
+        let mut service = service(chance, &names[ix], &names);
         let place = order.iter().position(|other| *other == ix).unwrap();
         for below in &order[..place] {
             if is_cmd && Some(*below) == main {
@@ -100,7 +100,7 @@ fn world(chance: &mut Chance) -> (World, Option<Ix>) {
     (world, if is_cmd { main } else { None })
 }
 
-fn service(chance: &mut Chance, name: &str) -> Service {
+fn service(chance: &mut Chance, name: &str, all: &[String]) -> Service {
     let mut service = Service::new(name.parse().unwrap(), vec![name.into()]);
     service.enabled = chance.percent(95);
     if chance.percent(25) {
@@ -123,6 +123,7 @@ fn service(chance: &mut Chance, name: &str) -> Service {
             within: Duration::from_secs(chance.of(&[1, 10, 60])),
         }),
         on_limit: chance.of(&[OnLimit::Stop, OnLimit::Exit]),
+        with: with(chance, all),
         ..Restart::default()
     };
     if chance.percent(50) {
@@ -158,6 +159,14 @@ fn service(chance: &mut Chance, name: &str) -> Service {
         .of(&[Some(5), Some(5), Some(60), Some(0), None])
         .map(Duration::from_secs);
     service
+}
+
+/// Whom it is restarted with: often the same one.
+fn with(chance: &mut Chance, all: &[String]) -> Vec<Name> {
+    let other = chance.of(all);
+    let one = chance.of(&[other, all[0].clone()]);
+    let is_any = chance.percent(20);
+    is_any.then(|| one.parse().unwrap()).into_iter().collect()
 }
 
 fn health(chance: &mut Chance) -> Health {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use crate::diag::{Diagnostic, Severity};
 use crate::os::files;
+use crate::service::definition::Service;
 use crate::service::environment::Environment;
 use crate::service::settings::{self, Settings};
 use crate::service::{order, set};
@@ -38,6 +39,26 @@ pub fn run(dirs: &[PathBuf], user_known: &dyn Fn(&str) -> Result<(), String>) ->
     // A reader that has gone away has seen what it wanted; the code still says what was found.
     let _ = std::io::stdout().write_all(screen.text.as_bytes());
     ExitCode::from(screen.code)
+}
+
+/// The services of these directories; if there are errors, the screen that tells of them.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn read(dirs: &[PathBuf]) -> Result<Vec<Service>, Screen> {
+    let environment: Environment = std::env::vars_os().collect();
+    // Who is in the users' database does not matter to who needs whom.
+    let anybody = |_: &str| Ok(());
+    let source = files::services(dirs);
+    let loaded = set::load(&source.directories, &environment, &anybody);
+    if loaded.has_errors() || !source.diagnostics.is_empty() {
+        let settings = Settings {
+            services: dirs.to_vec(),
+            ..Settings::default()
+        };
+        return Err(screen(&settings, Vec::new(), &environment, &anybody));
+    }
+    Ok(loaded.services)
 }
 
 /// The screen for these settings, below what is already found wrong with them.

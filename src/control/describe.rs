@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::service::definition::{Health, Probe, Ready, Reload, Restart, Stop, StopBy, When};
+use crate::service::definition::{
+    Health, Probe, Ready, Reload, Restart, RestartLimit, Stop, StopBy, When,
+};
+use crate::values::Name;
 use crate::values::span::show_span;
 
 /// `http://127.0.0.1:3000/healthz every 0.1s, within 30s`.
@@ -56,21 +59,22 @@ pub fn stop(stop: &Stop) -> String {
     }
 }
 
-/// `on failure, at most 5 in 60s`.
+/// `on failure, at most 5 in 60s, and with db`.
 pub fn restart(restart: &Restart) -> String {
     let when = match restart.when {
         When::Always => "always",
         When::OnFailure => "on failure",
         When::Never => "never",
     };
-    match (restart.when, restart.limit) {
-        (When::Always | When::OnFailure, Some(limit)) => format!(
-            "{when}, at most {} in {}",
-            limit.times,
-            show_span(limit.within)
-        ),
-        (When::Always | When::OnFailure, None) | (When::Never, _) => when.to_owned(),
-    }
+    let limit = restart.limit.filter(|_| restart.when != When::Never);
+    let limit = limit.map(|RestartLimit { times, within }| {
+        let within = show_span(within);
+        format!("at most {times} in {within}")
+    });
+    let with: Vec<&str> = restart.with.iter().map(Name::as_str).collect();
+    let with = (!with.is_empty()).then(|| format!("and with {}", with.join(", ")));
+    let parts = [Some(when.to_owned()), limit, with];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// `SIGHUP`, or the command.
@@ -84,7 +88,7 @@ pub fn reload(reload: &Reload) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::definition::{Before, RestartLimit};
+    use crate::service::definition::Before;
     use crate::values::Signal;
 
     #[test]
@@ -107,13 +111,17 @@ mod tests {
         assert_eq!(restart(&Restart::default()), "always");
         let limited = Restart {
             when: When::OnFailure,
+            with: vec!["db".parse().unwrap()],
             limit: Some(RestartLimit {
                 times: 5,
                 within: seconds(60),
             }),
             ..Restart::default()
         };
-        assert_eq!(restart(&limited), "on failure, at most 5 in 1m");
+        assert_eq!(
+            restart(&limited),
+            "on failure, at most 5 in 1m, and with db"
+        );
         let probe = Ready {
             probe: Probe::Tcp("127.0.0.1:80".into()),
             interval: Duration::from_millis(100),

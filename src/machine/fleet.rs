@@ -140,8 +140,11 @@ impl Fleet {
             if from.word() != to.word() {
                 slot.entered = now;
             }
-            slot.starts += u32::from(from == State::Spawning && to.pid().is_some());
+            if from == State::Spawning && to.pid().is_some() {
+                slot.started();
+            }
             slot.restarts += u32::from(is_restart);
+            slot.part = slot.part.at(&to);
             if let Some(pid) = from.pid() {
                 self.pids.remove(&pid);
             }
@@ -174,6 +177,7 @@ impl Fleet {
             }
         }
         if from != to {
+            self.lead(ix, from, now, orders);
             self.gone_for_good(ix, now, orders);
         }
     }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::machine::slot::{Ix, Slot, Want};
 use crate::machine::unit::Unit;
+use crate::machine::with::Part;
 use crate::service::definition::{Kind, Output, Service};
 use crate::values::{Moment, Name};
 
@@ -25,18 +26,23 @@ pub(super) fn link(services: Vec<Service>, now: Moment) -> Vec<Slot> {
     let needs: Vec<Vec<Ix>> = (0..services.len())
         .map(|ix| through_oneshots(ix, &needs, &services))
         .collect();
+    let with: Vec<Vec<Ix>> = services.iter().map(|s| find(&s.restart.with)).collect();
+    let followers = reversed(&with);
     let (needed_by, followed_by) = (reversed(&needs), reversed(&after));
     let below = needs.into_iter().zip(after);
     let above = needed_by.into_iter().zip(followed_by);
     let mut slots: Vec<Slot> = services
         .into_iter()
         .zip(below.zip(above))
+        .zip(followers)
         .map(
-            |(service, ((needs, after), (needed_by, followed_by)))| Slot {
+            |((service, ((needs, after), (needed_by, followed_by))), followers)| Slot {
                 needs: needs.into(),
                 after: after.into(),
                 needed_by: needed_by.into(),
                 followed_by: followed_by.into(),
+                followers: followers.into(),
+                part: Part::None,
                 logger: match &service.output {
                     Output::Logger(name) => names.get(name).copied(),
                     Output::Container(_) => None,

@@ -19,6 +19,8 @@ pub mod slot;
 
 mod links;
 
+mod with;
+
 mod wish;
 
 mod ending;

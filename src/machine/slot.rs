@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::machine::shutdown::Reason;
 use crate::machine::unit::{Action, Event, Failure, State, Unit};
+use crate::machine::with::Part;
 use crate::service::definition::Service;
 use crate::values::{Exit, Moment, Pid, Signal};
 
@@ -113,6 +114,10 @@ pub struct Slot {
     /// What it needs, and what comes before it.
     pub(super) needs: Box<[Ix]>,
     pub(super) after: Box<[Ix]>,
+    /// Who is restarted with it.
+    pub(super) followers: Box<[Ix]>,
+    /// What its last start means to them.
+    pub(super) part: Part,
     /// Who needs it, and who comes after it.
     pub(super) needed_by: Box<[Ix]>,
     pub(super) followed_by: Box<[Ix]>,

@@ -6,12 +6,13 @@ use crate::values::{Moment, Pid};
 
 impl Turn<'_> {
     /// Asks it to end, and will kill it if it does not. What `stop.before` has to do comes first,
-    /// but not for a failed start: who was never ready has nobody to take leave of, and who is not
-    /// well has been announced as unready already.
+    /// but not for a failed start: who was never ready has nobody to take leave of. Who is not well
+    /// may have: what it was given before that is still under way (Kubernetes' preStop, too, comes
+    /// before what a failed liveness probe leads to).
     pub(super) fn ask(&self, pid: Pid, by: Option<Moment>, next: Next) -> Outcome {
         let is_deliberate = match next {
-            Next::Down | Next::Restart => true,
-            Next::Policy(Cause::Died | Cause::NotReady | Cause::Exec | Cause::Unhealthy) => false,
+            Next::Down | Next::Restart | Next::Policy(Cause::Unhealthy) => true,
+            Next::Policy(Cause::Died | Cause::NotReady | Cause::Exec) => false,
         };
         match &self.service.stop.before {
             Some(before) if is_deliberate && by.is_none_or(|by| by > self.now) => {

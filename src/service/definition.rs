@@ -218,6 +218,8 @@ pub enum Then {
 pub struct Restart {
     /// After which deaths a restart follows.
     pub when: When,
+    /// It is also restarted when one of these has been.
+    pub with: Vec<Name>,
     /// Before the first restart; the next waits `RETRY_FIRST`, then twice as long each time.
     pub delay: Duration,
     /// The longest wait.
@@ -335,6 +337,7 @@ impl Default for Restart {
     fn default() -> Self {
         Self {
             when: When::Always,
+            with: Vec::new(),
             delay: Duration::ZERO,
             max_delay: Duration::from_secs(30),
             jitter_permille: 100,

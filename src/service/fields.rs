@@ -199,6 +199,8 @@ pub const SERVICE: &[Field] = table! {
         "failures do not count for so long, until the first success";
     "health" "then": THEN, "restart", "what too many failures lead to";
     "restart" "when": WHEN, "always; never for main and oneshot", "after which deaths";
+    "restart" "with": NAMES, "none",
+        "also restarted once one of these has been, and is ready again";
     "restart" "delay": SPAN, "0s", "before the first restart; then 250ms, doubling";
     "restart" "max-delay": SPAN, "30s", "the longest wait";
     "restart" "jitter": PART, "0.1", "the part of a wait that is left to chance";

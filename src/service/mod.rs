@@ -26,6 +26,8 @@ mod form;
 
 mod draft;
 
+mod names;
+
 mod context;
 
 mod policy;

@@ -25,6 +25,7 @@ type Graph<'a> = BTreeMap<&'a Name, Vec<&'a Name>>;
 pub(super) fn check(drafts: &[Draft]) -> Vec<Diagnostic> {
     let by_name: BTreeMap<&Name, &Draft> = drafts.iter().map(|d| (&d.service.name, d)).collect();
     let mut faults = needs(&by_name);
+    faults.extend(withs(&by_name));
     faults.extend(mains(drafts));
     faults.extend(circles(&by_name));
     faults.extend(permit::check(&by_name));
@@ -73,6 +74,26 @@ fn needs(by_name: &BTreeMap<&Name, &Draft>) -> Vec<Diagnostic> {
         faults.push(Diagnostic::error(format!("{more} more needs of that kind")));
     }
     faults
+}
+
+/// Restarts with what is not there. (A circle of them is none: one restart is one of each.)
+fn withs(by_name: &BTreeMap<&Name, &Draft>) -> Vec<Diagnostic> {
+    let all = by_name.iter().flat_map(|(name, draft)| {
+        let named = draft.places.with.iter();
+        named.map(move |(other, span)| (*name, *draft, other, span))
+    });
+    let unknown = all.filter(|(_, _, other, _)| !by_name.contains_key(other));
+    unknown
+        .take(FAULTS_MAX)
+        .map(|(name, draft, other, span)| {
+            let others = by_name.keys().filter(|known| **known != name);
+            let fault = Diagnostic::error(format!(
+                "`{name}` restarts with `{other}`, which is not defined"
+            ))
+            .suggest(other.as_str(), others.map(|known| known.as_str()));
+            at(fault, Some(draft.places.place(span)))
+        })
+        .collect()
 }
 
 /// Two mains: each of them after the first, with the first one's place.

@@ -1,7 +1,5 @@
 //! One service directory → services (itself, and its logger), with every fault at its place.
 
-use std::collections::BTreeSet;
-use std::ops::Range;
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
@@ -15,7 +13,7 @@ use crate::service::faults::Faults;
 use crate::service::fields;
 use crate::service::source::{Directory, File, Script};
 use crate::service::table::Table;
-use crate::service::{foresight, form, permit, policy, probes, scripts};
+use crate::service::{foresight, form, names, permit, policy, probes, scripts};
 use crate::values::Name;
 
 /// What is known from outside the files.
@@ -154,9 +152,11 @@ fn parsed(
         };
         places.needs.retain(|(_, span)| sure(line_of(span.start)));
         places.after.retain(|(_, span)| sure(line_of(span.start)));
+        places.with.retain(|(_, span)| sure(line_of(span.start)));
         places.control.retain(|(_, span)| sure(line_of(span.start)));
     }
-    if !(places.needs.is_empty() && places.after.is_empty() && places.control.is_empty()) {
+    let lists = [&places.needs, &places.after, &places.with, &places.control];
+    if lists.iter().any(|list| !list.is_empty()) {
         path.clone_into(&mut places.path);
         text.clone_into(&mut places.source);
     }
@@ -177,15 +177,15 @@ fn definition(
     let program = program(&top, &base, faults);
     let kind = kind(&top, faults);
     let (needs, after) = (
-        names("needs", &top, &base.name, faults),
-        names("after", &top, &base.name, faults),
+        names::read(top.get("needs"), "needs", &base.name, faults),
+        names::read(top.get("after"), "waits for", &base.name, faults),
     );
     let main = top
         .get("main")
         .and_then(|item| item.flag(faults))
         .unwrap_or(false);
     let enabled = enabled(&top, base.enabled, world.container, faults);
-    let (mut restart, when) = policy::restart(&top, faults);
+    let (mut restart, when, with) = policy::restart(&top, &base.name, faults);
     restart.when = when.unwrap_or(if main || kind == Kind::Oneshot {
         When::Never
     } else {
@@ -211,6 +211,7 @@ fn definition(
         stop_timeout: stop_timeout.map(|item| faults.place(item.span)),
         needs,
         after,
+        with,
         control: asked,
         ..Places::default()
     };
@@ -268,48 +269,6 @@ fn program(top: &Table<'_>, base: &Service, faults: &mut Faults<'_>) -> Program 
         }
     }
     base.program.clone()
-}
-
-/// `needs` or `after`, each name once, with its place.
-fn names(
-    field: &'static str,
-    top: &Table<'_>,
-    own: &Name,
-    faults: &mut Faults<'_>,
-) -> Vec<(Name, Range<usize>)> {
-    let Some(items) = top
-        .get(field)
-        .and_then(|item| item.array("a service's name", faults))
-    else {
-        return Vec::new();
-    };
-    let mut found: Vec<(Name, Range<usize>)> = Vec::new();
-    let mut seen = BTreeSet::new();
-    for item in items {
-        let Some(text) = item.text(faults) else {
-            continue;
-        };
-        match text.parse::<Name>() {
-            Err(why) => {
-                item.bad::<()>(faults, Diagnostic::error(why));
-            }
-            Ok(name) if name == *own => {
-                let verb = if field == "needs" {
-                    "needs"
-                } else {
-                    "waits for"
-                };
-                let fault = format!("`{name}` {verb} itself");
-                item.bad::<()>(faults, Diagnostic::error(fault).hint("take it out"));
-            }
-            Ok(name) if !seen.insert(name.clone()) => {
-                let fault = format!("`{field}` names `{name}` twice");
-                item.bad::<()>(faults, Diagnostic::warning(fault).hint("once is enough"));
-            }
-            Ok(name) => found.push((name, item.span)),
-        }
-    }
-    found
 }
 
 /// `enabled`: said, or decided by the environment now.

@@ -1,5 +1,6 @@
 //! The tables of `service.toml` that say what happens when: `[restart] [stop] [reload] [log]`.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use toml::de::DeValue;
@@ -9,8 +10,9 @@ use crate::service::definition::{
     Before, Format, OnLimit, Reload, Restart, RestartLimit, Stop, StopBy, When,
 };
 use crate::service::faults::Faults;
-use crate::service::fields;
 use crate::service::table::{Item, Table};
+use crate::service::{fields, names};
+use crate::values::Name;
 
 /// `stop.before` is killed after this, unless the file says otherwise: a load balancer needs some
 /// milliseconds to take a backend out, and a person who stops a service waits for it.
@@ -32,28 +34,38 @@ pub(super) const FORMATS: [(&str, Format); 5] = [
     ("inherit", Format::Inherit),
 ];
 
+/// Other services, each with the place where it is named.
+type Named = Vec<(Name, Range<usize>)>;
+
 /// `[restart]` or its short form, over what stands without it. `None` in `when`'s place: not said.
-pub(super) fn restart(top: &Table<'_>, faults: &mut Faults<'_>) -> (Restart, Option<When>) {
+/// The names are those of `with`.
+pub(super) fn restart(
+    top: &Table<'_>,
+    own: &Name,
+    faults: &mut Faults<'_>,
+) -> (Restart, Option<When>, Named) {
     let base = Restart::default();
     let Some(item) = top.get("restart") else {
-        return (base, None);
+        return (base, None, Vec::new());
     };
     if let DeValue::String(_) = item.value {
         let when = item.word(&WHEN, faults);
-        return (base, when);
+        return (base, when, Vec::new());
     }
     let DeValue::Table(items) = item.value else {
         item.wrong::<()>(faults);
-        return (base, None);
+        return (base, None, Vec::new());
     };
     let table = Table::open(fields::SERVICE, "restart", items, faults);
     let when = table.get("when").and_then(|item| item.word(&WHEN, faults));
+    let with = names::read(table.get("with"), "restarts with", own, faults);
     let mut span = |name, default| {
         let item = table.get(name);
         item.and_then(|item| item.span(faults)).unwrap_or(default)
     };
     let restart = Restart {
         when: base.when,
+        with: with.iter().map(|(name, _)| name.clone()).collect(),
         delay: span("delay", base.delay),
         max_delay: span("max-delay", base.max_delay),
         reset_after: span("reset-after", base.reset_after),
@@ -68,7 +80,7 @@ pub(super) fn restart(top: &Table<'_>, faults: &mut Faults<'_>) -> (Restart, Opt
             .unwrap_or(base.on_limit),
     };
     cross_checks(&table, &restart, faults);
-    (restart, when)
+    (restart, when, with)
 }
 
 /// What the fields of `[restart]` must have to do with each other.

@@ -132,7 +132,11 @@ impl Narrator {
                 slot,
                 format!("{}: stopping it", why::not_ready(slot, faults)),
             ),
-            State::Stopping {
+            State::BeforeStop {
+                next: Next::Policy(Cause::Unhealthy),
+                ..
+            }
+            | State::Stopping {
                 next: Next::Policy(Cause::Unhealthy),
                 ..
             } => warn(
@@ -141,21 +145,11 @@ impl Narrator {
             ),
             State::Failed(failure) => failed(change.ix, slot, failure, fleet, faults),
             State::Backoff { until } => {
-                let wait = show_span(until.since(change.at));
-                warn(
-                    slot,
-                    format!(
-                        "{}, restart {} in {wait}",
-                        death(slot, faults),
-                        change.restarts
-                    ),
-                )
+                let wait = until.since(change.at);
+                again(change, slot, faults, &format!("in {}", show_span(wait)))
             }
             State::Waiting | State::Spawning | State::Starting(_) if is_retry(&change.from) => {
-                warn(
-                    slot,
-                    format!("{}, restart {} now", death(slot, faults), change.restarts),
-                )
+                again(change, slot, faults, "now")
             }
             State::Waiting
             | State::Spawning
@@ -294,6 +288,12 @@ fn warn(slot: &Slot, text: String) -> Line {
 
 fn is_killed(slot: &Slot) -> bool {
     !slot.oom && slot.exit == Some(Exit::Signal(Signal::KILL))
+}
+
+/// `exit code 1, restart 5 in 3.2s`
+fn again(change: &Change, slot: &Slot, faults: Faults<'_>, when: &str) -> Line {
+    let (death, restarts) = (death(slot, faults), change.restarts);
+    warn(slot, format!("{death}, restart {restarts} {when}"))
 }
 
 /// `stopped by SIGQUIT in 0.2s (code 0)`

@@ -7,8 +7,8 @@ use crate::control::protocol::{
     Detail, Event, ExitStatus, Need, Phase, ServiceStatus, State as WireState, Status,
 };
 use crate::machine::slot::{Change, Ix, Slot};
-use crate::machine::unit::State;
-use crate::service::definition::{Health, Ready};
+use crate::machine::unit::{Failure, State};
+use crate::service::definition::{Health, Kind, Ready};
 use crate::supervisor::checks::{Purpose, aimed};
 use crate::supervisor::history::{Deed, What};
 use crate::supervisor::{Supervisor, why};
@@ -113,6 +113,15 @@ impl Supervisor {
         Detail {
             file: service.file().display().to_string(),
             needs: service.needs.iter().filter_map(need).collect(),
+            after: service
+                .after
+                .iter()
+                .filter(|name| self.find(name.as_str()).is_some())
+                .map(ToString::to_string)
+                .collect(),
+            waits_for: self.waits_for(ix, slot),
+            oneshot: service.kind == Kind::Oneshot,
+            main: service.main,
             ready: service
                 .ready
                 .as_ref()
@@ -131,6 +140,16 @@ impl Supervisor {
             history: self.history.changes(ix),
             lines,
         }
+    }
+
+    /// What keeps it from starting; nothing if it does not wait.
+    fn waits_for(&self, ix: Ix, slot: &Slot) -> Vec<String> {
+        let waits = matches!(
+            slot.unit.state,
+            State::Waiting | State::Failed(Failure::Need)
+        );
+        let others = self.fleet.waits_for(ix).into_iter().filter(|_| waits);
+        others.map(|other| other.service.name.to_string()).collect()
     }
 
     /// The probe of `[ready]` in words, with the address that this start's environment makes of it.

@@ -51,7 +51,11 @@ pub(super) fn note(fleet: &Fleet, ix: Ix, faults: Faults<'_>) -> Option<String> 
         State::Backoff { .. } => faults.start.map(str::to_owned),
         State::Unready { .. } => Some(unready(slot, faults)),
         State::Ready { .. } if faults.is_reloading() => Some("reloading".into()),
-        State::Stopping {
+        State::BeforeStop {
+            next: Next::Policy(Cause::Unhealthy),
+            ..
+        }
+        | State::Stopping {
             next: Next::Policy(Cause::Unhealthy),
             ..
         } => Some(unhealthy(slot, faults)),

@@ -45,6 +45,7 @@ start-period = "9s"
 then = "nothing"
 
 [restart]
+with = ["db"]
 when = "on-failure"
 delay = "1s"
 max-delay = "20s"
@@ -111,6 +112,7 @@ pub(crate) fn expected() -> Service {
         health: Some(Box::new(watched())),
         restart: Restart {
             when: When::OnFailure,
+            with: vec!["db".parse().unwrap()],
             delay: ms(1_000),
             max_delay: ms(20_000),
             jitter_permille: 250,

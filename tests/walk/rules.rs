@@ -304,12 +304,18 @@ pub(crate) fn failure_is_unready(edge: &Edge<'_>) -> bool {
     (!fails || is_ready == is_excused) && (!is_well || is_ready)
 }
 
+/// It is on its way down because it was not well.
+fn is_given_up(state: &State) -> bool {
+    match state {
+        State::BeforeStop { next, .. } | State::Stopping { next, .. } => {
+            *next == Next::Policy(Cause::Unhealthy)
+        }
+        _other => false,
+    }
+}
+
 /// It goes by itself only after so many failures in a row as may be.
 pub(crate) fn failures_are_counted(edge: &Edge<'_>) -> bool {
-    let is_given_up = |state: &State| {
-        let next = Next::Policy(Cause::Unhealthy);
-        matches!(state, State::Stopping { next: n, .. } if *n == next)
-    };
     let (before, after) = (&edge.before.unit.state, &edge.after.unit.state);
     if !is_given_up(after) || is_given_up(before) {
         return true;
@@ -368,7 +374,7 @@ pub(crate) fn before_each_stop(edge: &Edge<'_>) -> bool {
     let is_wish = match edge.event {
         Event::Stop { by } => by.is_none_or(|by| by > edge.now),
         Event::Restart => true,
-        _other => false,
+        _other => is_given_up(&edge.after.unit.state),
     };
     let runs = edge.actions.contains(&Action::RunBefore);
     runs == (is_up && is_wish && edge.service.stop.before.is_some())

@@ -123,6 +123,16 @@ fn with_before(restart: &Restart) -> Vec<(String, Service)> {
                     command: vec!["before".into()],
                     timeout,
                 }));
+                if kind == Kind::Longrun && stop.is_some() {
+                    service.health = Some(Box::new(Health {
+                        probe: Probe::Tcp("127.0.0.1:80".into()),
+                        interval: UNIT,
+                        timeout: UNIT,
+                        retries: 1,
+                        start_period: Duration::ZERO,
+                        then: Then::Restart,
+                    }));
+                }
                 let name = format!("{kind:?}, before {name} units, stop timeout {stop:?}");
                 shapes.push((name, service));
             }

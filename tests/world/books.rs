@@ -8,6 +8,7 @@ use pidone::service::definition::{Kind, Probe, Service};
 use pidone::values::{Exit, Moment, Name, Signal};
 
 use super::life::Process;
+use super::with::With;
 
 /// What the world knows of a fleet.
 #[derive(Debug)]
@@ -15,6 +16,7 @@ pub(crate) struct Books {
     pub(super) needs: Vec<Vec<Ix>>,
     pub(super) after: Vec<Vec<Ix>>,
     tells: Vec<bool>,
+    pub(super) with: With,
     /// How each service last ended.
     pub(super) ends: Vec<Option<Exit>>,
     /// Which services are failed, and since when.
@@ -50,6 +52,7 @@ impl Books {
                 .iter()
                 .map(|service| find(&service.after))
                 .collect(),
+            with: With::new(services),
             tells: services.iter().map(tells).collect(),
             ends: vec![None; services.len()],
             failed: vec![None; services.len()],
@@ -72,6 +75,7 @@ impl Books {
     }
 
     pub(crate) fn comes(&mut self, fleet: &Fleet, input: Input) {
+        self.with.comes(input);
         match input {
             Input::Shutdown(reason) => {
                 let forces = matches!(reason, Reason::Signal(Signal::INT | Signal::QUIT));

@@ -15,6 +15,7 @@ pub(crate) mod life;
 mod perform;
 pub(crate) mod rules;
 pub(crate) mod story;
+mod with;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

@@ -45,7 +45,10 @@ impl World {
                 _,
                 Action::SpawnFinish(_) | Action::Probe | Action::CheckUp | Action::KillBefore,
             ) => {}
-            Order::Changed(change) => self.books.changed(change),
+            Order::Changed(change) => {
+                self.books.changed(change);
+                self.rules_of_with(change);
+            }
             Order::Ending => {
                 self.check(self.books.ending.is_none(), "the end begins once");
                 self.books.ending = Some(self.now);

@@ -79,6 +79,18 @@ pub struct Detail {
     pub file: String,
     /// What it needs, and how that is.
     pub needs: Vec<Need>,
+    /// What it is started after, as far as that is there.
+    #[serde(default)]
+    pub after: Vec<String>,
+    /// What of both is not there yet that it waits for, or has failed for.
+    #[serde(default)]
+    pub waits_for: Vec<String>,
+    /// It runs once.
+    #[serde(default)]
+    pub oneshot: bool,
+    /// The container ends with it.
+    #[serde(default)]
+    pub main: bool,
     /// Its probe in words ([`crate::control::describe::ready`]).
     pub ready: Option<String>,
     /// How its health is watched, and how often it was well, in words.

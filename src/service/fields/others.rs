@@ -15,6 +15,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("logs", "log"),
     ("oom_score_adj", "oom-score-adj"),
     ("oomscoreadjust", "oom-score-adj"),
+    ("partof", "restart.with"),
     ("passenvironment", "env-pass"),
     ("priority", "nice"),
     ("requires", "needs"),
