@@ -13,6 +13,7 @@ pub mod inherited;
 pub mod kill;
 pub mod memory;
 pub mod notification;
+pub mod notify;
 pub mod oom;
 pub mod output;
 pub mod outq;

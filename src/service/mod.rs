@@ -8,6 +8,8 @@ pub mod fields;
 
 pub mod expand;
 
+pub mod notice;
+
 pub mod envfile;
 
 pub mod environment;
