@@ -8,6 +8,8 @@ pub mod fields;
 
 pub mod expand;
 
+pub mod notice;
+
 pub mod envfile;
 
 pub mod environment;
@@ -33,6 +35,10 @@ mod policy;
 mod probes;
 
 pub mod permit;
+
+pub mod elf;
+
+pub mod program;
 
 mod scripts;
 

@@ -17,6 +17,7 @@ use crate::service::permit;
 use crate::supervisor::checks::{Purpose, Targets, descriptor};
 use crate::supervisor::helpers::{Helper, Kind};
 use crate::supervisor::narrator::Narrator;
+use crate::supervisor::notices::variables;
 use crate::supervisor::outcome::faults_of;
 use crate::supervisor::wiring::wire;
 use crate::supervisor::{Answer, Supervisor};
@@ -91,7 +92,7 @@ impl Supervisor {
     fn spawn(&mut self, ix: Ix) -> Result<Pid, String> {
         let slot = self.fleet.slot(ix).ok_or(GONE)?;
         let service = Rc::clone(&slot.service);
-        let around = self.launcher.surroundings(&service)?;
+        let mut around = self.launcher.surroundings(&service)?;
         let targets = Targets::of(&service, &around)?;
         let number = descriptor(&service);
         let pipe = number
@@ -100,6 +101,11 @@ impl Supervisor {
             .map_err(|e| e.to_string())?;
         let control = self.control_of(&service)?;
         let owner = around.user.as_ref().map(|user| (user.uid, user.gid));
+        if let Some(socket) = self.notify_socket(ix, &service, owner)? {
+            for (name, value) in variables(&service, socket) {
+                around.set(name, value);
+            }
+        }
         let wiring = self.wiring(ix);
         let mut hold = None;
         let mut streams = wire(

@@ -130,6 +130,10 @@ impl Supervisor {
                 .health
                 .as_ref()
                 .map(|health| self.describe_health(ix, health)),
+            says: self.sides.get(&ix).and_then(|side| {
+                let sayings = side.sayings.as_ref()?;
+                sayings.status.clone()
+            }),
             stop: describe::stop(&service.stop),
             restart: describe::restart(&service.restart),
             reload: service.reload.as_ref().map(describe::reload),
