@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use pidone::machine::fleet::Fleet;
-use pidone::machine::slot::{Input, Ix, Limits, Order, Slot};
+use pidone::machine::slot::{Input, Ix, Limits, Order};
 use pidone::machine::unit::{Event, Said};
 use pidone::service::definition::{Probe, Service};
 use pidone::values::{Exit, Moment, Pid};
