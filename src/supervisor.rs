@@ -8,10 +8,12 @@ mod helpers;
 mod history;
 mod launch;
 mod narrator;
+mod notices;
 mod outcome;
 mod perform;
 mod planned;
 mod report;
+mod rescan;
 mod starts;
 mod why;
 mod wiring;
@@ -42,6 +44,7 @@ use helpers::Helpers;
 use history::History;
 use launch::Launcher;
 use narrator::{Level, Line, Narrator};
+use notices::Notices;
 use outcome::Sides;
 use planned::Runs;
 use starts::Starts;
@@ -79,6 +82,7 @@ pub struct Supervisor {
     server: Option<Server>,
     signals: Signals,
     starts: Starts,
+    notices: Notices,
     helpers: Helpers,
     answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
     runs: Runs,
@@ -105,6 +109,7 @@ struct Answer {
 enum Wake {
     Signals(Vec<Signal>),
     Starts(Vec<u64>),
+    Notices(Vec<u64>),
     Answer(Answer),
     Asked(asked::Asked),
     Output(Work),
@@ -138,6 +143,7 @@ impl Supervisor {
             server: boot.server,
             signals: boot.signals,
             starts: Starts::new()?,
+            notices: Notices::default(),
             helpers: Helpers::default(),
             // One question a service is under way at a time, so this is room for every answer.
             answers: mpsc::channel(count.max(1)),
@@ -219,6 +225,7 @@ impl Supervisor {
         tokio::select! {
             signals = self.signals.wait() => Wake::Signals(signals),
             tokens = self.starts.wait() => Wake::Starts(tokens),
+            tokens = self.notices.wait() => Wake::Notices(tokens),
             Some(answer) = self.answers.1.recv() => Wake::Answer(answer),
             (client, peer, request) = request => {
                 Wake::Asked(asked::Asked { client, peer, request })
@@ -241,6 +248,7 @@ impl Supervisor {
                     self.perform_all();
                 }
             }
+            Wake::Notices(tokens) => self.hear(&tokens),
             Wake::Answer(Answer { ix, starts, result }) => self.answered(ix, starts, result),
             Wake::Asked(asked) => self.answer(asked),
             Wake::Output(work) => self.router.turn(work, clock::wall()),
@@ -250,6 +258,7 @@ impl Supervisor {
                     self.clock();
                 }
                 self.end_helpers();
+                self.hear_all();
                 self.take(Input::Tick);
             }
         }
@@ -284,6 +293,7 @@ impl Supervisor {
 
     /// Collects the dead. What a start still has to say comes before its death.
     fn reap(&mut self) {
+        self.hear_all();
         let (dead, children) = reaper::reap();
         for (pid, exit) in dead {
             self.died(pid, exit);

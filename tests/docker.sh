@@ -62,8 +62,9 @@ cleanup() {
   # A shim that this script has stopped must not stay so.
   [ -z "${shim:-}" ] || kill -CONT "$shim" 2>/dev/null || true
   cleanup_containers
-  # The layers stay, for the next build.
-  docker image ls -q --filter "label=$OWN" | sort -u | xargs -r docker rmi -f --no-prune >/dev/null 2>&1 || true
+  # The layers of the examples stay, for the next build: their packages take the longest.
+  docker image ls -q --filter "label=$OWN=example" | xargs -r docker rmi -f --no-prune >/dev/null 2>&1 || true
+  docker image ls -q --filter "label=$OWN" | sort -u | xargs -r docker rmi -f >/dev/null 2>&1 || true
   rm -rf "$work"
 }
 
@@ -121,7 +122,9 @@ state_of() {
 in_state() { [ "$(state_of "$1" "$2")" = "$3" ]; }
 wait_for() { wait_until "$SOON" "$@" >/dev/null; }
 exit_code() { docker inspect -f '{{.State.ExitCode}}' "$1"; }
-last_line() { docker logs "$1" 2>&1 | tail -n 1; }
+# Of stderr: the engine reads the two pipes each for itself, so that the order of a line here and a line there
+# is not told.
+last_line() { docker logs "$1" 2>&1 >/dev/null | tail -n 1; }
 finished_ms() { date -d "$(docker inspect -f '{{.State.FinishedAt}}' "$1")" +%s%3N; }
 
 story_codes() {

@@ -131,15 +131,7 @@ fn field(service: &mut Service, line: &str, words: &[&str]) {
         }
         ["health", kind, ref rest @ ..] => service.health = Some(Box::new(health(kind, rest))),
         ["every", every, ref rest @ ..] => {
-            service.schedule = Some(Box::new(Schedule {
-                times: Times::Every(span(every)),
-                overlap: if rest == ["queue"] {
-                    Overlap::Queue
-                } else {
-                    Overlap::Skip
-                },
-                spread: Duration::ZERO,
-            }));
+            service.schedule = Some(Box::new(schedule(span(every), rest == ["queue"])));
         }
         ["before", timeout] => {
             service.stop.before = Some(Box::new(Before {
@@ -200,6 +192,18 @@ fn health(kind: &str, rest: &[&str]) -> Health {
         }
     }
     health
+}
+
+fn schedule(every: Duration, queues: bool) -> Schedule {
+    Schedule {
+        times: Times::Every(every),
+        overlap: if queues {
+            Overlap::Queue
+        } else {
+            Overlap::Skip
+        },
+        spread: Duration::ZERO,
+    }
 }
 
 /// A life, from `ready after 1s, exits 1 after 2s`.

@@ -68,9 +68,15 @@ fn start() {
     );
     says(
         start(Finished, &[(Starting, None), (Finished, Some(0))]),
-        start(Scheduled, &[(Starting, None), (Scheduled, Some(0))]),
-        start(Scheduled, &[(Starting, None), (Scheduled, Some(3))]),
         "yes web: finished after 0.3s",
+    );
+    says(
+        start(Scheduled, &[(Starting, None), (Scheduled, Some(0))]),
+        "yes web: scheduled after 0.3s",
+    );
+    says(
+        start(Scheduled, &[(Starting, None), (Scheduled, Some(3))]),
+        "no web: scheduled after 0.3s: exit code 3",
     );
     says(
         start(Starting, &[(WaitingToRestart, Some(1))]),

@@ -3,6 +3,8 @@
 
 pub mod unit;
 
+mod state;
+
 mod retry;
 
 pub mod step;
@@ -19,6 +21,8 @@ pub mod shutdown;
 
 pub mod slot;
 
+mod slots;
+
 mod links;
 
 mod with;
@@ -26,5 +30,7 @@ mod with;
 mod wish;
 
 mod ending;
+
+mod rescan;
 
 pub mod fleet;

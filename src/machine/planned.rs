@@ -1,26 +1,26 @@
 //! A oneshot between its runs: when the next one is due is asked outside, where the wall clock is.
 
 use crate::machine::fleet::Fleet;
-use crate::machine::slot::{Order, Run, Slot};
+use crate::machine::slot::{Ix, Order, Run, Slot};
 use crate::machine::step::{Outcome, Turn};
 use crate::machine::unit::{Action, Event, State, Unit};
 use crate::values::Moment;
 
-impl Turn<'_> {
-    /// It waits for its next run. Each run starts with a clean slate.
-    pub(super) fn plan(&self, anew: bool) -> Outcome {
-        let unit = Unit {
-            state: State::Scheduled { at: None },
-            ..Unit::new()
-        };
-        (unit, vec![Action::Plan { anew }])
-    }
+/// It waits for its next run. Each run starts with a clean slate.
+pub(super) fn plan(anew: bool) -> Outcome {
+    let unit = Unit {
+        state: State::Scheduled { at: None },
+        ..Unit::new()
+    };
+    (unit, vec![Action::Plan { anew }])
+}
 
+impl Turn<'_> {
     pub(super) fn scheduled(&self, at: Option<Moment>) -> Outcome {
         match self.event {
             Event::Due(due) if at.is_none() && due <= self.now => self.settle(State::Waiting),
             Event::Due(due) if at.is_none() => self.settle(State::Scheduled { at: Some(due) }),
-            Event::Clock if at.is_some() => self.plan(false),
+            Event::Clock if at.is_some() => plan(false),
             Event::Start | Event::Restart => self.settle(State::Waiting),
             Event::Stop { .. } | Event::Kill => self.settle(State::Down),
             Event::Go
@@ -66,6 +66,9 @@ impl State {
 impl Slot {
     /// It was `from` before: its process may have come or gone.
     pub(super) fn ran(&mut self, from: &State, now: Moment) {
+        if self.service.schedule.is_none() {
+            return;
+        }
         let (was, is) = (
             from.main_pid().is_some(),
             self.unit.state.main_pid().is_some(),
@@ -85,6 +88,16 @@ impl Fleet {
     pub fn next_run(&self) -> Option<Moment> {
         let (at, _) = self.runs.first()?;
         Some(*at)
+    }
+
+    /// Keeps the book of who is due.
+    pub(super) fn count_run(&mut self, ix: Ix, from: &State, to: &State) {
+        if let Some(at) = from.run_at() {
+            self.runs.remove(&(at, ix));
+        }
+        if let Some(at) = to.run_at() {
+            self.runs.insert((at, ix));
+        }
     }
 
     /// Everybody who waits for the clock looks at it.

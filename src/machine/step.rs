@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use crate::machine::planned::plan;
 use crate::machine::retry;
 use crate::machine::unit::{
     Action, Cause, Event, Failure, Next, Retry, StartStep, Starting, State, Unit,
@@ -100,7 +101,7 @@ impl Turn<'_> {
                 self.settle(state)
             }
             Event::Stop { .. } | Event::Kill => self.settle(State::Down),
-            Event::Plan if self.service.schedule.is_some() => self.plan(true),
+            Event::Plan if self.service.schedule.is_some() => plan(true),
             Event::Go
             | Event::NeedFailed
             | Event::Spawned(_)
@@ -135,7 +136,7 @@ impl Turn<'_> {
                 )
             }
             // The next run may find it there again.
-            Event::NeedFailed if self.service.schedule.is_some() => self.plan(true),
+            Event::NeedFailed if self.service.schedule.is_some() => plan(true),
             Event::NeedFailed => self.settle(State::Failed(Failure::Need)),
             Event::Stop { .. } | Event::Kill => self.settle(State::Down),
             Event::Start
@@ -328,12 +329,10 @@ impl Turn<'_> {
 
     fn policy(&self, exit: Exit, cause: Cause) -> Outcome {
         let (state, retry) = retry::after(self.service, self.retry, exit, cause, self.now);
-        let is_over = match state {
-            State::Failed(Failure::Limit) => self.service.restart.on_limit == OnLimit::Stop,
-            state => state.is_at_rest(),
-        };
-        if is_over && self.service.schedule.is_some() {
-            return self.plan(true);
+        let ends = state == State::Failed(Failure::Limit)
+            && self.service.restart.on_limit == OnLimit::Exit;
+        if state.is_at_rest() && !ends && self.service.schedule.is_some() {
+            return plan(true);
         }
         (Unit { state, retry }, vec![])
     }

@@ -8,6 +8,8 @@ pub mod fields;
 
 pub mod expand;
 
+pub mod notice;
+
 pub mod envfile;
 
 pub mod environment;
@@ -40,6 +42,10 @@ mod probes;
 
 pub mod permit;
 
+pub mod elf;
+
+pub mod program;
+
 mod scripts;
 
 mod foresight;
@@ -49,5 +55,7 @@ mod parse;
 pub mod order;
 
 pub mod set;
+
+pub mod difference;
 
 pub mod settings;

@@ -101,10 +101,15 @@ fn withs(by_name: &BTreeMap<&Name, &Draft>) -> Vec<Diagnostic> {
         .take(FAULTS_MAX)
         .map(|(name, draft, other, span)| {
             let others = by_name.keys().filter(|known| **known != name);
-            let fault = Diagnostic::error(format!(
-                "`{name}` restarts with `{other}`, which is not defined"
-            ))
-            .suggest(other.as_str(), others.map(|known| known.as_str()));
+            let fault = if by_name.contains_key(other) {
+                Diagnostic::error(format!(
+                    "`{name}` restarts with `{other}`, which has a schedule"
+                ))
+                .hint("its runs are no restarts; let it call `pidone restart` at its end")
+            } else {
+                let fault = format!("`{name}` restarts with `{other}`, which is not defined");
+                Diagnostic::error(fault).suggest(other.as_str(), others.map(|known| known.as_str()))
+            };
             at(fault, Some(draft.places.place(span)))
         })
         .collect()

@@ -11,9 +11,10 @@ use crate::service::draft::{Draft, Places};
 use crate::service::environment::Environment;
 use crate::service::faults::Faults;
 use crate::service::fields;
+use crate::service::program::{Seen, Sought};
 use crate::service::source::{Directory, File, Script};
 use crate::service::table::Table;
-use crate::service::{foresight, form, names, permit, policy, probes, scripts, timing};
+use crate::service::{foresight, form, names, permit, policy, probes, program, scripts, timing};
 use crate::values::Name;
 
 /// What is known from outside the files.
@@ -24,6 +25,8 @@ pub(super) struct World<'a> {
     pub(super) user_known: &'a dyn Fn(&str) -> Result<(), String>,
     /// The file of a zone in the zoneinfo database; else why there is none.
     pub(super) zone: &'a dyn Fn(&str) -> Result<Vec<u8>, String>,
+    /// What is to be seen of a program.
+    pub(super) program: &'a dyn Fn(&Sought) -> Seen,
 }
 
 /// Reads a directory. With faults, what it returns is as near as can be, so that the checks of the
@@ -66,6 +69,7 @@ pub(super) fn directory(
             }
         }
     };
+    program::run(&draft.service, world, faults);
     let mut drafts = Vec::new();
     if let Some(log) = &found.log {
         drafts.extend(logger(log, &mut draft, faults));
@@ -182,10 +186,8 @@ fn definition(
         names::read(top.get("needs"), "needs", &base.name, faults),
         names::read(top.get("after"), "waits for", &base.name, faults),
     );
-    let main = top
-        .get("main")
-        .and_then(|item| item.flag(faults))
-        .unwrap_or(false);
+    let main = top.get("main").and_then(|item| item.flag(faults));
+    let main = main.unwrap_or(false);
     let enabled = enabled(&top, base.enabled, world.container, faults);
     let (mut restart, when, with) = policy::restart(&top, &base.name, faults);
     restart.when = when.unwrap_or(if main || kind == Kind::Oneshot {
@@ -236,6 +238,7 @@ fn definition(
         ..base
     };
     foresight::user(&top, &service, world, faults);
+    program::commands(&top, &service, world, faults);
     foresight::secrets_stay_inside(&top, &service, world, faults);
     Draft { service, places }
 }

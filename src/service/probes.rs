@@ -21,10 +21,10 @@ const WITHIN: Duration = Duration::from_secs(30);
 const READY_FDS: std::ops::RangeInclusive<i64> = 3..=254;
 
 /// The ways to tell readiness.
-const READY_PROBES: [&str; 6] = ["http", "tcp", "unix", "exec", "file", "fd"];
+const READY_PROBES: [&str; 7] = ["http", "tcp", "unix", "exec", "file", "fd", "notify"];
 
 /// The ways to tell health: a newline on a descriptor comes once.
-const HEALTH_PROBES: [&str; 5] = ["http", "tcp", "unix", "exec", "file"];
+const HEALTH_PROBES: [&str; 6] = ["http", "tcp", "unix", "exec", "file", "notify"];
 
 /// What stands unless `[health]` says otherwise. Docker waits 30 s from check to check and 30 s for
 /// an answer; inside the container a check costs little, and an answer is near.

@@ -51,11 +51,11 @@ pub struct Line {
 
 /// A field of a line: its name, and what it takes.
 const FIELDS: [(&str, &str); 5] = [
-    ("minute", "0-59"),
-    ("hour", "0-23"),
-    ("day of the month", "1-31"),
-    ("month", "1-12 or JAN-DEC"),
-    ("day of the week", "0-7 or SUN-SAT"),
+    ("a minute", "0-59"),
+    ("an hour", "0-23"),
+    ("a day of the month", "1-31"),
+    ("a month", "1-12 or JAN-DEC"),
+    ("a day of the week", "0-7 or SUN-SAT"),
 ];
 
 /// The words for common lines.
@@ -123,7 +123,7 @@ impl Line {
                 }
                 let is_odd = !field.is_ascii() || field.split(',').any(str::is_empty);
                 if is_odd || parser.parse(&alone.join(" ")).is_err() {
-                    let fault = format!("`{field}` is not a {name}");
+                    let fault = format!("`{field}` is not {name}");
                     let hint =
                         format!("it takes {takes}, `*`, lists `1,2`, ranges `1-5`, steps `*/5`");
                     return Err(bad(fault, &hint, at));

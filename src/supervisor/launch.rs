@@ -55,6 +55,14 @@ pub(super) struct Streams<'fd> {
     pub(super) control: Option<(BorrowedFd<'fd>, i32)>,
 }
 
+impl Surroundings {
+    /// One more variable of its process.
+    pub(super) fn set(&mut self, name: &'static str, value: OsString) {
+        Rc::make_mut(&mut self.env).set(name, value);
+        self.variables = None;
+    }
+}
+
 impl Launcher {
     /// A launcher of services in this container's environment.
     ///

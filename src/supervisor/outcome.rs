@@ -9,6 +9,7 @@ use crate::machine::unit::{Event, State};
 use crate::service::schedule::Timetable;
 use crate::supervisor::Supervisor;
 use crate::supervisor::checks::Targets;
+use crate::supervisor::notices::Sayings;
 use crate::supervisor::starts;
 use crate::supervisor::why::Faults;
 
@@ -28,6 +29,8 @@ pub(super) struct Side {
     pub(super) timetable: Option<Timetable>,
     /// Why its last start made no process.
     pub(super) start_fault: Option<String>,
+    /// What it has said of itself in this start.
+    pub(super) sayings: Option<Box<Sayings>>,
     /// What its last probe saw.
     pub(super) probe_fault: Option<String>,
 }
@@ -70,6 +73,7 @@ impl Supervisor {
         if let Some(side) = self.sides.get_mut(&ix) {
             side.targets = targets;
             side.passed = 0;
+            side.sayings = None;
             side.probe_fault = None;
         }
     }
@@ -110,5 +114,6 @@ pub(super) fn faults_of(sides: &Sides, ix: Ix) -> Faults<'_> {
     Faults {
         start: side.and_then(|side| side.start_fault.as_deref()),
         probe: side.and_then(|side| side.probe_fault.as_deref()),
+        sayings: side.and_then(|side| side.sayings.as_deref()),
     }
 }

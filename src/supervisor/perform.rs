@@ -17,6 +17,7 @@ use crate::service::permit;
 use crate::supervisor::checks::{Purpose, Targets, descriptor};
 use crate::supervisor::helpers::{Helper, Kind};
 use crate::supervisor::narrator::Narrator;
+use crate::supervisor::notices::variables;
 use crate::supervisor::outcome::faults_of;
 use crate::supervisor::wiring::wire;
 use crate::supervisor::{Answer, Supervisor};
@@ -56,6 +57,8 @@ impl Supervisor {
             Order::Act(ix, Action::Probe) => self.probe(ix, Purpose::Ready),
             Order::Act(ix, Action::CheckUp) => self.probe(ix, Purpose::Health),
             Order::Changed(change) => self.changed(&change),
+            Order::Rewired(ix) => self.router.renew(ix),
+            Order::Vanish(ix) => self.vanish(ix),
             Order::Ending => self.announce_ending(),
             Order::Strays(signal) => {
                 kill::strays(signal);
@@ -90,7 +93,7 @@ impl Supervisor {
     fn spawn(&mut self, ix: Ix) -> Result<Pid, String> {
         let slot = self.fleet.slot(ix).ok_or(GONE)?;
         let service = Rc::clone(&slot.service);
-        let around = self.launcher.surroundings(&service)?;
+        let mut around = self.launcher.surroundings(&service)?;
         let targets = Targets::of(&service, &around)?;
         let number = descriptor(&service);
         let pipe = number
@@ -99,6 +102,11 @@ impl Supervisor {
             .map_err(|e| e.to_string())?;
         let control = self.control_of(&service)?;
         let owner = around.user.as_ref().map(|user| (user.uid, user.gid));
+        if let Some(socket) = self.notify_socket(ix, &service, owner)? {
+            for (name, value) in variables(&service, socket) {
+                around.set(name, value);
+            }
+        }
         let wiring = self.wiring(ix);
         let mut hold = None;
         let mut streams = wire(
@@ -151,7 +159,13 @@ impl Supervisor {
         self.fleet
             .slots()
             .iter()
-            .position(|slot| slot.service.name.as_str() == name)
+            .find(|slot| slot.service.name.as_str() == name)
+            .map(|slot| slot.ix)
+    }
+
+    /// The numbers of all services.
+    pub(super) fn numbers_of_all(&self) -> impl Iterator<Item = Ix> {
+        self.fleet.slots().iter().map(|slot| slot.ix)
     }
 
     fn ask(&mut self, ix: Ix, pid: Pid) {

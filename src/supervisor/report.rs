@@ -56,7 +56,7 @@ impl Supervisor {
     /// How these services are; `None` is all.
     pub(super) fn status(&self, only: Option<&[Ix]>, detail: bool) -> Status {
         let (now, wall) = Self::stamp();
-        let all: Vec<Ix> = (0..self.fleet.slots().len()).collect();
+        let all: Vec<Ix> = self.numbers_of_all().collect();
         let mut services: Vec<ServiceStatus> = only
             .unwrap_or(&all)
             .iter()
@@ -139,6 +139,10 @@ impl Supervisor {
                 .health
                 .as_ref()
                 .map(|health| self.describe_health(ix, health)),
+            says: self.sides.get(&ix).and_then(|side| {
+                let sayings = side.sayings.as_ref()?;
+                sayings.status.clone()
+            }),
             stop: describe::stop(&service.stop),
             restart: describe::restart(&service.restart),
             reload: service.reload.as_ref().map(describe::reload),
@@ -244,7 +248,12 @@ impl Supervisor {
     /// The last events, oldest first.
     pub(super) fn past_events(&self, last: Option<u32>) -> impl Iterator<Item = Event> {
         let events = self.history.last(last);
-        events.map(|deed| deed.event(deed.ix().map(|ix| self.name(ix))))
+        events.map(|deed| deed.event(deed.ix().map(|ix| self.name_even_if_gone(ix))))
+    }
+
+    fn name_even_if_gone(&self, ix: Ix) -> &str {
+        let name = self.history.name_of_gone(ix);
+        name.unwrap_or_else(|| self.name(ix))
     }
 
     fn publish(&mut self, deed: Deed) {

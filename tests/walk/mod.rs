@@ -1,5 +1,6 @@
 //! The nodes and edges of a walk: the machine beside a ghost that knows what really happened.
 
+mod planned;
 pub(crate) mod rules;
 pub(crate) mod shapes;
 

@@ -7,7 +7,7 @@ use pidone::service::definition::{Probe, Then};
 
 use pidone::values::Moment;
 
-use super::{Edge, Node};
+use super::{Edge, Node, planned};
 
 pub(crate) type Rule = fn(&Edge<'_>) -> bool;
 
@@ -53,9 +53,12 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
     ("a stop is heard at once", stop_is_heard),
     (
         "a run is planned exactly when its moment is waited for, and only by a schedule",
-        plan_is_ordered,
+        planned::plan_is_ordered,
     ),
-    ("with a schedule a run is never the last", schedule_goes_on),
+    (
+        "with a schedule a run is never the last",
+        planned::schedule_goes_on,
+    ),
     (
         "what runs is watched exactly if it is to be",
         health_is_watched,
@@ -388,25 +391,4 @@ pub(crate) fn before_each_stop(edge: &Edge<'_>) -> bool {
     };
     let runs = edge.actions.contains(&Action::RunBefore);
     runs == (is_up && is_wish && edge.service.stop.before.is_some())
-}
-
-pub(crate) fn plan_is_ordered(edge: &Edge<'_>) -> bool {
-    let asks = |state| matches!(state, State::Scheduled { at: None });
-    let plans = edge
-        .actions
-        .iter()
-        .any(|a| matches!(a, Action::Plan { .. }));
-    let (before, after) = (edge.before.unit.state, edge.after.unit.state);
-    let is_planned = edge.service.schedule.is_some() || !asks(after);
-    plans == (asks(after) && !asks(before)) && is_planned
-}
-
-/// Only a person, or a `finish` that says so, ends it.
-pub(crate) fn schedule_goes_on(edge: &Edge<'_>) -> bool {
-    let is_over = matches!(
-        edge.after.unit.state,
-        State::Finished
-            | State::Failed(Failure::Died | Failure::Exec | Failure::Limit | Failure::Need)
-    );
-    edge.service.schedule.is_none() || !is_over
 }

@@ -111,6 +111,9 @@ pub struct Detail {
     /// How its health is watched, and how often it was well, in words.
     #[serde(default)]
     pub health: Option<String>,
+    /// What it last said of itself by `STATUS=` (sd_notify).
+    #[serde(default)]
+    pub says: Option<String>,
     /// How it is stopped, in words.
     pub stop: String,
     /// Its restart policy, in words.
