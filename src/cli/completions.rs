@@ -67,7 +67,7 @@ fn completed(shell: Known) -> String {
     }
     let text = String::from_utf8_lossy(&text).into_owned();
     match shell {
-        Known::Bash => bash(text, &of_services),
+        Known::Bash => bash(&text, &of_services),
         Known::Zsh => zsh(&text),
         Known::Fish => fish(text, &of_services, &words, &verbs),
     }
@@ -84,7 +84,7 @@ fn with_services(command: &Command) -> Vec<String> {
 }
 
 /// A function around clap's, which is told to the shell in place of that.
-fn bash(text: String, verbs: &[String]) -> String {
+fn bash(text: &str, verbs: &[String]) -> String {
     let verbs = verbs.join("|");
     let text = text.replace("complete -F _pidone ", "complete -F _pidone_and_services ");
     let function = format!(
