@@ -19,6 +19,7 @@ mod child;
 mod control;
 mod exit_codes;
 mod explain;
+mod guide;
 mod harness;
 mod health;
 mod notify;
