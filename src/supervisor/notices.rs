@@ -85,8 +85,9 @@ impl Notices {
     ) -> Result<PathBuf, String> {
         if let Some(ear) = self.sockets.get_mut(&ix) {
             ear.told.clear();
+            let is_its_own = ear.socket.path().ends_with(name);
             // Its user may be another one now; and if the file is gone, nobody would find it.
-            if ear.socket.give_to(owner).is_ok() {
+            if is_its_own && ear.socket.give_to(owner).is_ok() {
                 return Ok(ear.socket.path().to_owned());
             }
             self.sockets.remove(&ix);

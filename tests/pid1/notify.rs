@@ -23,8 +23,15 @@ while (<$in>) {
 ";
 
 /// A web server that answers by itself.
-pub(crate) const HAPROXY: &str = "defaults\n  mode http\n  timeout client 5s\n  timeout server 5s\n  \
-    timeout connect 1s\nfrontend web\n  bind 127.0.0.1:8080\n  http-request return status 200\n";
+pub(crate) const HAPROXY: &str = "defaults
+  mode http
+  timeout client 5s
+  timeout server 5s
+  timeout connect 1s
+frontend web
+  bind 127.0.0.1:8080
+  http-request return status 200
+";
 
 pub(crate) const TALK: &str = "command = \"mkfifo /mnt/say; exec perl /mnt/talker.pl\"\n";
 pub(crate) const NOTIFY: &str = "[ready]\nnotify = true\n";
