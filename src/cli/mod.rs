@@ -90,7 +90,8 @@ enum Verb {
     Health,
     /// Check service directories, and show every fault; nothing is started
     Check {
-        /// Directories of services; default: PIDONE_SERVICES, or /etc/services.d
+        /// Directories of services; without, PIDONE_SERVICES or /etc/services.d, and the programs
+        /// that their commands name are looked for too
         #[arg(value_name = "DIR")]
         dirs: Vec<PathBuf>,
     },

@@ -23,6 +23,7 @@ pub mod pid1;
 pub mod plan;
 pub mod poll;
 pub mod probes;
+pub mod programs;
 pub mod queue;
 pub mod reaper;
 pub mod reason;

@@ -36,6 +36,10 @@ mod probes;
 
 pub mod permit;
 
+pub mod elf;
+
+pub mod program;
+
 mod scripts;
 
 mod foresight;
@@ -45,5 +49,7 @@ mod parse;
 pub mod order;
 
 pub mod set;
+
+pub mod difference;
 
 pub mod settings;

@@ -11,9 +11,10 @@ use crate::service::draft::{Draft, Places};
 use crate::service::environment::Environment;
 use crate::service::faults::Faults;
 use crate::service::fields;
+use crate::service::program::{Seen, Sought};
 use crate::service::source::{Directory, File, Script};
 use crate::service::table::Table;
-use crate::service::{foresight, form, names, permit, policy, probes, scripts};
+use crate::service::{foresight, form, names, permit, policy, probes, program, scripts};
 use crate::values::Name;
 
 /// What is known from outside the files.
@@ -22,6 +23,8 @@ pub(super) struct World<'a> {
     pub(super) container: &'a Environment,
     /// Whether a user (as `user` has it, expanded) is known; else why not.
     pub(super) user_known: &'a dyn Fn(&str) -> Result<(), String>,
+    /// What is to be seen of a program.
+    pub(super) program: &'a dyn Fn(&Sought) -> Seen,
 }
 
 /// Reads a directory. With faults, what it returns is as near as can be, so that the checks of the
@@ -64,6 +67,7 @@ pub(super) fn directory(
             }
         }
     };
+    program::run(&draft.service, world, faults);
     let mut drafts = Vec::new();
     if let Some(log) = &found.log {
         drafts.extend(logger(log, &mut draft, faults));
@@ -233,6 +237,7 @@ fn definition(
         ..base
     };
     foresight::user(&top, &service, world, faults);
+    program::commands(&top, &service, world, faults);
     foresight::secrets_stay_inside(&top, &service, world, faults);
     Draft { service, places }
 }

@@ -29,6 +29,7 @@ mod permits;
 mod readiness;
 mod restart;
 mod restricted;
+mod s6_files;
 mod stop;
 mod story;
 mod strangers;
