@@ -12,6 +12,7 @@ mod notices;
 mod outcome;
 mod perform;
 mod report;
+mod rescan;
 mod starts;
 mod why;
 mod wiring;

@@ -23,10 +23,15 @@ impl Fleet {
             .filter(|slot| slot.unit.state.is_alive())
             .count();
         self.ending = Some(Shutdown::new(reason, alive, self.limits.stop, now));
-        for (ix, slot) in self.slots.iter_mut().enumerate() {
-            slot.want = Want::Down;
+        for ix in self.slots.numbers() {
+            self.renew_now(ix, orders);
+        }
+        for slot in self.slots.iter_mut() {
+            if slot.want != Want::Gone {
+                slot.want = Want::Down;
+            }
             slot.at_end = Some(Box::new(slot.unit.state));
-            self.look.push_back(ix);
+            self.look.push_back(slot.ix);
         }
         orders.push(Order::Ending);
     }
@@ -95,7 +100,7 @@ impl Fleet {
         if let Some(ending) = &mut self.ending {
             ending.cut_off = true;
         }
-        for ix in 0..self.slots.len() {
+        for ix in self.slots.numbers() {
             if self
                 .slots
                 .get(ix)

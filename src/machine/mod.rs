@@ -17,6 +17,8 @@ pub mod shutdown;
 
 pub mod slot;
 
+mod slots;
+
 mod links;
 
 mod with;
@@ -24,5 +26,7 @@ mod with;
 mod wish;
 
 mod ending;
+
+mod rescan;
 
 pub mod fleet;

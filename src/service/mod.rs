@@ -50,4 +50,6 @@ pub mod order;
 
 pub mod set;
 
+pub mod difference;
+
 pub mod settings;

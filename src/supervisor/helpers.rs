@@ -95,6 +95,14 @@ impl Helpers {
         }
     }
 
+    /// Everything beside this service is killed now: the service is gone.
+    pub(super) fn give_up(&mut self, ix: Ix, now: Moment) {
+        let of_it = self.0.values_mut().filter(|alive| alive.helper.ix == ix);
+        of_it
+            .filter_map(|alive| alive.deadline.as_mut())
+            .for_each(|deadline| *deadline = now);
+    }
+
     /// The command of this service's `stop.before`, if it lives.
     pub(super) fn before_stop(&self, ix: Ix) -> Option<Pid> {
         let is_it = |helper: Helper| helper.ix == ix && helper.kind == Kind::BeforeStop;

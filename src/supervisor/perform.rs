@@ -56,6 +56,8 @@ impl Supervisor {
             Order::Act(ix, Action::Probe) => self.probe(ix, Purpose::Ready),
             Order::Act(ix, Action::CheckUp) => self.probe(ix, Purpose::Health),
             Order::Changed(change) => self.changed(&change),
+            Order::Rewired(ix) => self.router.renew(ix),
+            Order::Vanish(ix) => self.vanish(ix),
             Order::Ending => self.announce_ending(),
             Order::Strays(signal) => {
                 kill::strays(signal);
@@ -156,7 +158,13 @@ impl Supervisor {
         self.fleet
             .slots()
             .iter()
-            .position(|slot| slot.service.name.as_str() == name)
+            .find(|slot| slot.service.name.as_str() == name)
+            .map(|slot| slot.ix)
+    }
+
+    /// The numbers of all services.
+    pub(super) fn numbers_of_all(&self) -> impl Iterator<Item = Ix> {
+        self.fleet.slots().iter().map(|slot| slot.ix)
     }
 
     fn ask(&mut self, ix: Ix, pid: Pid) {

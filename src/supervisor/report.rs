@@ -53,7 +53,7 @@ impl Supervisor {
     /// How these services are; `None` is all.
     pub(super) fn status(&self, only: Option<&[Ix]>, detail: bool) -> Status {
         let (now, wall) = Self::stamp();
-        let all: Vec<Ix> = (0..self.fleet.slots().len()).collect();
+        let all: Vec<Ix> = self.numbers_of_all().collect();
         let mut services: Vec<ServiceStatus> = only
             .unwrap_or(&all)
             .iter()
@@ -246,7 +246,12 @@ impl Supervisor {
     /// The last events, oldest first.
     pub(super) fn past_events(&self, last: Option<u32>) -> impl Iterator<Item = Event> {
         let events = self.history.last(last);
-        events.map(|deed| deed.event(deed.ix().map(|ix| self.name(ix))))
+        events.map(|deed| deed.event(deed.ix().map(|ix| self.name_even_if_gone(ix))))
+    }
+
+    fn name_even_if_gone(&self, ix: Ix) -> &str {
+        let name = self.history.name_of_gone(ix);
+        name.unwrap_or_else(|| self.name(ix))
     }
 
     fn publish(&mut self, deed: Deed) {

@@ -145,7 +145,8 @@ impl Starts {
         }
     }
 
-    fn forget(&mut self, ix: Ix) {
+    /// What a start of this service has yet to say no longer matters.
+    pub(super) fn forget(&mut self, ix: Ix) {
         self.attempts.remove(&ix);
         self.close_notification(ix);
     }

@@ -41,7 +41,7 @@ pub(super) fn note(fleet: &Fleet, ix: Ix, faults: Faults<'_>) -> Option<String> 
                 let named = &fleet.slot(slot.stopped_with?)?.service.name;
                 Some(format!("stopped by `pidone stop {named}`"))
             }
-            Want::Down | Want::Up => None,
+            Want::Down | Want::Up | Want::Gone => None,
         },
         State::Waiting => waits_for(fleet, ix),
         State::Failed(failure) => failed(fleet, ix, slot, failure, faults),

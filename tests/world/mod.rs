@@ -11,8 +11,11 @@
 
 pub(crate) mod books;
 pub(crate) mod chance;
+pub(crate) mod edits;
+pub(crate) mod fleets;
 pub(crate) mod life;
 mod perform;
+pub(crate) mod rescan;
 pub(crate) mod rules;
 pub(crate) mod story;
 mod with;
@@ -44,7 +47,7 @@ pub(crate) struct Orphan {
 }
 
 /// What the world has in store.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Happening {
     Execs(Pid),
     FailsToExec(Pid),
@@ -57,6 +60,7 @@ enum Happening {
     Comes(Input),
     Exits(Ix, Exit),
     BeforeEnds(Ix, u64),
+    Rescans(Vec<(Service, Vec<Life>)>),
 }
 
 /// The world.
@@ -76,6 +80,10 @@ pub(crate) struct World {
     pub(crate) befores: BTreeMap<Ix, u64>,
     pub(crate) story: Option<story::Story>,
     pub(crate) books: books::Books,
+    /// What the last reading has defined.
+    pub(crate) wanted: Vec<Service>,
+    /// How often they were read again.
+    pub(crate) rescans: u32,
     /// It came to a point where nothing was due any more.
     pub(crate) was_still: bool,
     /// How often it took in something.
@@ -103,6 +111,7 @@ impl World {
     pub(crate) fn new(services: Vec<(Service, Vec<Life>)>, limits: Limits) -> Self {
         let now = Moment::at(Duration::from_secs(100));
         let (services, lives): (Vec<_>, Vec<_>) = services.into_iter().unzip();
+        let fleet = Fleet::new(services.clone(), limits, now);
         Self {
             now,
             exit: None,
@@ -112,11 +121,13 @@ impl World {
             orphans: BTreeMap::new(),
             befores: BTreeMap::new(),
             story: None,
-            books: books::Books::new(&services),
+            books: books::Books::new(&services, &fleet),
+            wanted: services.clone(),
+            rescans: 0,
             was_still: false,
             turns: 0,
             starts: vec![0; services.len()],
-            fleet: Fleet::new(services, limits, now),
+            fleet,
             lives,
             agenda: BTreeMap::new(),
             next: 0,
@@ -130,7 +141,8 @@ impl World {
     }
 
     pub(crate) fn name(&self, ix: Ix) -> &str {
-        self.fleet.slots()[ix].service.name.as_str()
+        let slot = self.fleet.slot(ix);
+        slot.map_or("somebody gone", |slot| slot.service.name.as_str())
     }
 
     /// The boot.
@@ -233,9 +245,10 @@ impl World {
                     self.take(Input::Unit(ix, Event::BeforeEnded));
                 }
             }
+            Happening::Rescans(services) => self.rescan(services),
             Happening::Dies(pid, exit) => self.dies(pid, exit),
             Happening::Exits(ix, exit) => {
-                if let Some(pid) = self.fleet.slots()[ix].unit.state.pid() {
+                if let Some(pid) = self.fleet.slot(ix).and_then(|s| s.unit.state.pid()) {
                     self.dies(pid, exit);
                 }
             }
@@ -254,8 +267,8 @@ impl World {
             return;
         };
         let (ix, is_well) = (process.ix, process.is_well(self.now));
-        if let Some(health) = &self.fleet.slots()[ix].service.health {
-            self.schedule(self.now + health.interval / 2, Happening::Beats(pid));
+        if let Some(interval) = self.slot(ix).service.health.as_ref().map(|h| h.interval) {
+            self.schedule(self.now + interval / 2, Happening::Beats(pid));
         }
         if is_well {
             self.says(pid, Said::Alive);
@@ -273,14 +286,14 @@ impl World {
             .map(|(after, span)| (self.now + after, self.now + after + span));
         if let Some(after) = life.ready {
             process.ready_at = Some(self.now + after);
-            if self.books.tells_by_itself(ix) {
+            if self.tells_by_itself(ix) {
                 self.schedule(self.now + after, Happening::Notifies(pid));
             }
         }
         if let Some(after) = life.leaves {
             self.schedule(self.now + after, Happening::Leaves(pid));
         }
-        let health = self.fleet.slots()[ix].service.health.as_ref();
+        let health = self.slot(ix).service.health.as_ref();
         if health.is_some_and(|health| health.probe == Probe::Notify) {
             self.schedule(self.now + BEAT, Happening::Beats(pid));
         }

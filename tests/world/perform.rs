@@ -14,7 +14,7 @@ impl World {
             Order::Act(ix, Action::Spawn) => Some(self.spawn(ix)),
             Order::Act(ix, Action::SpawnFinish(_)) => Some(self.spawn_finish(ix)),
             Order::Act(ix, Action::Probe | Action::CheckUp) => {
-                let pid = self.fleet.slots()[ix].unit.state.pid();
+                let pid = self.slot(ix).unit.state.pid();
                 if let Some(pid) = pid {
                     self.schedule(self.now + PROBE, Happening::Answers(pid));
                 }
@@ -44,7 +44,8 @@ impl World {
                 }
                 None
             }
-            Order::Changed(_) | Order::Ending => None,
+            Order::Changed(_) | Order::Rewired(_) | Order::Ending => None,
+            Order::Vanish(ix) => Some(Input::Vanished(ix)),
             Order::Strays(signal) => {
                 for (id, orphan) in self.orphans.clone() {
                     if signal == Signal::KILL || !orphan.ignores_term {
@@ -94,7 +95,7 @@ impl World {
 
     /// As the loop does it: what has lost its meaning since is not run.
     fn run_before(&mut self, ix: Ix) -> Option<Input> {
-        let state = self.fleet.slots()[ix].unit.state;
+        let state = self.slot(ix).unit.state;
         if !matches!(state, State::BeforeStop { .. }) {
             return None;
         }

@@ -1,16 +1,18 @@
 //! What must hold in the fake world at every order and after every turn. The books are the world's
 //! own, so that the rules do not take the fleet's word for it.
 
+use std::collections::BTreeSet;
+
 use pidone::machine::shutdown::Reason;
 use pidone::machine::slot::{Ix, Order, Want};
 use pidone::machine::unit::{Action, Health, Next, StartStep, State};
-use pidone::values::{Exit, Signal};
+use pidone::values::Signal;
 
 use super::World;
 
 impl World {
     fn state(&self, ix: Ix) -> State {
-        self.fleet.slots()[ix].unit.state
+        self.slot(ix).unit.state
     }
 
     /// What must hold when this order is given.
@@ -19,8 +21,12 @@ impl World {
             return;
         }
         self.check(!self.books.has_exited, "there is no order after exit");
+        self.books.links.follow(&self.fleet);
         match order {
-            Order::Act(ix, Action::Spawn) => self.rules_of_spawn(ix),
+            Order::Act(ix, Action::Spawn) => {
+                self.books.have_begun.remove(&ix);
+                self.rules_of_spawn(ix);
+            }
             Order::Act(ix, Action::Ask(pid)) => {
                 let lives = self
                     .processes
@@ -28,7 +34,7 @@ impl World {
                     .is_some_and(|p| p.ix == ix && !p.is_finish);
                 self.check(lives, "who is asked to end lives");
                 // With a `before` it was decided when that began.
-                if self.fleet.slots()[ix].service.stop.before.is_none() {
+                if !self.books.have_begun.contains(&ix) {
                     self.rules_of_ask(ix);
                 }
             }
@@ -40,8 +46,12 @@ impl World {
                 self.check(lives, "who is killed lives");
                 self.books.killed |= self.books.ending.is_some();
             }
-            Order::Act(ix, Action::RunBefore) => self.rules_of_ask(ix),
-            Order::Act(
+            Order::Act(ix, Action::RunBefore) => {
+                self.books.have_begun.insert(ix);
+                self.rules_of_ask(ix);
+            }
+            Order::Rewired(_)
+            | Order::Act(
                 _,
                 Action::SpawnFinish(_) | Action::Probe | Action::CheckUp | Action::KillBefore,
             ) => {}
@@ -49,6 +59,7 @@ impl World {
                 self.books.changed(change);
                 self.rules_of_with(change);
             }
+            Order::Vanish(ix) => self.rules_of_vanishing(ix),
             Order::Ending => {
                 self.check(self.books.ending.is_none(), "the end begins once");
                 self.books.ending = Some(self.now);
@@ -75,6 +86,7 @@ impl World {
         );
         self.check(is_alone, "a service has one process");
         self.check(!is_late, "nothing starts once the end has begun");
+        self.rules_of_definition(ix);
     }
 
     fn rules_of_ask(&mut self, ix: Ix) {
@@ -98,17 +110,14 @@ impl World {
     /// Nobody that is to go too and stands on it lives.
     fn is_free(&self, ix: Ix) -> bool {
         // Through whoever stands between and is gone: a oneshot, say.
-        let (mut is_free, mut todo, mut seen) =
-            (true, vec![ix], vec![false; self.books.needs.len()]);
+        let (mut is_free, mut todo, mut seen) = (true, vec![ix], BTreeSet::new());
         while let Some(below) = todo.pop() {
-            let lists = self.books.needs.iter().zip(&self.books.after).enumerate();
-            for (above, (needs, after)) in lists {
-                if !needs.contains(&below) && !after.contains(&below) {
-                    continue;
-                }
-                if self.processes.values().any(|process| process.ix == above) {
-                    is_free &= self.fleet.slots()[above].want == Want::Up;
-                } else if !std::mem::replace(&mut seen[above], true) {
+            for above in self.books.links.above(below) {
+                let is_made = self.state(above) == State::Spawning;
+                if is_made || self.processes.values().any(|process| process.ix == above) {
+                    let other = self.slot(above);
+                    is_free &= other.want == Want::Up && !(below == ix && other.is_changing());
+                } else if seen.insert(above) {
                     todo.push(above);
                 }
             }
@@ -118,16 +127,26 @@ impl World {
 
     /// Whether what it needs is there, and what comes before it is past.
     fn has_its_turn(&self, ix: Ix) -> bool {
-        let satisfied = |need: &Ix| self.state(*need).satisfies();
+        let satisfied = |need: &Ix| {
+            let slot = self.slot(*need);
+            // It may have been decided just before the end began.
+            let is_meant = slot.want == Want::Up || self.fleet.ending().is_some();
+            let stays = is_meant && !slot.is_changing();
+            slot.unit.state.satisfies() && (stays || slot.unit.state == State::Finished)
+        };
         let is_past = |other: &Ix| {
-            let slot = &self.fleet.slots()[*other];
+            let slot = self.slot(*other);
             let state = slot.unit.state;
+            if slot.is_changing() {
+                return false;
+            }
             // What is to go down may have been ready when this was decided.
             let goes = slot.want != Want::Up;
             let is_at_rest = state.is_at_rest() && state != State::Down;
             goes || slot.unit.retry.hopeless || state.satisfies() || is_at_rest
         };
-        self.books.needs[ix].iter().all(satisfied) && self.books.after[ix].iter().all(is_past)
+        self.books.links.needs[&ix].iter().all(satisfied)
+            && self.books.links.after[&ix].iter().all(is_past)
     }
 
     /// Nobody is forgotten: who may start or must stop now has been told so. (In a large fleet this
@@ -136,8 +155,8 @@ impl World {
         if self.fleet.slots().len() > 50 {
             return;
         }
-        for ix in 0..self.fleet.slots().len() {
-            let slot = &self.fleet.slots()[ix];
+        for ix in self.numbers() {
+            let slot = self.slot(ix);
             let is_up = matches!(
                 slot.unit.state,
                 State::Starting(_) | State::Ready { .. } | State::Unready { .. }
@@ -145,10 +164,12 @@ impl World {
             let holds = match slot.want {
                 Want::Up if slot.unit.state == State::Waiting => {
                     let stops = |other: &Ix| self.state(*other).is_alive();
-                    !self.has_its_turn(ix) || self.books.after[ix].iter().any(stops)
+                    !self.has_its_turn(ix) || self.books.links.after[&ix].iter().any(stops)
                 }
+                Want::Up if slot.is_changing() && is_up => !self.may_change(ix),
                 Want::Up => slot.unit.state != State::Down,
-                Want::Off | Want::Down => !is_up || !self.is_free(ix),
+                Want::Gone if slot.unit.state.is_at_rest() => self.fleet.ending().is_some(),
+                Want::Off | Want::Down | Want::Gone => !is_up || !self.is_free(ix),
             };
             if !holds {
                 let rule = format!("`{}` is not forgotten", self.name(ix));
@@ -163,7 +184,7 @@ impl World {
             return;
         };
         let asked = if self.books.killed { 137 } else { 0 };
-        let last = |ix: Ix| self.books.ends[ix].map_or(1, Exit::code);
+        let last = |ix: Ix| self.books.ends.get(&ix).map_or(1, |exit| exit.code());
         let reason = ending.reason;
         let right = match reason {
             Reason::Signal(_) | Reason::Asked(None) => asked,
@@ -195,6 +216,7 @@ impl World {
         }
         let services = self.fleet.slots().len();
         self.check(orders <= 10 + 10 * services, "a turn has few orders");
+        self.books.links.follow(&self.fleet);
         self.rules_of_pids();
         let runs = |ix: &Ix| matches!(self.state(*ix), State::BeforeStop { .. });
         let is_meant = self.befores.keys().all(runs);
@@ -225,12 +247,12 @@ impl World {
             .iter()
             .all(|(pid, process)| self.fleet.owner(*pid) == Some(process.ix));
         self.check(owners, "every process has its owner");
-        let mut states = self.fleet.slots().iter().enumerate();
-        let lives = states.all(|(ix, slot)| match slot.unit.state.pid() {
+        let mut states = self.fleet.slots().iter();
+        let lives = states.all(|slot| match slot.unit.state.pid() {
             Some(pid) => self
                 .processes
                 .get(&pid)
-                .is_some_and(|process| process.ix == ix),
+                .is_some_and(|process| process.ix == slot.ix),
             None => !matches!(
                 slot.unit.state,
                 State::Spawning | State::SpawningFinish { .. }
@@ -252,8 +274,8 @@ impl World {
     /// What must hold when nothing is due and nobody comes: everything wanted is where it wanted
     /// to be, or stands before somebody who is waited for without limit.
     pub(crate) fn rules_of_stillness(&mut self) {
-        for ix in 0..self.fleet.slots().len() {
-            let slot = &self.fleet.slots()[ix];
+        for ix in self.numbers() {
+            let slot = self.slot(ix);
             let is_stuck = |state: State| match state {
                 State::Starting(starting) => {
                     starting.ready_by.is_none() && starting.step == StartStep::Listen
@@ -271,13 +293,22 @@ impl World {
                 (Want::Up | Want::Down, State::Ready { .. } | State::Unready { .. })
                 | (Want::Off | Want::Down, State::Down)
                 | (Want::Down, State::Starting(_))
-                | (_, State::Finished | State::Failed(_)) => true,
+                | (Want::Up | Want::Off | Want::Down, State::Finished | State::Failed(_)) => true,
+                // Who is to be replaced stands on it, and does not end.
+                (Want::Off | Want::Gone, State::Ready { .. } | State::Unready { .. }) => {
+                    !self.is_free(ix)
+                }
                 (Want::Up, State::Waiting) => {
-                    let (needs, after) = (&self.books.needs[ix], &self.books.after[ix]);
-                    needs
-                        .iter()
-                        .chain(after)
-                        .any(|below| is_stuck(self.state(*below)))
+                    let links = &self.books.links;
+                    let (needs, after) = (&links.needs[&ix], &links.after[&ix]);
+                    // A new definition may need what a person has stopped.
+                    let is_kept_down =
+                        |below: &Ix| self.slot(*below).want == Want::Down && needs.contains(below);
+                    let is_held = |below: &Ix| {
+                        let changes = self.slot(*below).is_changing();
+                        is_stuck(self.state(*below)) || is_kept_down(below) || changes
+                    };
+                    needs.iter().chain(after).any(is_held)
                 }
                 (
                     _,

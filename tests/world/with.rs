@@ -61,7 +61,9 @@ impl World {
             State::BeforeStop { next, .. } | State::Stopping { next, .. } => next == Next::Restart,
             _other => false,
         };
-        if !is_up || !restarts || self.books.with.by_hand == Some(ix) {
+        // Rescans restart too, and change who follows whom.
+        let is_defined_anew = self.rescans > 0;
+        if !is_up || !restarts || is_defined_anew || self.books.with.by_hand == Some(ix) {
             return;
         }
         self.books.with.restarts[ix] += 1;
