@@ -16,6 +16,7 @@ impl Supervisor {
         }
         self.history.forget(ix, &name);
         self.starts.forget(ix);
+        self.notices.forget(ix);
         self.helpers.give_up(ix, clock::now());
         if let Some(dial) = self.sides.remove(&ix).and_then(|side| side.dial) {
             dial.abort();
