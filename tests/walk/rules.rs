@@ -155,7 +155,9 @@ pub(crate) fn timeout_counts(edge: &Edge<'_>) -> bool {
     );
     let forgets = edge.after.unit.retry.failures < edge.before.unit.retry.failures;
     let by_hand = matches!(edge.event, Event::Start | Event::Restart);
-    !(late && forgets) || by_hand
+    // The next run by a schedule is no retry.
+    let is_over = matches!(edge.after.unit.state, State::Scheduled { .. });
+    !(late && forgets) || by_hand || is_over
 }
 
 pub(crate) fn memory_is_bounded(edge: &Edge<'_>) -> bool {
