@@ -58,7 +58,7 @@ impl Turn<'_> {
             ..*self
         };
         match (self.event, self.finding(health)) {
-            (Event::Exited(exit), _) => leaving.ended(exit, Next::Policy(Cause::Died)),
+            (Event::Exited(exit), _) => leaving.ended(pid, exit, Next::Policy(Cause::Died)),
             (Event::Stop { by }, _) => self.ask(pid, by, Next::Down),
             (Event::Restart, _) => self.ask(pid, None, Next::Restart),
             (Event::Kill, _) => self.kill(pid, Next::Down),
@@ -100,7 +100,7 @@ impl Turn<'_> {
             failed,
         };
         match (self.event, self.finding(health)) {
-            (Event::Exited(exit), _) => self.ended(exit, Next::Policy(Cause::Died)),
+            (Event::Exited(exit), _) => self.ended(pid, exit, Next::Policy(Cause::Died)),
             (Event::Stop { by }, _) => self.ask(pid, by, Next::Down),
             (Event::Restart, _) => self.ask(pid, None, Next::Restart),
             (Event::Kill, _) => self.kill(pid, Next::Down),

@@ -298,7 +298,7 @@ impl Turn<'_> {
 
     /// Its process is gone: `finish` comes first, but not for a program that never ran (s6 does
     /// not run it then either).
-    pub(super) fn ended(&self, exit: Exit, next: Next) -> Outcome {
+    pub(super) fn ended(&self, pid: Pid, exit: Exit, next: Next) -> Outcome {
         match (&self.service.finish, next) {
             (
                 Some(_),
@@ -307,7 +307,7 @@ impl Turn<'_> {
                 | Next::Policy(Cause::Died | Cause::NotReady | Cause::Unhealthy),
             ) => (
                 self.settle(State::SpawningFinish { exit, next }).0,
-                vec![Action::SpawnFinish(exit)],
+                vec![Action::SpawnFinish(pid, exit)],
             ),
             (None, _) | (Some(_), Next::Policy(Cause::Exec)) => self.over(exit, next),
         }

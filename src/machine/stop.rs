@@ -71,7 +71,7 @@ impl Turn<'_> {
         match self.event {
             Event::BeforeEnded => self.signal(pid, by, next),
             // It did not wait to be asked.
-            Event::Exited(exit) => without_before(self.ended(exit, next)),
+            Event::Exited(exit) => without_before(self.ended(pid, exit, next)),
             Event::Kill => without_before(self.kill(pid, Next::Down)),
             Event::Tick if by.is_some_and(|by| by <= self.now) => {
                 without_before(self.kill(pid, next))
@@ -100,7 +100,7 @@ impl Turn<'_> {
     pub(super) fn stopping(&self, pid: Pid, kill_at: Option<Moment>, next: Next) -> Outcome {
         let then = |next| self.settle(State::Stopping { pid, kill_at, next });
         match self.event {
-            Event::Exited(exit) => self.ended(exit, next),
+            Event::Exited(exit) => self.ended(pid, exit, next),
             Event::Kill => self.kill(pid, Next::Down),
             Event::Tick if kill_at.is_some_and(|at| at <= self.now) => self.kill(pid, next),
             Event::Stop { by } => {

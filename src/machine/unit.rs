@@ -265,8 +265,9 @@ pub enum Said {
 pub enum Action {
     /// Start its process. The answer comes in this turn.
     Spawn,
-    /// Run `finish` for a process that ended so. The answer comes in this turn.
-    SpawnFinish(Exit),
+    /// Run `finish` for this process, whose number its group still has, and which ended so. The
+    /// answer comes in this turn.
+    SpawnFinish(Pid, Exit),
     /// Say when its next run is due. The answer comes in this turn.
     Plan {
         /// After the boot or a run; else the clock only has to be looked at again.

@@ -44,7 +44,9 @@ impl Supervisor {
     fn perform(&mut self, order: Order) {
         match order {
             Order::Act(ix, Action::Spawn) => self.answer_spawn(ix, None),
-            Order::Act(ix, Action::SpawnFinish(exit)) => self.answer_spawn(ix, Some(exit)),
+            Order::Act(ix, Action::SpawnFinish(pid, exit)) => {
+                self.answer_spawn(ix, Some((pid, exit)));
+            }
             // A batch of the dead is taken in as a whole: whoever was to be asked may be in it,
             // and a pid without a process is nobody's, or soon somebody else's.
             Order::Act(ix, Action::Ask(pid) | Action::Kill(pid))
@@ -71,10 +73,10 @@ impl Supervisor {
         }
     }
 
-    fn answer_spawn(&mut self, ix: Ix, finish: Option<Exit>) {
+    fn answer_spawn(&mut self, ix: Ix, finish: Option<(Pid, Exit)>) {
         let spawned = match finish {
             None => self.spawn(ix),
-            Some(exit) => self.spawn_finish(ix, exit),
+            Some((pid, exit)) => self.spawn_finish(ix, pid, exit),
         };
         let event = match spawned {
             Ok(pid) => Event::Spawned(pid),
@@ -132,7 +134,7 @@ impl Supervisor {
         Ok(pid)
     }
 
-    fn spawn_finish(&mut self, ix: Ix, exit: Exit) -> Result<Pid, String> {
+    fn spawn_finish(&mut self, ix: Ix, group: Pid, exit: Exit) -> Result<Pid, String> {
         let service = Rc::clone(&self.fleet.slot(ix).ok_or(GONE)?.service);
         let around = self.launcher.surroundings(&service)?;
         let owner = around.user.as_ref().map(|user| (user.uid, user.gid));
@@ -146,7 +148,8 @@ impl Supervisor {
             owner,
             &mut hold,
         )?;
-        let Spawned { pid, attempt } = self.launcher.finish(&service, &around, exit, streams)?;
+        let ended = (group, exit);
+        let Spawned { pid, attempt } = self.launcher.finish(&service, &around, ended, streams)?;
         if let Err(error) = self.starts.add(ix, attempt, None) {
             // It runs, or its exit code tells that it does not.
             tracing::debug!(service = %service.name, "cannot watch its finish: {error}");

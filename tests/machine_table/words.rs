@@ -92,7 +92,7 @@ pub(crate) fn order(action: Action) -> &'static str {
         Action::Plan { anew: true } => "PLAN",
         Action::Plan { anew: false } => "LOOK AT THE CLOCK",
         Action::Spawn => "SPAWN",
-        Action::SpawnFinish(_) => "RUN FINISH",
+        Action::SpawnFinish(..) => "RUN FINISH",
         Action::RunBefore => "RUN BEFORE",
         Action::KillBefore => "KILL BEFORE",
         Action::Ask(_) => "ASK IT TO END",

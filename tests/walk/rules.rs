@@ -111,7 +111,7 @@ pub(crate) fn signal_to_current(edge: &Edge<'_>) -> bool {
         Action::Kill(pid) => edge.before.ghost.alive == Some(*pid),
         Action::Spawn
         | Action::Plan { .. }
-        | Action::SpawnFinish(_)
+        | Action::SpawnFinish(..)
         | Action::Probe
         | Action::CheckUp
         | Action::RunBefore
@@ -168,7 +168,7 @@ pub(crate) fn memory_is_bounded(edge: &Edge<'_>) -> bool {
 pub(crate) fn spawning_is_ordered(edge: &Edge<'_>) -> bool {
     let (before, after) = (edge.before.unit.state, edge.after.unit.state);
     let spawns = edge.actions.contains(&Action::Spawn);
-    let finishes = |action: &&Action| matches!(action, Action::SpawnFinish(_));
+    let finishes = |action: &&Action| matches!(action, Action::SpawnFinish(..));
     let is_finish = |state| matches!(state, State::SpawningFinish { .. });
     spawns == (after == State::Spawning && before != State::Spawning)
         && (edge.actions.iter().any(|a| finishes(&a))) == (is_finish(after) && !is_finish(before))
@@ -179,7 +179,7 @@ pub(crate) fn finish_once(edge: &Edge<'_>) -> bool {
         .actions
         .iter()
         .filter_map(|action| match action {
-            Action::SpawnFinish(exit) => Some(*exit),
+            Action::SpawnFinish(pid, exit) => Some((*pid, *exit)),
             Action::Spawn
             | Action::Plan { .. }
             | Action::Ask(_)
@@ -190,13 +190,15 @@ pub(crate) fn finish_once(edge: &Edge<'_>) -> bool {
             | Action::KillBefore => None,
         })
         .collect();
-    let is_main = edge.before.unit.state.main_pid().is_some();
-    match edge.event {
+    let main = edge.before.unit.state.main_pid();
+    match (edge.event, main) {
         // What was asked to stop before it was known not to run may have its `finish`.
-        Event::Exited(_) if is_main && edge.before.ghost.never_ran => {
+        (Event::Exited(_), Some(_)) if edge.before.ghost.never_ran => {
             orders.is_empty() || edge.before.ghost.stopped || !is_policy(edge.before)
         }
-        Event::Exited(exit) if is_main && edge.service.finish.is_some() => orders == [exit],
+        (Event::Exited(exit), Some(pid)) if edge.service.finish.is_some() => {
+            orders == [(pid, exit)]
+        }
         _other => orders.is_empty(),
     }
 }

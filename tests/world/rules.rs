@@ -53,7 +53,7 @@ impl World {
             Order::Rewired(_)
             | Order::Act(
                 _,
-                Action::SpawnFinish(_)
+                Action::SpawnFinish(..)
                 | Action::Probe
                 | Action::CheckUp
                 | Action::KillBefore

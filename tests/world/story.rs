@@ -96,7 +96,7 @@ pub(crate) fn order(world: &World, order: Order) -> String {
             let name = world.name(ix);
             match action {
                 Action::Spawn => format!("spawn {name}"),
-                Action::SpawnFinish(exit) => format!("run finish of {name} ({exit})"),
+                Action::SpawnFinish(_, exit) => format!("run finish of {name} ({exit})"),
                 Action::Plan { .. } => format!("plan {name}"),
                 Action::RunBefore => format!("run before of {name}"),
                 Action::KillBefore => format!("kill before of {name}"),
