@@ -104,6 +104,11 @@ impl Notices {
         Ok(path)
     }
 
+    /// The service needs no socket any more, or another one.
+    pub(super) fn forget(&mut self, ix: Ix) {
+        self.sockets.remove(&ix);
+    }
+
     /// Up to so many datagrams, and who sent them.
     fn read(&self, ix: Ix) -> Vec<Heard> {
         let Some(ear) = self.sockets.get(&ix) else {
