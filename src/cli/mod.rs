@@ -44,6 +44,8 @@ pub mod init;
 
 pub mod help;
 
+pub mod completions;
+
 pub mod topics;
 
 pub mod print;
@@ -124,7 +126,7 @@ enum Verb {
     /// Tell about a verb, or a topic
     Help(help::Args),
     /// Print what completes verbs and options in a shell
-    Completions(help::CompletionsArgs),
+    Completions(completions::Args),
     /// Print the manual page of pidone, or of a verb
     Man(help::ManArgs),
 }
@@ -202,7 +204,7 @@ fn run_verb(verb: Verb) -> ExitCode {
         Verb::Rescan(args) => rescan::run(&args),
         Verb::Shutdown(args) => shutdown::run(&args),
         Verb::Help(args) => help::run(args),
-        Verb::Completions(args) => help::completions(&args),
+        Verb::Completions(args) => completions::run(&args),
         Verb::Man(args) => help::man(&args),
         Verb::Check { dirs } => {
             return check::run(&dirs, &|user| users::resolve(user).map(drop));

@@ -12,7 +12,7 @@ use crate::service::definition::{Health, Kind, Ready};
 use crate::supervisor::checks::{Purpose, aimed};
 use crate::supervisor::history::{Deed, What};
 use crate::supervisor::{Supervisor, why};
-use crate::values::{Exit, Moment};
+use crate::values::{Exit, Moment, Name};
 
 /// How many lines the page of one service shows.
 const PAGE_LINES: usize = 5;
@@ -98,7 +98,7 @@ impl Supervisor {
 
     fn detail(&self, ix: Ix, slot: &Slot, _wall: Duration) -> Detail {
         let service = &slot.service;
-        let need = |name: &crate::values::Name| {
+        let need = |name: &Name| {
             let state = self
                 .fleet
                 .slot(self.find(name.as_str())?)
@@ -142,14 +142,21 @@ impl Supervisor {
         }
     }
 
-    /// What keeps it from starting; nothing if it does not wait.
+    /// What keeps it from starting; nothing if it does not wait. What a oneshot below it stands
+    /// on counts only once that has finished: before, the oneshot says so itself.
     fn waits_for(&self, ix: Ix, slot: &Slot) -> Vec<String> {
-        let waits = matches!(
-            slot.unit.state,
-            State::Waiting | State::Failed(Failure::Need)
-        );
-        let others = self.fleet.waits_for(ix).into_iter().filter(|_| waits);
-        others.map(|other| other.service.name.to_string()).collect()
+        match slot.unit.state {
+            State::Waiting | State::Failed(Failure::Need) => {}
+            _does_not => return Vec::new(),
+        }
+        let service = &slot.service;
+        let is_named = |name: &Name| service.needs.contains(name) || service.after.contains(name);
+        let others = self.fleet.waits_for(ix);
+        let mut names: Vec<&Name> = others.iter().map(|other| &other.service.name).collect();
+        if names.iter().any(|name| is_named(name)) {
+            names.retain(|name| is_named(name));
+        }
+        names.into_iter().map(ToString::to_string).collect()
     }
 
     /// The probe of `[ready]` in words, with the address that this start's environment makes of it.
