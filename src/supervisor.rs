@@ -12,6 +12,7 @@ mod narrator;
 mod notices;
 mod outcome;
 mod perform;
+mod planned;
 mod report;
 mod rescan;
 mod starts;
@@ -47,6 +48,7 @@ use launch::Launcher;
 use narrator::{Level, Line, Narrator};
 use notices::Notices;
 use outcome::Sides;
+use planned::Runs;
 use starts::Starts;
 
 /// What the boot hands over.
@@ -88,6 +90,7 @@ pub struct Supervisor {
     notices: Notices,
     helpers: Helpers,
     answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
+    runs: Runs,
     oom: OomCounter,
     narrator: Narrator,
     history: History,
@@ -115,6 +118,7 @@ enum Wake {
     Answer(Answer),
     Asked(asked::Asked),
     Output(Work),
+    Clock,
     Tick,
 }
 
@@ -149,6 +153,7 @@ impl Supervisor {
             helpers: Helpers::default(),
             // One question a service is under way at a time, so this is room for every answer.
             answers: mpsc::channel(count.max(1)),
+            runs: Runs::default(),
             oom: OomCounter::find(),
             narrator: Narrator::new(now),
             history: History::default(),
@@ -202,10 +207,15 @@ impl Supervisor {
     /// Waits, and does nothing else.
     async fn wait(&mut self) -> Wake {
         let now = clock::now();
-        let deadline = [self.fleet.deadline(), self.helpers.deadline()]
-            .into_iter()
-            .flatten()
-            .min();
+        self.runs.set(self.fleet.next_run());
+        let deadline = [
+            self.fleet.deadline(),
+            self.helpers.deadline(),
+            self.runs.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min();
         let due = async {
             match deadline {
                 Some(at) => sleep(at.since(now)).await,
@@ -227,6 +237,7 @@ impl Supervisor {
                 Wake::Asked(asked::Asked { client, peer, request })
             }
             work = self.router.wait() => Wake::Output(work),
+            () = self.runs.wait() => Wake::Clock,
             () = due => Wake::Tick,
         }
     }
@@ -247,7 +258,11 @@ impl Supervisor {
             Wake::Answer(Answer { ix, starts, result }) => self.answered(ix, starts, result),
             Wake::Asked(asked) => self.answer(asked),
             Wake::Output(work) => self.router.turn(work, clock::wall()),
+            Wake::Clock => self.clock(),
             Wake::Tick => {
+                if self.runs.deadline().is_some_and(|at| at <= clock::now()) {
+                    self.clock();
+                }
                 self.end_helpers();
                 self.hear_all();
                 self.take(Input::Tick);

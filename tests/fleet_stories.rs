@@ -34,6 +34,7 @@ use pidone::machine::slot::{Input, Ix, Limits, Want};
 use pidone::service::definition::{
     Before, Finish, Health, Kind, OnLimit, Probe, Ready, RestartLimit, Service, Then, When,
 };
+use pidone::service::schedule::{Overlap, Schedule, Times};
 use pidone::values::span::parse_span;
 use pidone::values::{Exit, Signal};
 
@@ -129,6 +130,9 @@ fn field(service: &mut Service, line: &str, words: &[&str]) {
             }));
         }
         ["health", kind, ref rest @ ..] => service.health = Some(Box::new(health(kind, rest))),
+        ["every", every, ref rest @ ..] => {
+            service.schedule = Some(Box::new(schedule(span(every), rest == ["queue"])));
+        }
         ["before", timeout] => {
             service.stop.before = Some(Box::new(Before {
                 command: vec!["before".into()],
@@ -188,6 +192,18 @@ fn health(kind: &str, rest: &[&str]) -> Health {
         }
     }
     health
+}
+
+fn schedule(every: Duration, queues: bool) -> Schedule {
+    Schedule {
+        times: Times::Every(every),
+        overlap: if queues {
+            Overlap::Queue
+        } else {
+            Overlap::Skip
+        },
+        spread: Duration::ZERO,
+    }
 }
 
 /// A life, from `ready after 1s, exits 1 after 2s`.

@@ -205,6 +205,11 @@ fn a_detailed_status() {
         enabled: true,
         starts: 1,
         next_try_ms: None,
+        schedule: None,
+        next_run: None,
+        next_run_ms: None,
+        last_run: None,
+        last_took_ms: None,
         detail: Some(detail),
     };
     writes(
@@ -217,7 +222,8 @@ fn a_detailed_status() {
             r#"{"version":1,"reply":"status","pid":1,"phase":"running","services":["#,
             r#"{"name":"cmd","state":"starting","pid":9,"for_ms":1,"restarts":0,"#,
             r#""exit":{"signal":"SIGQUIT","core":true},"oom":false,"note":null,"enabled":true,"#,
-            r#""starts":1,"next_try_ms":null,"file":"CMD","#,
+            r#""starts":1,"next_try_ms":null,"schedule":null,"next_run":null,"next_run_ms":null,"#,
+            r#""last_run":null,"last_took_ms":null,"file":"CMD","#,
             r#""needs":[{"name":"db","state":"ready"}],"after":["log"],"waits_for":["db"],"#,
             r#""oneshot":false,"main":true,"ready":null,"health":null,"says":null,"#,
             r#""stop":"SIGTERM","#,

@@ -155,6 +155,7 @@ fn why(service: &ServiceStatus, detail: &Detail) -> String {
     let said = |otherwise: &str| note.clone().unwrap_or_else(|| otherwise.to_owned());
     match service.state {
         State::Ready => "nothing is wrong".to_owned(),
+        State::Scheduled => "it waits for its next run".to_owned(),
         State::Finished => "it has run, and has exited 0: that is as good as ready".to_owned(),
         State::Waiting if !waits.is_empty() => waits_for("waits for"),
         State::Waiting => said("its turn has not come yet"),
@@ -183,6 +184,7 @@ fn steps(service: &ServiceStatus) -> Vec<(String, String)> {
     let file = printable(&detail.file);
     let mut steps = match service.state {
         State::Ready | State::Finished => Vec::new(),
+        State::Scheduled => vec![step("start", "runs it now")],
         State::Waiting => vec![step(
             "wait --ready",
             "waits until it is ready, or has failed",

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::service::definition::{
     Health, Probe, Ready, Reload, Restart, RestartLimit, Stop, StopBy, When,
 };
+use crate::service::schedule::{Schedule, Times};
 use crate::values::Name;
 use crate::values::span::show_span;
 
@@ -75,6 +76,19 @@ pub fn restart(restart: &Restart) -> String {
     let with = (!with.is_empty()).then(|| format!("and with {}", with.join(", ")));
     let parts = [Some(when.to_owned()), limit, with];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// `*/5 * * * * in Europe/Vienna, up to 30s later`.
+pub fn schedule(schedule: &Schedule) -> String {
+    let times = match &schedule.times {
+        Times::Cron(line) => format!("{} in {}", line.text, line.zone.name),
+        Times::Every(every) => format!("every {}", show_span(*every)),
+    };
+    if schedule.spread.is_zero() {
+        times
+    } else {
+        format!("{times}, up to {} later", show_span(schedule.spread))
+    }
 }
 
 /// `SIGHUP`, or the command.

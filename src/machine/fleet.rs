@@ -22,6 +22,8 @@ pub struct Fleet {
     pids: HashMap<Pid, Ix>,
     /// Every deadline that a state holds.
     timers: BTreeSet<(Moment, Ix)>,
+    /// Every moment at which somebody is to run by its schedule.
+    pub(super) runs: BTreeSet<(Moment, Ix)>,
     /// Who must be looked at again in this turn.
     pub(super) look: VecDeque<Ix>,
     /// What the services that changed in this turn were before it, and since when.
@@ -54,6 +56,7 @@ impl Fleet {
             slots: Slots::new(slots),
             pids: HashMap::new(),
             timers: BTreeSet::new(),
+            runs: BTreeSet::new(),
             look: VecDeque::new(),
             before: BTreeMap::new(),
             limits,
@@ -92,6 +95,7 @@ impl Fleet {
                 self.start(ix, now, orders);
                 self.apply(ix, Event::Restart, now, orders);
             }
+            Input::Clock => self.clock(now, orders),
             Input::Shutdown(reason) => self.shutdown(reason, now, orders),
             Input::Vanished(ix) => self.vanished(ix),
             Input::Childless => self.childless(orders),
@@ -175,6 +179,8 @@ impl Fleet {
             if let Some(pid) = to.pid() {
                 self.pids.insert(pid, ix);
             }
+            slot.ran(&from, now);
+            self.count_run(ix, &from, &to);
             if let Some(at) = from.deadline() {
                 self.timers.remove(&(at, ix));
             }

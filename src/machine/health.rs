@@ -84,6 +84,9 @@ impl Turn<'_> {
                 | Event::Probed { .. }
                 | Event::Said(_)
                 | Event::BeforeEnded
+                | Event::Plan
+                | Event::Due(_)
+                | Event::Clock
                 | Event::Tick,
                 None,
             ) => self.settle(at(health, on_trial)),
@@ -124,6 +127,9 @@ impl Turn<'_> {
                 | Event::Probed { .. }
                 | Event::Said(_)
                 | Event::BeforeEnded
+                | Event::Plan
+                | Event::Due(_)
+                | Event::Clock
                 | Event::Tick,
                 None,
             ) => self.settle(at(health)),

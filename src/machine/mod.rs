@@ -3,6 +3,8 @@
 
 pub mod unit;
 
+mod state;
+
 mod retry;
 
 pub mod step;
@@ -12,6 +14,8 @@ mod start;
 mod health;
 
 mod stop;
+
+mod planned;
 
 pub mod shutdown;
 

@@ -114,7 +114,15 @@ impl Fleet {
         let Some(slot) = self.slots.get_mut(ix).filter(|s| s.want == Want::Up) else {
             return;
         };
+        let is_planned = slot.service.schedule.is_some();
         let is_tried = match slot.unit.state {
+            State::Finished | State::Failed(_) if is_planned => {
+                return self.apply(ix, Event::Plan, now, orders);
+            }
+            // From down it is planned anew, or started if it has no schedule any more.
+            State::Scheduled { .. } => {
+                return self.apply(ix, Event::Stop { by: None }, now, orders);
+            }
             State::Failed(_) => true,
             State::Finished | State::Backoff { .. } => depth == Depth::Process,
             State::Down

@@ -42,7 +42,10 @@ impl Turn<'_> {
             | Event::ExecFailed
             | Event::Probed { .. }
             | Event::Said(_)
-            | Event::BeforeEnded => at(step),
+            | Event::BeforeEnded
+            | Event::Plan
+            | Event::Due(_)
+            | Event::Clock => at(step),
         }
     }
 

@@ -89,6 +89,9 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
+            | Event::Plan
+            | Event::Due(_)
+            | Event::Clock
             | Event::Said(_)
             | Event::Tick => then(until, by, next),
         }
@@ -118,6 +121,9 @@ impl Turn<'_> {
             | Event::Probed { .. }
             | Event::Said(_)
             | Event::BeforeEnded
+            | Event::Plan
+            | Event::Due(_)
+            | Event::Clock
             | Event::Tick => then(next),
         }
     }

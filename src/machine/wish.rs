@@ -20,6 +20,7 @@ impl Fleet {
 
     fn wish_up(&self, slot: &Slot) -> Option<Event> {
         match slot.unit.state {
+            State::Down if slot.service.schedule.is_some() => Some(Event::Plan),
             State::Down => Some(Event::Start),
             State::Waiting if self.has_failed_need(slot) => Some(Event::NeedFailed),
             State::Waiting if self.is_cleared(slot) => Some(Event::Go),
@@ -49,6 +50,7 @@ impl Fleet {
             | State::SpawningFinish { .. }
             | State::Finishing { .. }
             | State::Backoff { .. }
+            | State::Scheduled { .. }
             | State::Finished
             | State::Failed(_) => None,
         }
@@ -57,7 +59,9 @@ impl Fleet {
     fn wish_down(&self, ix: Ix, slot: &Slot) -> Option<Event> {
         let by = self.ending.as_ref().map(Shutdown::cutoff);
         match slot.unit.state {
-            State::Waiting | State::Backoff { .. } => Some(Event::Stop { by }),
+            State::Waiting | State::Backoff { .. } | State::Scheduled { .. } => {
+                Some(Event::Stop { by })
+            }
             State::Starting(_)
             | State::Ready { .. }
             | State::Unready { .. }
@@ -133,12 +137,14 @@ impl Fleet {
             | State::SpawningFinish { .. }
             | State::Finishing { .. }
             | State::Backoff { .. }
+            | State::Scheduled { .. }
             | State::Finished
             | State::Failed(_) => false,
         };
         let is_past = |other: &Slot| {
             let state = &other.unit.state;
             let is_settled = state.satisfies()
+                || matches!(state, State::Scheduled { .. })
                 || other.unit.retry.hopeless
                 || state.is_at_rest() && (other.want != Want::Up || !is_due(other));
             is_settled && other.next.is_none()

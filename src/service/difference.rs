@@ -77,6 +77,7 @@ pub fn depth(old: &Service, new: &Service) -> Option<Depth> {
         main: _,
         enabled: _,
         restart: _,
+        schedule: _,
         reload: _,
     } = old;
     // How often it is asked, and how long that may take, is looked at when it is asked.

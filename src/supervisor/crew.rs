@@ -26,7 +26,7 @@ impl Sources {
         let found = files::services(&self.dirs);
         faults.extend(found.diagnostics);
         let known = |user: &str| users::resolve(user).map(drop);
-        let loaded = set::load(found.directories, environment, &known);
+        let loaded = set::load(found.directories, environment, &known, &files::zone);
         faults.extend(loaded.diagnostics);
         if self.command.is_empty() && loaded.services.is_empty() && diag::errors(faults) == 0 {
             let dirs = self.dirs.iter().map(|dir| dir.display().to_string());

@@ -6,6 +6,7 @@ use crate::machine::shutdown::{Reason, Shutdown};
 use crate::machine::slot::{Change, Ix, Slot};
 use crate::machine::unit::{Cause, Failure, Next, State};
 use crate::service::definition::StopBy;
+use crate::supervisor::planned::next_run;
 use crate::supervisor::why::{self, Faults};
 use crate::values::span::show_span;
 use crate::values::{Exit, Moment, Signal};
@@ -116,6 +117,7 @@ impl Narrator {
             State::Unready { .. } => warn(slot, format!("unready: {}", why::unready(slot, faults))),
             State::Ready { .. } if booting => about(slot, format!("ready in {since_boot}")),
             State::Ready { pid, .. } => about(slot, format!("ready in {took}, pid {pid}")),
+            State::Scheduled { .. } => planned(change, slot, fleet)?,
             State::Finished if booting => about(slot, format!("finished in {since_boot}")),
             State::Finished => about(slot, format!("finished in {took}")),
             State::Down => match change.from {
@@ -238,7 +240,8 @@ impl Narrator {
 fn has_arrived(slot: &Slot) -> bool {
     let state = &slot.unit.state;
     let was_ready = matches!(state, State::Unready { .. });
-    let is_there = was_ready || state.satisfies() || state.is_at_rest();
+    let is_planned = matches!(state, State::Scheduled { .. });
+    let is_there = was_ready || is_planned || state.satisfies() || state.is_at_rest();
     !slot.service.enabled || is_there || slot.restarts > 0
 }
 
@@ -259,6 +262,7 @@ fn is_retry(from: &State) -> bool {
         | State::Finishing { next, .. } => matches!(next, Next::Policy(_)),
         State::Down
         | State::Waiting
+        | State::Scheduled { .. }
         | State::Backoff { .. }
         | State::Finished
         | State::Failed(_) => false,
@@ -288,6 +292,32 @@ fn warn(slot: &Slot, text: String) -> Line {
 
 fn is_killed(slot: &Slot) -> bool {
     !slot.oom && slot.exit == Some(Exit::Signal(Signal::KILL))
+}
+
+/// `finished in 0.4s; next run in 4m 10s`
+fn planned(change: &Change, slot: &Slot, fleet: &Fleet) -> Option<Line> {
+    let next = next_run(slot, change.at).map(show_span);
+    let next = next.map_or(String::new(), |next| format!("; next run in {next}"));
+    let took = |slot: &Slot| {
+        let run = slot.run.as_deref()?;
+        Some(show_span(run.ended?.since(run.began)))
+    };
+    Some(match change.from {
+        State::Down | State::Failed(_) | State::Finished => about(slot, format!("scheduled{next}")),
+        State::Waiting => {
+            let waits = why::waits_for(fleet, change.ix).unwrap_or_default();
+            warn(slot, format!("not run: {waits}{next}"))
+        }
+        State::Scheduled { .. } => return None,
+        _it_ran if slot.exit.is_some_and(Exit::is_success) => {
+            let took = took(slot).map_or(String::new(), |took| format!(" in {took}"));
+            about(slot, format!("finished{took}{next}"))
+        }
+        _it_ran => warn(
+            slot,
+            format!("failed: {}{next}", death(slot, Faults::default())),
+        ),
+    })
 }
 
 /// `exit code 1, restart 5 in 3.2s`

@@ -11,7 +11,9 @@ use crate::machine::unit::{Failure, State};
 use crate::service::definition::{Health, Kind, Ready};
 use crate::supervisor::checks::{Purpose, aimed};
 use crate::supervisor::history::{Deed, What};
+use crate::supervisor::planned::next_run;
 use crate::supervisor::{Supervisor, why};
+use crate::values::stamp::rfc3339;
 use crate::values::{Exit, Moment, Name};
 
 /// How many lines the page of one service shows.
@@ -33,6 +35,7 @@ pub(super) fn wire_state(state: &State) -> WireState {
         State::BeforeStop { .. } | State::Stopping { .. } => WireState::Stopping,
         State::SpawningFinish { .. } | State::Finishing { .. } => WireState::Finishing,
         State::Backoff { .. } => WireState::WaitingToRestart,
+        State::Scheduled { .. } => WireState::Scheduled,
         State::Finished => WireState::Finished,
         State::Failed(_) => WireState::Failed,
     }
@@ -80,6 +83,7 @@ impl Supervisor {
             State::Backoff { until } => Some(millis(until.since(now))),
             _not_waiting => None,
         };
+        let (next, run) = (next_run(slot, now), slot.run.as_deref());
         Some(ServiceStatus {
             name: slot.service.name.to_string(),
             state: wire_state(state),
@@ -92,6 +96,11 @@ impl Supervisor {
             enabled: slot.service.enabled,
             starts: slot.starts.into(),
             next_try_ms,
+            schedule: slot.service.schedule.as_deref().map(describe::schedule),
+            next_run: next.map(|next| rfc3339(wall + next)),
+            next_run_ms: next.map(millis),
+            last_run: run.map(|run| rfc3339(wall.saturating_sub(now.since(run.began)))),
+            last_took_ms: run.and_then(|run| Some(millis(run.ended?.since(run.began)))),
             detail: detail.then(|| self.detail(ix, slot, wall)),
         })
     }

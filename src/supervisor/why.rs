@@ -65,6 +65,7 @@ pub(super) fn note(fleet: &Fleet, ix: Ix, faults: Faults<'_>) -> Option<String> 
         | State::SpawningFinish { .. }
         | State::Finishing { .. }
         | State::Finished => None,
+        State::Scheduled { .. } => needs_failed(fleet, ix),
     }
 }
 
@@ -102,6 +103,17 @@ fn failed(
             Some(format!("needs {}", needs.join(", and ")))
         }
     }
+}
+
+/// `needs db, which is failed`: its runs fall out.
+fn needs_failed(fleet: &Fleet, ix: Ix) -> Option<String> {
+    let needs = &fleet.slot(ix)?.service.needs;
+    let others = fleet.waits_for(ix);
+    let mut others = others
+        .iter()
+        .filter(|other| needs.contains(&other.service.name));
+    let failed = others.find(|other| other.failure().is_some())?;
+    Some(format!("needs {}, which is failed", failed.service.name))
 }
 
 /// `not ready within 30s: 127.0.0.1:3000: connection refused`

@@ -309,6 +309,11 @@ fn status() -> Status {
             enabled: true,
             starts: 1,
             next_try_ms: None,
+            schedule: None,
+            next_run: None,
+            next_run_ms: None,
+            last_run: None,
+            last_took_ms: None,
             detail: None,
         }],
     }

@@ -32,6 +32,7 @@ mod rescan_ends;
 mod restart;
 mod restricted;
 mod s6_files;
+mod scheduled;
 mod stop;
 mod story;
 mod strangers;

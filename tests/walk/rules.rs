@@ -7,7 +7,7 @@ use pidone::service::definition::{Probe, Then};
 
 use pidone::values::Moment;
 
-use super::{Edge, Node};
+use super::{Edge, Node, planned};
 
 pub(crate) type Rule = fn(&Edge<'_>) -> bool;
 
@@ -51,6 +51,14 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
         ready_is_hopeful,
     ),
     ("a stop is heard at once", stop_is_heard),
+    (
+        "a run is planned exactly when its moment is waited for, and only by a schedule",
+        planned::plan_is_ordered,
+    ),
+    (
+        "with a schedule a run is never the last",
+        planned::schedule_goes_on,
+    ),
     (
         "what runs is watched exactly if it is to be",
         health_is_watched,
@@ -102,6 +110,7 @@ pub(crate) fn signal_to_current(edge: &Edge<'_>) -> bool {
         }
         Action::Kill(pid) => edge.before.ghost.alive == Some(*pid),
         Action::Spawn
+        | Action::Plan { .. }
         | Action::SpawnFinish(_)
         | Action::Probe
         | Action::CheckUp
@@ -146,7 +155,9 @@ pub(crate) fn timeout_counts(edge: &Edge<'_>) -> bool {
     );
     let forgets = edge.after.unit.retry.failures < edge.before.unit.retry.failures;
     let by_hand = matches!(edge.event, Event::Start | Event::Restart);
-    !(late && forgets) || by_hand
+    // The next run by a schedule is no retry.
+    let is_over = matches!(edge.after.unit.state, State::Scheduled { .. });
+    !(late && forgets) || by_hand || is_over
 }
 
 pub(crate) fn memory_is_bounded(edge: &Edge<'_>) -> bool {
@@ -170,6 +181,7 @@ pub(crate) fn finish_once(edge: &Edge<'_>) -> bool {
         .filter_map(|action| match action {
             Action::SpawnFinish(exit) => Some(*exit),
             Action::Spawn
+            | Action::Plan { .. }
             | Action::Ask(_)
             | Action::Kill(_)
             | Action::Probe
@@ -204,6 +216,9 @@ pub(crate) fn late_is_nothing(edge: &Edge<'_>) -> bool {
     };
     let belongs = match edge.event {
         Event::Start | Event::Stop { .. } | Event::Restart | Event::Kill => true,
+        Event::Plan => state.is_at_rest(),
+        Event::Due(_) => matches!(state, State::Scheduled { at: None }),
+        Event::Clock => matches!(state, State::Scheduled { at: Some(_) }),
         Event::Go => matches!(state, State::Waiting | State::Failed(Failure::Need)),
         Event::NeedFailed => *state == State::Waiting,
         Event::Spawned(_) | Event::SpawnFailed => {

@@ -20,6 +20,7 @@ impl World {
                 }
                 None
             }
+            Order::Act(ix, Action::Plan { anew }) => self.time(ix, anew),
             Order::Act(ix, Action::RunBefore) => self.run_before(ix),
             Order::Act(ix, Action::KillBefore) => {
                 self.befores.remove(&ix);
@@ -93,6 +94,21 @@ impl World {
         Input::Unit(ix, Event::Spawned(pid))
     }
 
+    /// The wall clock of this world is its only clock.
+    fn time(&mut self, ix: Ix, anew: bool) -> Option<Input> {
+        let service = self.fleet.slot(ix)?.service.clone();
+        let table = self.tables.entry(ix).or_default();
+        let (name, wall) = (service.name.as_str(), self.now.since_origin());
+        // Its definition may be another one since this was ordered.
+        let schedule = service.schedule.as_ref()?;
+        let due = if anew {
+            table.plan(schedule, name, self.now, wall)
+        } else {
+            table.look(schedule, name, self.now, wall)
+        };
+        Some(Input::Unit(ix, Event::Due(due.unwrap())))
+    }
+
     /// As the loop does it: what has lost its meaning since is not run.
     fn run_before(&mut self, ix: Ix) -> Option<Input> {
         let state = self.slot(ix).unit.state;
@@ -112,6 +128,12 @@ impl World {
             self.schedule(self.now + time, Happening::BeforeEnds(ix, number));
         }
         None
+    }
+
+    /// Nothing happens any more unless somebody comes.
+    pub(crate) fn is_still(&self) -> bool {
+        let clocks = [self.fleet.deadline(), self.fleet.next_run()];
+        self.agenda.is_empty() && clocks == [None, None]
     }
 
     fn bear(&mut self, ix: Ix, life: Life, is_finish: bool) -> Pid {

@@ -53,7 +53,11 @@ impl World {
             Order::Rewired(_)
             | Order::Act(
                 _,
-                Action::SpawnFinish(_) | Action::Probe | Action::CheckUp | Action::KillBefore,
+                Action::SpawnFinish(_)
+                | Action::Probe
+                | Action::CheckUp
+                | Action::KillBefore
+                | Action::Plan { .. },
             ) => {}
             Order::Changed(change) => {
                 self.books.changed(change);
@@ -143,7 +147,10 @@ impl World {
             // What is to go down may have been ready when this was decided.
             let goes = slot.want != Want::Up;
             let is_at_rest = state.is_at_rest() && state != State::Down;
-            goes || slot.unit.retry.hopeless || state.satisfies() || is_at_rest
+            goes || slot.unit.retry.hopeless
+                || state.satisfies()
+                || is_at_rest
+                || matches!(state, State::Scheduled { .. })
         };
         self.books.links.needs[&ix].iter().all(satisfied)
             && self.books.links.after[&ix].iter().all(is_past)
