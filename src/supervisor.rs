@@ -4,6 +4,7 @@
 mod asked;
 mod before;
 mod checks;
+pub mod crew;
 mod helpers;
 mod history;
 mod launch;
@@ -40,6 +41,7 @@ use crate::service::definition::{Format, Service};
 use crate::service::environment::Environment;
 use crate::values::{Exit, Moment, Pid, Signal};
 
+use crew::Sources;
 use helpers::Helpers;
 use history::History;
 use launch::Launcher;
@@ -55,6 +57,8 @@ pub struct Boot {
     pub services: Vec<Service>,
     /// CMD's number.
     pub cmd: Option<Ix>,
+    /// Where they were read, to be read again.
+    pub sources: Sources,
     /// The container's environment.
     pub environment: Environment,
     /// The time that the end, and CMD's wait, may take.
@@ -75,6 +79,7 @@ pub struct Boot {
 pub struct Supervisor {
     fleet: Fleet,
     cmd: Option<Ix>,
+    sources: Sources,
     format: Format,
     sides: Sides,
     launcher: Launcher,
@@ -136,6 +141,7 @@ impl Supervisor {
         Ok(Box::new(Self {
             fleet: Fleet::new(boot.services, boot.limits, now),
             cmd: boot.cmd,
+            sources: boot.sources,
             format: boot.format,
             sides: Sides::new(),
             launcher: Launcher::new(boot.spawner, boot.environment)?,
@@ -283,6 +289,7 @@ impl Supervisor {
                 }
                 self.take(Input::Shutdown(Reason::Signal(signal)));
             }
+            Signal::HUP if self.cmd.is_none() => self.hang_up(),
             // HUP, USR1, USR2 and WINCH are CMD's, as if it were the container's first process.
             other => match cmd {
                 Some(pid) => perform::to_process(pid, other),

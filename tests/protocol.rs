@@ -78,6 +78,10 @@ fn requests() {
         r#"{"version":1,"verb":"events","last":null,"follow":false}"#,
     );
     writes(
+        Request::Rescan { dry_run: true },
+        r#"{"version":1,"verb":"rescan","dry_run":true}"#,
+    );
+    writes(
         Request::Shutdown { code: Some(3) },
         r#"{"version":1,"verb":"shutdown","code":3}"#,
     );

@@ -102,6 +102,13 @@ impl Watch {
         if event.event == EventKind::Reload && self.goal == Goal::Reload {
             return Some(self.reloaded(event));
         }
+        if event.event == EventKind::Gone {
+            let line = self.line("gone, since its directory is");
+            return Some(match self.goal {
+                Goal::Stop | Goal::BeDown => Verdict::Yes(line),
+                Goal::Start | Goal::Restart | Goal::Reload | Goal::BeReady => Verdict::No(line),
+            });
+        }
         self.reach(&Reached {
             state: event.reached()?,
             pid: event.pid,

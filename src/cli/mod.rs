@@ -38,7 +38,7 @@ pub mod health;
 
 pub mod shutdown;
 
-mod crew;
+pub mod rescan;
 
 pub mod init;
 
@@ -97,6 +97,8 @@ enum Verb {
         #[arg(value_name = "DIR")]
         dirs: Vec<PathBuf>,
     },
+    /// Read the service directories again, and apply what has changed
+    Rescan(rescan::Args),
     /// Stop all services in reverse order, and end the container
     Shutdown(shutdown::Args),
     /// Start the services and supervise them (as the entry point /init does)
@@ -199,6 +201,7 @@ fn run_verb(verb: Verb) -> ExitCode {
         Verb::Events(args) => events::run(&args),
         Verb::Wait(args) => wait::run(&args),
         Verb::Health => health::run(),
+        Verb::Rescan(args) => rescan::run(&args),
         Verb::Shutdown(args) => shutdown::run(&args),
         Verb::Help(args) => help::run(args),
         Verb::Completions(args) => completions::run(&args),

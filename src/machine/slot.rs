@@ -65,7 +65,8 @@ pub enum Order {
     Act(Ix, Action),
     /// A service has changed: tell whoever listens.
     Changed(Change),
-    /// Its output goes another way from the next start on.
+    /// It is another program's from the next start on: its output goes another way, or it tells in
+    /// another way how it is.
     Rewired(Ix),
     /// It has left for good: forget it, and answer with [`Input::Vanished`] in this turn.
     Vanish(Ix),

@@ -79,6 +79,11 @@ impl Launcher {
         })
     }
 
+    /// The container's environment.
+    pub(super) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
     /// Expands what a definition leaves to the moment of the start. The error is for people.
     pub(super) fn surroundings(&self, service: &Service) -> Result<Surroundings, String> {
         let mut said = BTreeSet::new();

@@ -105,8 +105,9 @@ impl Notices {
         Ok(path)
     }
 
-    /// A service has left: its socket goes, and the file with it. It is taken out of the set by
-    /// hand, since a child that has yet to reach its exec holds a copy (epoll(7)).
+    /// A service has left, or is another one now: its socket goes, and the file with it. It is
+    /// taken out of the set by hand, since a child that has yet to reach its exec holds a copy
+    /// (epoll(7)).
     pub(super) fn forget(&mut self, ix: Ix) {
         if let Some(ear) = self.sockets.remove(&ix)
             && let Some(poller) = &self.poller

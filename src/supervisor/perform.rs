@@ -59,7 +59,10 @@ impl Supervisor {
             Order::Act(ix, Action::Probe) => self.probe(ix, Purpose::Ready),
             Order::Act(ix, Action::CheckUp) => self.probe(ix, Purpose::Health),
             Order::Changed(change) => self.changed(&change),
-            Order::Rewired(ix) => self.router.renew(ix),
+            Order::Rewired(ix) => {
+                self.router.renew(ix);
+                self.notices.forget(ix);
+            }
             Order::Vanish(ix) => self.vanish(ix),
             Order::Ending => self.announce_ending(),
             Order::Strays(signal) => {

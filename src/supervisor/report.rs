@@ -229,6 +229,21 @@ impl Supervisor {
         });
     }
 
+    /// Tells whoever listens that the definitions were read again, and what had changed.
+    pub(super) fn publish_rescan(&mut self, what: String) {
+        let (at, wall) = Self::stamp();
+        self.publish(Deed {
+            wall_ms: millis(wall),
+            mono_ms: millis(at.since_origin()),
+            ix: None,
+            what: What::Rescan,
+            pid: None,
+            exit: None,
+            oom: false,
+            why: Some(what.into()),
+        });
+    }
+
     /// Tells whoever listens of something that was done to a service by hand.
     pub(super) fn publish_deed(
         &mut self,

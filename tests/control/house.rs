@@ -15,7 +15,7 @@ use pidone::control::grant::Grant;
 use pidone::control::place::Place;
 use pidone::control::protocol::{
     Accepted, Before, Event, EventKind, ExitStatus, Line, Phase, Refusal, Reply, Request,
-    ServiceStatus, State, Status, Stream,
+    Rescanned, ServiceStatus, State, Status, Stream,
 };
 use pidone::control::server::Server;
 use pidone::control::session::ClientId;
@@ -206,6 +206,13 @@ async fn run(mut server: Server) {
                 } else {
                     server.reply(client, &Reply::End);
                 }
+            }
+            Request::Rescan { dry_run } => {
+                let done = Rescanned {
+                    dry_run,
+                    ..Rescanned::default()
+                };
+                server.reply(client, &Reply::Rescanned(done));
             }
             // A flood of as many lines as the name says.
             Request::Signal { names, .. } => {

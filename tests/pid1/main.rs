@@ -27,6 +27,8 @@ mod orphans;
 mod output;
 mod permits;
 mod readiness;
+mod rescan;
+mod rescan_ends;
 mod restart;
 mod restricted;
 mod s6_files;

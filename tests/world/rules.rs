@@ -199,6 +199,8 @@ impl World {
             Reason::Main(ix, _) => last(ix),
             Reason::MainFailed(_) | Reason::CmdWait(_) => 1,
             Reason::Limit(ix, _) | Reason::Unhealthy(ix, _) => last(ix).max(1),
+            // Who failed again in the turn of a rescan is not told of: it was failed before.
+            Reason::Empty(code) if self.rescans > 0 => code,
             Reason::Empty(_) => self.books.code_of_empty(),
         };
         let was_asked = match reason {
