@@ -7,6 +7,7 @@ use crate::machine::slot::{Input, Ix, Slot};
 use crate::machine::unit::Event;
 use crate::os::alarm::Alarm;
 use crate::os::clock;
+use crate::os::reason::reason;
 use crate::supervisor::Supervisor;
 use crate::values::Moment;
 
@@ -34,7 +35,7 @@ impl Runs {
         let (now, wall) = (clock::now(), clock::wall());
         let at = next.map(|at| wall + at.since(now) + CLOCKS_APART);
         if let Err(error) = self.alarm.set(at) {
-            tracing::warn!("cannot watch the wall clock: {error}");
+            tracing::warn!("cannot watch the wall clock: {}", reason(&error));
             self.is_broken = true;
         }
         self.set = next;
