@@ -309,7 +309,17 @@ impl Turn<'_> {
                 self.settle(State::SpawningFinish { exit, next }).0,
                 vec![Action::SpawnFinish(pid, exit)],
             ),
-            (None, _) | (Some(_), Next::Policy(Cause::Exec)) => self.over(exit, next),
+            (None, _) | (Some(_), Next::Policy(Cause::Exec)) => {
+                let (unit, mut actions) = self.over(exit, next);
+                // What died may have left children that hold what its successor needs. A `finish`
+                // is told of the group, and may have other plans. Who was asked to go has had its
+                // say, and what goes down or has finished may have left something on purpose.
+                let is_again = matches!(unit.state, State::Waiting | State::Backoff { .. });
+                if is_again && matches!(next, Next::Policy(_)) {
+                    actions.push(Action::KillRest(pid));
+                }
+                (unit, actions)
+            }
         }
     }
 

@@ -281,6 +281,9 @@ pub enum Action {
     Ask(Pid),
     /// SIGKILL to its process group.
     Kill(Pid),
+    /// SIGKILL to who is left in the group of this process, which has just ended: it is to be
+    /// started again. To be done before the dead one is reaped, while the number is still its own.
+    KillRest(Pid),
     /// Ask it once whether it is ready.
     Probe,
     /// Ask it once whether it is well.

@@ -56,6 +56,8 @@ impl Supervisor {
             Order::Act(ix, Action::KillBefore) => self.kill_before(ix),
             Order::Act(ix, Action::Ask(pid)) => self.ask(ix, pid),
             Order::Act(ix, Action::Kill(pid)) => self.kill(ix, pid),
+            // Done when the death was taken in, and told after it.
+            Order::Act(_, Action::KillRest(_)) => {}
             Order::Act(ix, Action::Probe) => self.probe(ix, Purpose::Ready),
             Order::Act(ix, Action::CheckUp) => self.probe(ix, Purpose::Health),
             Order::Changed(change) => self.changed(&change),
@@ -319,7 +321,10 @@ impl Supervisor {
         let booting = self.narrator.is_booting();
         let is_change = |order: &Order| matches!(order, Order::Changed(_));
         let is_last = !self.orders.iter().any(is_change);
-        Self::tell(self.narrator.changed(change, &self.fleet, faults, is_last));
+        let lines = self.narrator.changed(change, &self.fleet, faults, is_last);
+        let cleared = self.cleared.remove(&change.ix);
+        let slot = self.fleet.slot(change.ix).filter(|_| cleared);
+        Self::tell(lines.into_iter().chain(slot.map(Narrator::cleared)));
         if booting && !self.narrator.is_booting() && self.fleet.ending().is_none() {
             self.publish_phase(Phase::Boot, Phase::Running);
         }

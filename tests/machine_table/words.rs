@@ -97,6 +97,7 @@ pub(crate) fn order(action: Action) -> &'static str {
         Action::KillBefore => "KILL BEFORE",
         Action::Ask(_) => "ASK IT TO END",
         Action::Kill(_) => "KILL",
+        Action::KillRest(_) => "KILL THE REST",
         Action::Probe => "PROBE",
         Action::CheckUp => "CHECK",
     }

@@ -7,7 +7,7 @@ use pidone::service::definition::{Probe, Then};
 
 use pidone::values::Moment;
 
-use super::{Edge, Node, planned};
+use super::{Edge, planned, rest};
 
 pub(crate) type Rule = fn(&Edge<'_>) -> bool;
 
@@ -60,6 +60,10 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
         planned::schedule_goes_on,
     ),
     (
+        "the rest is killed exactly when a death is followed by a restart, and no `finish`",
+        rest::rest_is_killed,
+    ),
+    (
         "what runs is watched exactly if it is to be",
         health_is_watched,
     ),
@@ -108,7 +112,7 @@ pub(crate) fn signal_to_current(edge: &Edge<'_>) -> bool {
         Action::Ask(pid) => {
             edge.before.ghost.alive == Some(*pid) && edge.before.unit.state.main_pid().is_some()
         }
-        Action::Kill(pid) => edge.before.ghost.alive == Some(*pid),
+        Action::Kill(pid) | Action::KillRest(pid) => edge.before.ghost.alive == Some(*pid),
         Action::Spawn
         | Action::Plan { .. }
         | Action::SpawnFinish(..)
@@ -184,6 +188,7 @@ pub(crate) fn finish_once(edge: &Edge<'_>) -> bool {
             | Action::Plan { .. }
             | Action::Ask(_)
             | Action::Kill(_)
+            | Action::KillRest(_)
             | Action::Probe
             | Action::CheckUp
             | Action::RunBefore
@@ -194,19 +199,12 @@ pub(crate) fn finish_once(edge: &Edge<'_>) -> bool {
     match (edge.event, main) {
         // What was asked to stop before it was known not to run may have its `finish`.
         (Event::Exited(_), Some(_)) if edge.before.ghost.never_ran => {
-            orders.is_empty() || edge.before.ghost.stopped || !is_policy(edge.before)
+            orders.is_empty() || edge.before.ghost.stopped || !rest::is_policy(edge.before)
         }
         (Event::Exited(exit), Some(pid)) if edge.service.finish.is_some() => {
             orders == [(pid, exit)]
         }
         _other => orders.is_empty(),
-    }
-}
-
-pub(crate) fn is_policy(node: &Node) -> bool {
-    match node.unit.state {
-        State::Stopping { next, .. } => matches!(next, Next::Policy(_)),
-        _other => false,
     }
 }
 

@@ -45,7 +45,10 @@ impl World {
                 }
                 None
             }
-            Order::Changed(_) | Order::Rewired(_) | Order::Ending => None,
+            Order::Act(_, Action::KillRest(_))
+            | Order::Changed(_)
+            | Order::Rewired(_)
+            | Order::Ending => None,
             Order::Vanish(ix) => Some(Input::Vanished(ix)),
             Order::Strays(signal) => {
                 for (id, orphan) in self.orphans.clone() {

@@ -50,6 +50,12 @@ impl World {
                 self.books.have_begun.insert(ix);
                 self.rules_of_ask(ix);
             }
+            Order::Act(ix, Action::KillRest(pid)) => {
+                let lives = self.processes.contains_key(&pid);
+                self.check(!lives, "who leaves somebody behind is dead");
+                let lives = self.slot(ix).unit.state.pid().is_some();
+                self.check(!lives, "what is left goes before the next start");
+            }
             Order::Rewired(_)
             | Order::Act(
                 _,

@@ -102,6 +102,7 @@ pub(crate) fn order(world: &World, order: Order) -> String {
                 Action::KillBefore => format!("kill before of {name}"),
                 Action::Ask(_) => format!("ask {name} to end"),
                 Action::Kill(_) => format!("kill {name}"),
+                Action::KillRest(_) => format!("kill what {name} has left"),
                 Action::Probe => format!("probe {name}"),
                 Action::CheckUp => format!("check {name}"),
             }
