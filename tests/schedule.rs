@@ -65,6 +65,19 @@ fn clocks_that_are_set_for_the_summer() {
     assert_eq!(moments(&daily, at(87, 0, 0), 3), spring);
     let autumn = ["2026-10-24T00:30", "2026-10-25T00:30", "2026-10-26T01:30"];
     assert_eq!(moments(&daily, at(297, 0, 0), 3), autumn);
+    // And so a person reads it there.
+    let shown = [
+        at(29 + 59, 0, 59),
+        at(29 + 59, 1, 0),
+        at(298, 0, 59) + Duration::from_secs(7),
+    ];
+    let shown = shown.map(|wall| daily.show(wall));
+    let there = [
+        "2026-03-29 01:59 CET",
+        "2026-03-29 03:00 CEST",
+        "2026-10-25 02:59:07 CEST",
+    ];
+    assert_eq!(shown, there);
     // What comes by the hour comes in each hour that there is.
     let hourly = cron("0 * * * *", vienna);
     let hours = ["2026-10-25T00:00", "2026-10-25T01:00", "2026-10-25T02:00"];

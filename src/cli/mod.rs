@@ -21,6 +21,8 @@ pub mod status;
 
 pub mod page;
 
+pub mod planned;
+
 pub mod explain;
 
 pub mod graph;

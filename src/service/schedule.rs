@@ -236,6 +236,15 @@ impl Timetable {
 }
 
 impl Schedule {
+    /// What the clocks of its zone show so long after 1970 UTC; of a period, those of UTC.
+    pub fn show(&self, wall: Duration) -> String {
+        let unix = i64::try_from(wall.as_secs()).unwrap_or(i64::MAX);
+        match &self.times {
+            Times::Cron(line) => line.zone.show(unix),
+            Times::Every(_) => Zone::utc().show(unix),
+        }
+    }
+
     /// What its moments are told by.
     fn clock(&self, now: Moment, wall: Duration) -> Duration {
         match self.times {

@@ -37,6 +37,11 @@ fn it_runs_at_its_moments_and_a_failed_run_does_not_end_that() {
     assert_eq!(status["exit"]["code"], 3, "{status}");
     assert!(status["next_run_ms"].as_u64() <= Some(1000), "{status}");
     assert!(status["last_run"].is_string(), "{status}");
+    let page = it.pidone(&["status", "job"]).out;
+    assert!(page.contains("\n  schedule  every 1s\n"), "{page}");
+    assert!(page.contains(" ago, exit 3, took "), "{page}");
+    let explained = it.pidone(&["explain", "job"]).out;
+    assert!(explained.contains("\n  runs   every 1s\n"), "{explained}");
     assert_eq!(it.pidone(&["health"]).code, 0);
     assert_eq!(it.pidone(&["start", "job"]).code, 1);
     assert_eq!(it.pidone(&["stop", "job"]).code, 0);
@@ -54,9 +59,17 @@ fn by_a_line_of_cron_it_waits_in_silence_and_can_be_run_by_hand() {
     let mut it = container().service("job", job).start();
     it.until("job", "scheduled");
     let status = it.service("job");
-    assert_eq!(status["schedule"], "@yearly in UTC", "{status}");
+    assert_eq!(status["schedule"], "@yearly, UTC", "{status}");
     let next = status["next_run"].as_str().unwrap();
     assert!(next.contains("-01-01T00:00:00"), "{status}");
+    let year: u32 = next[..4].parse().unwrap();
+    let page = it.pidone(&["status", "job"]).out;
+    let row = format!(" ({year}-01-01 00:00 UTC)\n");
+    assert!(
+        page.contains("\n  last run  none yet\n  next run  in "),
+        "{page}"
+    );
+    assert!(page.contains(&row), "{page}");
     let switches = |pid| {
         let text = read(std::path::Path::new(&format!("/proc/{pid}/status")));
         let line = text
