@@ -11,6 +11,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::control::client::Failure;
 use crate::diag::{Diagnostic, nearest};
+use crate::os::reason::reason;
 use crate::os::users;
 use crate::tools::{ship, syslog};
 
@@ -226,7 +227,10 @@ fn exit_code(result: Result<Answer, Trouble>) -> ExitCode {
         // Whoever reads has seen enough (`pidone logs | head`).
         Err(Trouble::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(Trouble::Output(error)) => {
-            print::complain(&Diagnostic::error(format!("cannot write: {error}")));
+            print::complain(&Diagnostic::error(format!(
+                "cannot write: {}",
+                reason(&error)
+            )));
             ExitCode::from(COULD_NOT_ASK)
         }
         Err(Trouble::Usage(diagnostic)) => {

@@ -10,6 +10,7 @@ use crate::control::protocol::Phase;
 use crate::machine::slot::{Change, Input, Ix, Order};
 use crate::machine::unit::{Action, Event};
 use crate::os::probes::{self, Target};
+use crate::os::reason::reason;
 use crate::os::spawner::Spawned;
 use crate::os::{clock, kill, notification};
 use crate::service::definition::{Probe, Reload, StopBy};
@@ -107,7 +108,7 @@ impl Supervisor {
         let pipe = number
             .map(|_| notification::pipe())
             .transpose()
-            .map_err(|e| e.to_string())?;
+            .map_err(|error| reason(&error))?;
         let control = self.control_of(&service)?;
         let owner = around.user.as_ref().map(|user| (user.uid, user.gid));
         if let Some(socket) = self.notify_socket(ix, &service, owner)? {
@@ -135,7 +136,7 @@ impl Supervisor {
         if let Err(error) = self.starts.add(ix, attempt, ours) {
             // The process lives, but how its start goes cannot be seen: let its end come.
             to_process(pid, Signal::KILL);
-            self.complain(ix, format!("cannot watch its start: {error}"));
+            self.complain(ix, format!("cannot watch its start: {}", reason(&error)));
         }
         Ok(pid)
     }
@@ -158,7 +159,7 @@ impl Supervisor {
         let Spawned { pid, attempt } = self.launcher.finish(&service, &around, ended, streams)?;
         if let Err(error) = self.starts.add(ix, attempt, None) {
             // It runs, or its exit code tells that it does not.
-            tracing::debug!(service = %service.name, "cannot watch its finish: {error}");
+            tracing::debug!(service = %service.name, "cannot watch its finish: {}", reason(&error));
         }
         Ok(pid)
     }
@@ -369,13 +370,13 @@ async fn dial(
 /// for the reaper to tell.
 pub(super) fn to_process(pid: Pid, signal: Signal) {
     if let Err(error) = kill::process(pid, signal) {
-        tracing::debug!("cannot send {signal} to {pid}: {error}");
+        tracing::debug!("cannot send {signal} to {pid}: {}", reason(&error));
     }
 }
 
 /// The same to its group, which is gone when its last process is.
 pub(super) fn to_group(pid: Pid, signal: Signal) {
     if let Err(error) = kill::group(pid, signal) {
-        tracing::debug!("cannot send {signal} to group {pid}: {error}");
+        tracing::debug!("cannot send {signal} to group {pid}: {}", reason(&error));
     }
 }

@@ -8,6 +8,7 @@ use crate::machine::slot::{Change, Input, Ix, Slot};
 use crate::machine::unit::{Event, State};
 use crate::os::alarm::Alarm;
 use crate::os::clock;
+use crate::os::reason::reason;
 use crate::service::schedule::Schedule;
 use crate::service::timetable::Timetable;
 use crate::supervisor::history::What;
@@ -44,7 +45,7 @@ impl Runs {
         let (now, wall) = (clock::now(), clock::wall());
         let at = next.map(|at| wall + at.since(now) + CLOCKS_APART);
         if let Err(error) = self.alarm.set(at) {
-            tracing::warn!("cannot watch the wall clock: {error}");
+            tracing::warn!("cannot watch the wall clock: {}", reason(&error));
             self.is_broken = true;
         }
         self.set = next;
