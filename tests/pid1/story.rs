@@ -228,7 +228,10 @@ fn a_death_during_the_boot_comes_after_the_arrival() {
              restart = { limit = { times = 1, within = \"1m\" } }\n",
         )
         // The boot goes on as long as this one is awaited.
-        .service("slow", &format!("{SLEEP}[ready]\nfile = \"/mnt/never\"\nwithin = \"2s\"\n"))
+        .service(
+            "slow",
+            &format!("{SLEEP}[ready]\nfile = \"/mnt/never\"\nwithin = \"2s\"\n"),
+        )
         .start();
     it.err.until("slow * not ready within 2s");
     let said = it.err.text();

@@ -27,7 +27,7 @@ use pidone::machine::fleet::Fleet;
 use pidone::machine::slot::{Input, Ix, Limits, Order};
 use pidone::machine::unit::{Event, Said};
 use pidone::service::definition::{Probe, Service};
-use pidone::service::schedule::Timetable;
+use pidone::service::timetable::Timetable;
 use pidone::values::{Exit, Moment, Pid};
 
 use life::{Life, Process};

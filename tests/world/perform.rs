@@ -45,7 +45,7 @@ impl World {
                 }
                 None
             }
-            Order::Act(_, Action::KillRest(_))
+            Order::Act(_, Action::KillRest(_) | Action::Skip)
             | Order::Changed(_)
             | Order::Rewired(_)
             | Order::Ending => None,

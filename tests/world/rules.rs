@@ -63,7 +63,8 @@ impl World {
                 | Action::Probe
                 | Action::CheckUp
                 | Action::KillBefore
-                | Action::Plan { .. },
+                | Action::Plan { .. }
+                | Action::Skip,
             ) => {}
             Order::Changed(change) => {
                 self.books.changed(change);
