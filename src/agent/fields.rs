@@ -57,12 +57,14 @@ pub const AGENT: &[Field] = table! {
     "" "name": TEXT, "the host's name", "what the member is called; unique in the cluster";
     "" "tags": TAGS, "none", "what others are told of it";
     "" "announce": ANNOUNCE, "none", "services of pidone that others may use while they are ready";
-    "" "seeds": SEEDS, "none", "members to ask first: NAME, NAME:PORT, ADDRESS, dns:NAME; tried for ever";
+    "" "seeds": SEEDS, "none",
+        "members to ask first, for ever: NAME, NAME:PORT, ADDRESS, dns:NAME";
     "" "bind": ADDRESS, "127.0.0.1:7946", "where the agent listens, UDP and TCP";
     "" "advertise": ADDRESS, "found out", "the address by which others reach it";
     "" "key-file": PATH, "none", "the cluster's key: 32 bytes, or 64 hexadecimal digits";
     "" "insecure": BOOL, "false", "without a key, listen on more than loopback all the same";
-    "" "profile": PROFILE, "default", "how soon silence is a failure: 1.2s, or 0.5s on a good network";
+    "" "profile": PROFILE, "default",
+        "how soon silence is a failure: 1.2s, or 0.5s";
     "" "sources": SOURCES, "gossip", "who tells of members, the most trusted first";
     "" "min-members": COUNT, "0", "never believe silence below so many members";
     "" "first-sync": SPAN, "2s", "wait so long for a first answer before the first render";

@@ -24,6 +24,7 @@ pub mod probes;
 pub mod queue;
 pub mod reaper;
 pub mod reason;
+pub mod run;
 pub mod signals;
 pub mod spawner;
 pub mod step;

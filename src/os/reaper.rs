@@ -33,6 +33,14 @@ pub fn reap() -> (Vec<(Pid, Exit)>, Children) {
     (dead, Children::More)
 }
 
+/// Collects this child if it is dead, without waiting: for a role that is nobody's PID 1.
+pub fn reap_one(child: Pid) -> Option<Exit> {
+    let mut status = 0;
+    // SAFETY: `status` is alive; WNOHANG keeps the call from blocking.
+    let pid = unsafe { libc::waitpid(child.raw(), &raw mut status, libc::WNOHANG) };
+    Pid::new(pid).and_then(|_| exit(status))
+}
+
 /// What a status of wait(2) says; `None` for a child that has not ended (a tracer's business).
 fn exit(status: i32) -> Option<Exit> {
     if libc::WIFEXITED(status) {

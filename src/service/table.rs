@@ -1,5 +1,7 @@
 //! Reading TOML values as what a field takes, with the fault at its place when they are not.
 
+mod tables;
+
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
@@ -120,37 +122,6 @@ impl<'a> Table<'a> {
             }
             _ => item.wrong(faults),
         }
-    }
-
-    /// A field that is an array of tables: `[[template]]`.
-    pub(crate) fn tables(
-        &self,
-        name: &'static str,
-        section: &'static str,
-        faults: &mut Faults<'_>,
-    ) -> Vec<(Self, Range<usize>)> {
-        let Some(item) = self.get(name) else {
-            return Vec::new();
-        };
-        let DeValue::Array(items) = item.value else {
-            let hint = format!("write `[[{name}]]`");
-            item.wrong_but::<()>(faults, Some(hint));
-            return Vec::new();
-        };
-        let mut found = Vec::new();
-        for value in items {
-            match value.get_ref() {
-                DeValue::Table(items) => {
-                    let table = Self::open(self.fields, section, items, faults);
-                    found.push((table, value.span()));
-                }
-                _ => {
-                    let subject = format!("an item of {}", item.subject);
-                    Item::new(subject, "a table", value).wrong::<()>(faults);
-                }
-            }
-        }
-        found
     }
 }
 

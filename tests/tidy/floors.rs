@@ -4,13 +4,16 @@
 use crate::lexer::{Source, words};
 
 /// Modules that are values to values, by their path: no runtime, kernel, file, socket or clock.
-const PURE: [&str; 8] = [
+const PURE: [&str; 11] = [
     "values",
     "diag",
     "service",
     "machine",
     "members",
     "syslog",
+    "template::data",
+    "template::engine",
+    "template::helpers",
     "agent::config",
     "agent::gossip",
 ];
