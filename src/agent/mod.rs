@@ -13,3 +13,5 @@
 pub mod fields;
 
 pub mod config;
+
+pub mod gossip;
