@@ -1,0 +1,15 @@
+//! The membership agent, a service like any other: who is there, which of their services are
+//! ready, and what this node offers.
+//!
+//! `node` is its one loop: it waits, makes an `Event` of whatever came, and is the only owner of
+//! the state. Every source of members, gossip among them, ends in a whole answer that goes to the
+//! [`Roster`](crate::members::roster::Roster) by `Roster::take(origin, members)`. What that changed
+//! (`Vec<roster::Event>`) is offered, with the roster as it is now, to whoever acts on it:
+//! `Publisher::offer(&Roster, &[roster::Event], now)`, which returns at once. A publisher has a
+//! `deadline()` and a `turn(now)` beside it, so that settling and validating are steps of the same
+//! loop, and says by `has_rendered()` when the first render is done. Other sources are futures that
+//! the loop waits on: each sends `(Origin, Vec<Member>)` into the loop's channel.
+
+pub mod fields;
+
+pub mod config;
