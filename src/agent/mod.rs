@@ -13,3 +13,7 @@
 pub mod fields;
 
 pub mod config;
+
+pub mod haproxy;
+
+pub mod publish;

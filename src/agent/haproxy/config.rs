@@ -77,7 +77,7 @@ pub fn split(text: &str, backend: &str) -> Option<Parts> {
             match section {
                 // Defaults by name are haproxy's to resolve.
                 Section::Ours if words.contains(&"from") => return None,
-                Section::Ours => parts.defaults = of_defaults.clone(),
+                Section::Ours => parts.defaults.clone_from(&of_defaults),
                 Section::Defaults => of_defaults.clear(),
                 Section::Other => {}
             }
@@ -90,13 +90,19 @@ pub fn split(text: &str, backend: &str) -> Option<Parts> {
                     parts.servers.push(server);
                     continue;
                 }
-                None => parts.fixed.extend(words.get(1).map(|&name| name.to_owned())),
+                None => parts
+                    .fixed
+                    .extend(words.get(1).map(|&name| name.to_owned())),
             },
             ("default-server", Section::Ours | Section::Defaults) => {
                 if !is_plain(line) {
                     return None;
                 }
-                let into = if ours { &mut parts.defaults } else { &mut of_defaults };
+                let into = if ours {
+                    &mut parts.defaults
+                } else {
+                    &mut of_defaults
+                };
                 into.extend(words.iter().skip(1).map(|&word| word.to_owned()));
             }
             _ => {}
@@ -134,7 +140,9 @@ fn server(line: &str, words: &[&str]) -> Option<Server> {
     let [_, name, address, options @ ..] = words else {
         return None;
     };
-    let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || "_.:-".contains(c));
+    let is_name = name
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "_.:-".contains(c));
     if !is_plain(line) || !is_name {
         return None;
     }

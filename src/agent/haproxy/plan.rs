@@ -35,7 +35,10 @@ pub fn plan(backend: &str, wanted: &Parts, before: Option<&Parts>, actual: &[Act
         };
         let known = before.servers.iter().find(|old| old.name == server.name);
         if known.is_some_and(|known| known.options != server.options) {
-            return Plan::Reload(format!("the options of server {} have changed", server.name));
+            return Plan::Reload(format!(
+                "the options of server {} have changed",
+                server.name
+            ));
         }
         if now.address != Some(server.address) {
             let (ip, port) = (server.address.ip(), server.address.port());
@@ -68,9 +71,13 @@ pub fn plan(backend: &str, wanted: &Parts, before: Option<&Parts>, actual: &[Act
 /// A new server starts in maintenance, with its checks off.
 fn added(path: &str, server: &Server, defaults: &[String]) -> Vec<String> {
     let options = defaults.iter().chain(&server.options);
-    let options: String = options.map(|word| format!(" {word}")).collect();
     let has = |word: &str| server.has(word) || defaults.iter().any(|other| other == word);
-    let mut commands = vec![format!("add server {path} {}{options}", server.address)];
+    let mut add = format!("add server {path} {}", server.address);
+    for word in options {
+        add.push(' ');
+        add.push_str(word);
+    }
+    let mut commands = vec![add];
     if has("check") && !has("no-check") {
         commands.push(format!("enable health {path}"));
     }
@@ -125,7 +132,10 @@ mod tests {
     #[test]
     fn the_difference_is_commands() {
         let before = parts("server s1 10.0.0.1:80\nserver s2 10.0.0.2:80\nserver s3 10.0.0.3:80");
-        let wanted = parts("server s1 10.0.0.1:80\nserver s3 10.0.0.33:80\nserver s4 10.0.0.4:80 weight 2\nserver s5 10.0.0.5:80\nserver s6 10.0.0.6:80 disabled");
+        let wanted = parts(
+            "server s1 10.0.0.1:80\nserver s3 10.0.0.33:80\nserver s4 10.0.0.4:80 weight 2\n\
+             server s5 10.0.0.5:80\nserver s6 10.0.0.6:80 disabled",
+        );
         let now = [
             actual("s1", "10.0.0.1:80", false),
             actual("s2", "10.0.0.2:80", false),
@@ -187,7 +197,11 @@ mod tests {
         for yes in ["", "\n", "New server registered.\n", "Server deleted.\n"] {
             assert!(!is_refusal(yes), "{yes}");
         }
-        for no in ["No such server.\n", "unknown keyword 'bogus'.\n", "Permission denied\n"] {
+        for no in [
+            "No such server.\n",
+            "unknown keyword 'bogus'.\n",
+            "Permission denied\n",
+        ] {
             assert!(is_refusal(no), "{no}");
         }
     }

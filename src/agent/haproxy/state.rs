@@ -108,7 +108,10 @@ mod tests {
             "cannot read `3 nodes 1 s1 127.0.0.1 2 x 1 - 1`"
         );
         assert_eq!(servers(HEAD, "nodes"), Ok(vec![]));
-        let huge = format!("{HEAD}{}", "3 nodes 1 s1 127.0.0.1 2 0 1 - 1\n".repeat(20_000));
+        let huge = format!(
+            "{HEAD}{}",
+            "3 nodes 1 s1 127.0.0.1 2 0 1 - 1\n".repeat(20_000)
+        );
         assert_eq!(servers(&huge, "nodes").unwrap().len(), SERVERS_MAX);
     }
 

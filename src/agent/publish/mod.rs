@@ -5,6 +5,8 @@ pub mod turn;
 
 pub mod swap;
 
+mod outside;
+
 pub mod job;
 
 pub mod task;

@@ -156,7 +156,8 @@ mod tests {
 
     impl Scratch {
         fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("pidone-swap-{name}-{}", std::process::id()));
+            let path =
+                std::env::temp_dir().join(format!("pidone-swap-{name}-{}", std::process::id()));
             let _ = fs::remove_dir_all(&path);
             fs::create_dir_all(&path).unwrap();
             Self(path)
@@ -213,7 +214,10 @@ mod tests {
     #[test]
     fn a_full_disk_leaves_the_old_file() {
         let told = Draft::write(Path::new("/dev/full/x"), b"x").map(drop);
-        assert_eq!(told, Err("cannot write /dev/full/x: not a directory".into()));
+        assert_eq!(
+            told,
+            Err("cannot write /dev/full/x: not a directory".into())
+        );
         let told = Draft::write(Path::new("/proc/x"), b"x").map(drop);
         assert!(told.unwrap_err().starts_with("cannot write /proc/x: "));
     }

@@ -49,7 +49,10 @@ impl Turn {
             Urgency::Settles => (now + self.settle).min(first + SETTLE_MAX),
         };
         // What cannot wait is not put off by what follows it.
-        let due = self.waiting.filter(|(_, due)| *due <= now).map_or(due, |(_, due)| due);
+        let due = self
+            .waiting
+            .filter(|(_, due)| *due <= now)
+            .map_or(due, |(_, due)| due);
         self.waiting = Some((first, due));
     }
 
