@@ -5,6 +5,7 @@ mod support;
 
 #[expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a test stops where it stands, and starts processes"
 )]

@@ -164,15 +164,13 @@ impl Bench {
         let text = told
             .to_string()
             .replace(&format!("{}/", self.dir.display()), "");
-        let words = text.split(' ').map(|word| {
-            let is_figure = word.chars().all(|c| c.is_ascii_digit());
-            if is_figure && text.contains(&format!("{word} ms")) {
-                "N"
-            } else {
-                word
+        let mut words: Vec<&str> = text.split(' ').collect();
+        for at in 1..words.len() {
+            if words[at].starts_with("ms") {
+                words[at - 1] = "N";
             }
-        });
-        words.collect::<Vec<_>>().join(" ")
+        }
+        words.join(" ")
     }
 
     /// Who answers the next requests through haproxy, each on a connection of its own.

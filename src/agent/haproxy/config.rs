@@ -198,7 +198,7 @@ listen stats
         assert_eq!(parts.servers[1].address, "[fd00::2]:3000".parse().unwrap());
         assert_eq!(parts.fixed, ["far", "odd"]);
         assert_eq!(parts.defaults, ["inter", "1s", "check", "fall", "1"]);
-        assert_eq!(parts.rest.len(), 15);
+        assert_eq!(parts.rest.len(), 16);
         assert!(parts.rest.contains(&"server s1 10.9.9.9:80".to_owned()));
     }
 
