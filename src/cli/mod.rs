@@ -34,6 +34,8 @@ pub mod health;
 
 pub mod shutdown;
 
+pub mod render;
+
 mod crew;
 
 pub mod init;
@@ -86,6 +88,8 @@ enum Verb {
         #[arg(value_name = "DIR")]
         dirs: Vec<PathBuf>,
     },
+    /// Render a template once, to stdout or in a file's place
+    Render(render::Args),
     /// Stop all services in reverse order, and end the container
     Shutdown(shutdown::Args),
     /// Start the services and supervise them (as the entry point /init does)
@@ -186,6 +190,7 @@ fn run_verb(verb: Verb) -> ExitCode {
         Verb::Events(args) => events::run(&args),
         Verb::Wait(args) => wait::run(&args),
         Verb::Health => health::run(),
+        Verb::Render(args) => render::run(&args),
         Verb::Shutdown(args) => shutdown::run(&args),
         Verb::Help(args) => help::run(args),
         Verb::Completions(args) => help::completions(&args),
