@@ -32,22 +32,52 @@ const RESOLV_BYTES_MAX: u64 = 64 << 10;
 /// The largest datagram of an answer, bytes: what our questions welcome.
 const DATAGRAM_BYTES_MAX: usize = 4096;
 
+/// The names.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Settings {
+    /// Whoever is behind any of them is a member.
+    pub names: Vec<Name>,
+}
+
 /// A name, and what is behind it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Settings {
+pub struct Name {
     /// As it is asked for.
     pub name: String,
     /// The port of each address; `None`: the name is a service's, which says host and port.
     pub port: Option<u16>,
 }
 
-/// Asks for the name again and again, for ever.
+/// Reads `NAME:PORT`, or a service's name such as `_http._tcp.NAME`.
+///
+/// # Errors
+/// It is neither.
+pub fn name(text: &str) -> Result<Name, String> {
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) => (name, port.parse().ok().filter(|port| *port > 0)),
+        None => (text, None),
+    };
+    let is_service = text.starts_with('_') && !text.contains(':');
+    let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let is_name = name.chars().all(fits) && question(0, name, Kind::A).is_some();
+    if !is_name || (port.is_none() && !is_service) {
+        return Err(format!(
+            "`{text}` is neither NAME:PORT nor a service like _http._tcp.NAME"
+        ));
+    }
+    Ok(Name {
+        name: name.to_owned(),
+        port,
+    })
+}
+
+/// Asks for the names again and again, for ever.
 pub async fn follow(settings: Settings, reports: mpsc::Sender<Report>) {
     let mut last = None;
     loop {
-        let (found, wait) = match look_up(&settings).await {
+        let (found, wait) = match all(&settings).await {
             Ok((members, ttl)) => (Ok(members), ttl.clamp(POLL_MIN, POLL_MAX)),
-            Err(why) => (Err(format!("name {}: {why}", settings.name)), POLL_MIN),
+            Err(why) => (Err(why), POLL_MIN),
         };
         if last.as_ref() != Some(&found) {
             let (origin, answer) = (Origin::Dns, found.clone());
@@ -60,7 +90,20 @@ pub async fn follow(settings: Settings, reports: mpsc::Sender<Report>) {
     }
 }
 
-async fn look_up(settings: &Settings) -> Result<(Vec<Member>, Duration), String> {
+/// All names or none: half an answer would take the others out.
+async fn all(settings: &Settings) -> Result<(Vec<Member>, Duration), String> {
+    let mut members = Vec::new();
+    let mut ttl = POLL_MAX;
+    for name in &settings.names {
+        let found = look_up(name).await;
+        let (found, holds) = found.map_err(|why| format!("name {}: {why}", name.name))?;
+        members.extend(found);
+        ttl = ttl.min(holds);
+    }
+    Ok((unique(members), ttl))
+}
+
+async fn look_up(settings: &Name) -> Result<(Vec<Member>, Duration), String> {
     let servers = servers();
     match settings.port {
         None => services(&servers, &settings.name).await,
@@ -229,6 +272,16 @@ async fn by_tcp(server: SocketAddr, question: &[u8], id: u16, name: &str) -> io:
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_has_a_port_or_is_a_services() {
+        let read = |text: &str| name(text).map(|name| (name.name, name.port));
+        assert_eq!(read("tasks.web:3000"), Ok(("tasks.web".into(), Some(3000))));
+        assert_eq!(read("_http._tcp.web"), Ok(("_http._tcp.web".into(), None)));
+        for bad in ["web", "web:", "web:0", "a/b:1", "", "_x:y", "a..b:1"] {
+            assert!(name(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn servers_are_read_as_the_library_reads_them() {
