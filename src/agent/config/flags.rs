@@ -220,8 +220,8 @@ mod tests {
     fn the_labs_command_lines_are_understood() {
         let (config, ignored) = config(
             "-join ha -node=s1 -bind 0.0.0.0 --tag role=backend -tag=port=3000 \
-             --retry-join=ha2:7000 -event-handler member-join=/serf/join.sh -replay -log-level=warn \
-             -event-handler=member-leave,member-failed=/serf/leave.sh -retry-interval 2s \
+             --retry-join=ha2:7000 -event-handler member-join=/serf/join.sh -replay \
+             -log-level=warn -event-handler=member-leave,member-failed=/serf/leave.sh -retry-interval 2s \
              --event-handler /serf/all.sh",
         )
         .unwrap();
