@@ -20,6 +20,10 @@ pub mod status;
 
 pub mod page;
 
+pub mod explain;
+
+pub mod graph;
+
 pub mod logs;
 
 pub mod events;
@@ -64,6 +68,10 @@ struct Cli {
 enum Verb {
     /// Show all services as a table, or a page for each NAME
     Status(status::Args),
+    /// Tell why a service is not ready, and what to do
+    Explain(explain::Args),
+    /// Draw who needs whom, for Graphviz or Mermaid
+    Graph(graph::Args),
     /// Start services, and wait until they are ready (a oneshot: finished)
     Start(control::ChangeArgs),
     /// Stop services, and wait until they are down
@@ -84,7 +92,8 @@ enum Verb {
     Health,
     /// Check service directories, and show every fault; nothing is started
     Check {
-        /// Directories of services; default: PIDONE_SERVICES, or /etc/services.d
+        /// Directories of services; without, PIDONE_SERVICES or /etc/services.d, and the programs
+        /// that their commands name are looked for too
         #[arg(value_name = "DIR")]
         dirs: Vec<PathBuf>,
     },
@@ -181,6 +190,8 @@ pub fn help() -> ExitCode {
 fn run_verb(verb: Verb) -> ExitCode {
     exit_code(match verb {
         Verb::Status(args) => status::run(args),
+        Verb::Explain(args) => explain::run(&args),
+        Verb::Graph(args) => return graph::run(&args),
         Verb::Start(args) => control::start(args),
         Verb::Stop(args) => control::stop(args),
         Verb::Restart(args) => control::restart(args),
