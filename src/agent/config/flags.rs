@@ -221,8 +221,8 @@ mod tests {
         let (config, ignored) = config(
             "-join ha -node=s1 -bind 0.0.0.0 --tag role=backend -tag=port=3000 \
              --retry-join=ha2:7000 -event-handler member-join=/serf/join.sh -replay \
-             -log-level=warn -event-handler=member-leave,member-failed=/serf/leave.sh -retry-interval 2s \
-             --event-handler /serf/all.sh",
+             -event-handler=member-leave,member-failed=/serf/leave.sh -log-level=warn \
+             -retry-interval 2s --event-handler /serf/all.sh",
         )
         .unwrap();
         assert_eq!(config.name, "s1".parse().ok());
