@@ -21,3 +21,11 @@ pub mod haproxy;
 pub mod publish;
 
 pub mod sources;
+
+pub mod local;
+
+pub mod wire;
+
+pub mod desk;
+
+pub mod serve;

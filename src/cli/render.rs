@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::agent::publish::swap::{Draft, resolved};
+use crate::agent::wire::{Reply, Request};
+use crate::cli::members::{At, ask};
 use crate::cli::print::{complain, show};
 use crate::cli::{Answer, Trouble};
 use crate::diag::Diagnostic;
@@ -21,7 +23,7 @@ pub struct Args {
     /// The template, in Handlebars
     #[arg(value_name = "TEMPLATE")]
     template: PathBuf,
-    /// What it can name: a JSON object, or @FILE; `env` is there anyway
+    /// What it can name: a JSON object, or @FILE; default: what the agent of this host knows
     #[arg(long, value_name = "JSON")]
     data: Option<String>,
     /// The file to replace, as a whole; default: stdout
@@ -85,7 +87,15 @@ fn data(given: Option<&str>) -> Result<Data, Trouble> {
         ))
     };
     let text = match given.map(|given| (given, given.strip_prefix('@'))) {
-        None => "{}".to_owned(),
+        None => {
+            let at = At { socket: None };
+            match ask(&at, &Request::Data)? {
+                Reply::Data { data } => return Ok(Data::new(data)),
+                Reply::Members { .. } | Reply::Status { .. } | Reply::Ok | Reply::Error { .. } => {
+                    return Err(usage("the agent answered something else".to_owned()));
+                }
+            }
+        }
         Some((given, None)) => given.to_owned(),
         Some((_, Some(path))) => {
             let bytes = files::bounded(Path::new(path), DATA_BYTES_MAX);

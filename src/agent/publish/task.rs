@@ -120,6 +120,11 @@ impl Publisher {
         self.slots.iter().all(|slot| slot.status.renders > 0)
     }
 
+    /// What this node says of itself.
+    pub fn own(&self) -> &Own {
+        &self.own
+    }
+
     /// What each template has come to.
     pub fn status(&self) -> impl Iterator<Item = &Status> {
         self.slots.iter().map(|slot| &slot.status)
