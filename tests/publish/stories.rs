@@ -121,6 +121,10 @@ fn a_check_that_hangs_is_killed() {
             "h.cfg: not in effect: `sleep` has not ended in time, and was killed"
         );
         assert_eq!(bench.file("h.cfg"), None);
+        assert!(
+            !bench.publisher.has_rendered(),
+            "nobody could start with it"
+        );
     });
 }
 

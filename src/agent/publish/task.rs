@@ -51,6 +51,8 @@ struct Slot {
     turn: Turn,
     /// `None` while a thread has it.
     job: Option<Box<Job>>,
+    /// There is a file for its reader: a good one of ours, or an old one.
+    has_file: bool,
     status: Status,
 }
 
@@ -75,6 +77,7 @@ impl Publisher {
             to: template.to.clone(),
             turn: Turn::new(template.settle, now),
             job: Some(Box::new(Job::new(template.clone()))),
+            has_file: template.to.exists(),
             status: Status {
                 to: template.to.clone(),
                 renders: 0,
@@ -115,9 +118,11 @@ impl Publisher {
         }
     }
 
-    /// Whether every template has had its first turn, so that who needs the files may start.
+    /// Whether every template has had its first turn and its file is there, so that who needs the
+    /// files may start.
     pub fn has_rendered(&self) -> bool {
-        self.slots.iter().all(|slot| slot.status.renders > 0)
+        let has = |slot: &Slot| slot.has_file && slot.status.renders > 0;
+        self.slots.iter().all(has)
     }
 
     /// What this node says of itself.
@@ -205,6 +210,10 @@ impl Publisher {
         } else {
             slot.turn.done();
         }
+        slot.has_file |= match done.outcome {
+            Outcome::Same | Outcome::Applied(_) => true,
+            Outcome::Rejected(_) => false,
+        };
         let status = &mut slot.status;
         status.renders += 1;
         status.api_calls += done.commands as u64;
