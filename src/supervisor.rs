@@ -2,13 +2,17 @@
 //! by the machine, and what it tells is told by the narrator.
 
 mod asked;
+mod before;
+mod checks;
 mod helpers;
 mod history;
 mod launch;
 mod narrator;
+mod notices;
 mod outcome;
 mod perform;
 mod report;
+mod rescan;
 mod starts;
 mod why;
 mod wiring;
@@ -39,6 +43,7 @@ use helpers::Helpers;
 use history::History;
 use launch::Launcher;
 use narrator::{Level, Line, Narrator};
+use notices::Notices;
 use outcome::Sides;
 use starts::Starts;
 
@@ -75,6 +80,7 @@ pub struct Supervisor {
     server: Option<Server>,
     signals: Signals,
     starts: Starts,
+    notices: Notices,
     helpers: Helpers,
     answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
     oom: OomCounter,
@@ -100,6 +106,7 @@ struct Answer {
 enum Wake {
     Signals(Vec<Signal>),
     Starts(Vec<u64>),
+    Notices(Vec<u64>),
     Answer(Answer),
     Asked(asked::Asked),
     Output(Work),
@@ -132,6 +139,7 @@ impl Supervisor {
             server: boot.server,
             signals: boot.signals,
             starts: Starts::new()?,
+            notices: Notices::default(),
             helpers: Helpers::default(),
             // One question a service is under way at a time, so this is room for every answer.
             answers: mpsc::channel(count.max(1)),
@@ -207,6 +215,7 @@ impl Supervisor {
         tokio::select! {
             signals = self.signals.wait() => Wake::Signals(signals),
             tokens = self.starts.wait() => Wake::Starts(tokens),
+            tokens = self.notices.wait() => Wake::Notices(tokens),
             Some(answer) = self.answers.1.recv() => Wake::Answer(answer),
             (client, peer, request) = request => {
                 Wake::Asked(asked::Asked { client, peer, request })
@@ -228,25 +237,13 @@ impl Supervisor {
                     self.perform_all();
                 }
             }
-            Wake::Answer(Answer { ix, starts, result }) => {
-                if self
-                    .fleet
-                    .slot(ix)
-                    .is_some_and(|slot| slot.starts == starts)
-                {
-                    self.probed(ix, result);
-                }
-            }
+            Wake::Notices(tokens) => self.hear(&tokens),
+            Wake::Answer(Answer { ix, starts, result }) => self.answered(ix, starts, result),
             Wake::Asked(asked) => self.answer(asked),
             Wake::Output(work) => self.router.turn(work, clock::wall()),
             Wake::Tick => {
-                for (pid, ix) in self.helpers.overdue(clock::now()) {
-                    perform::to_group(pid, Signal::KILL);
-                    tracing::debug!(
-                        service = self.name(ix),
-                        "a command beside it hangs: SIGKILL"
-                    );
-                }
+                self.end_helpers();
+                self.hear_all();
                 self.take(Input::Tick);
             }
         }
@@ -281,6 +278,7 @@ impl Supervisor {
 
     /// Collects the dead. What a start still has to say comes before its death.
     fn reap(&mut self) {
+        self.hear_all();
         let (dead, children) = reaper::reap();
         for (pid, exit) in dead {
             self.died(pid, exit);
@@ -318,6 +316,7 @@ impl Supervisor {
             self.started(ix, event, fault);
         }
         self.router.drain(ix, clock::wall());
+        self.revoke(ix);
         let oom = exit == Exit::Signal(Signal::KILL) && self.oom.has_killed();
         if Some(ix) == self.cmd {
             // Without a terminal there is nothing to take back.

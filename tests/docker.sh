@@ -7,9 +7,13 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=docker/lib.sh
 source docker/lib.sh
+# shellcheck source=tests/docker/examples.sh
+source tests/docker/examples.sh
+# shellcheck source=tests/docker/restricted.sh
+source tests/docker/restricted.sh
 
 # Names and a label of our own, so that nobody else's containers and images are touched.
-OWN=pidone-test-docker
+OWN=${OWN:-pidone-test-docker}
 BASE=$OWN-base
 SOON=20000
 
@@ -32,8 +36,10 @@ main() {
     build_binary
     have_base_image
     quietly "$OWN-build" docker build -f docker/Dockerfile --target base -t "$BASE" .
+    quietly "$OWN-build" docker build -f docker/Dockerfile --target pidone -t "$OWN-pidone" .
   fi
-  [ ${#stories[@]} -gt 0 ] || stories=(codes stop chain halt terminal check health fd oom shim)
+  [ ${#stories[@]} -gt 0 ] || stories=(codes stop chain halt terminal check health fd oom shim
+    nginx syslog ship postgres restricted rights pod)
   for story in "${stories[@]}"; do
     title "$story"
     "story_$story"
@@ -48,12 +54,16 @@ cleanup_containers() {
   ids=$(docker ps -aq --filter "label=$OWN")
   # shellcheck disable=SC2086
   [ -z "$ids" ] || docker rm -f $ids >/dev/null 2>&1 || true
+  docker network ls -q --filter "label=$OWN" | xargs -r docker network rm >/dev/null 2>&1 || true
+  docker volume ls -q --filter "label=$OWN" | xargs -r docker volume rm >/dev/null 2>&1 || true
 }
 
 cleanup() {
   # A shim that this script has stopped must not stay so.
   [ -z "${shim:-}" ] || kill -CONT "$shim" 2>/dev/null || true
   cleanup_containers
+  # The layers of the examples stay, for the next build: their packages take the longest.
+  docker image ls -q --filter "label=$OWN=example" | xargs -r docker rmi -f --no-prune >/dev/null 2>&1 || true
   docker image ls -q --filter "label=$OWN" | sort -u | xargs -r docker rmi -f >/dev/null 2>&1 || true
   rm -rf "$work"
 }
@@ -103,7 +113,8 @@ start() {
   docker run -d --label "$OWN" --name "$tag" "$@" "$tag" >/dev/null
 }
 
-logged() { docker logs "$1" 2>&1 | grep -q -- "$2"; }
+# Reads to the end: `grep -q` would break the pipe of a long log.
+logged() { docker logs "$1" 2>&1 | grep -- "$2" >/dev/null; }
 state_of() {
   docker exec "$1" pidone status --json |
     tr '{' '\n' | sed -n "s/.*\"name\":\"$2\".*\"state\":\"\([a-z-]*\)\".*/\1/p"
@@ -111,7 +122,9 @@ state_of() {
 in_state() { [ "$(state_of "$1" "$2")" = "$3" ]; }
 wait_for() { wait_until "$SOON" "$@" >/dev/null; }
 exit_code() { docker inspect -f '{{.State.ExitCode}}' "$1"; }
-last_line() { docker logs "$1" 2>&1 | tail -n 1; }
+# Of stderr: the engine reads the two pipes each for itself, so that the order of a line here and a line there
+# is not told.
+last_line() { docker logs "$1" 2>&1 >/dev/null | tail -n 1; }
 finished_ms() { date -d "$(docker inspect -f '{{.State.FinishedAt}}' "$1")" +%s%3N; }
 
 story_codes() {

@@ -32,13 +32,13 @@ use std::time::Duration;
 use pidone::machine::shutdown::Reason;
 use pidone::machine::slot::{Input, Ix, Limits, Want};
 use pidone::service::definition::{
-    Finish, Kind, OnLimit, Probe, Ready, RestartLimit, Service, When,
+    Before, Finish, Health, Kind, OnLimit, Probe, Ready, RestartLimit, Service, Then, When,
 };
 use pidone::values::span::parse_span;
 use pidone::values::{Exit, Signal};
 
 use world::World;
-use world::life::{Exec, Life, NO_FINISH};
+use world::life::{Exec, Life, NO_BEFORE, NO_FINISH};
 use world::story::{Story, word};
 
 /// What separates a script from what follows from it.
@@ -119,6 +119,7 @@ fn field(service: &mut Service, line: &str, words: &[&str]) {
             let probe = match kind {
                 "tcp" => Probe::Tcp("127.0.0.1:80".into()),
                 "fd" => Probe::Fd(3),
+                "notify" => Probe::Notify,
                 other => panic!("a probe by {other}?"),
             };
             service.ready = Some(Box::new(Ready {
@@ -127,11 +128,22 @@ fn field(service: &mut Service, line: &str, words: &[&str]) {
                 within: rest.get(1).map(|within| span(within)),
             }));
         }
+        ["health", kind, ref rest @ ..] => service.health = Some(Box::new(health(kind, rest))),
+        ["before", timeout] => {
+            service.stop.before = Some(Box::new(Before {
+                command: vec!["before".into()],
+                timeout: span(timeout),
+            }));
+        }
         ["finish"] => {
             service.finish = Some(Box::new(Finish {
                 path: "finish".into(),
                 timeout: Some(Duration::from_secs(5)),
             }));
+        }
+        ["restart", "with", ..] => {
+            let names = words[2..].iter();
+            service.restart.with = names.map(|name| name.parse().unwrap()).collect();
         }
         ["restart", "always"] => service.restart.when = When::Always,
         ["restart", "on-failure"] => service.restart.when = When::OnFailure,
@@ -152,6 +164,32 @@ fn field(service: &mut Service, line: &str, words: &[&str]) {
     service.restart.jitter_permille = 0;
 }
 
+/// A `[health]`, from `tcp every 5s retries 3 start-period 10s then nothing`.
+fn health(kind: &str, rest: &[&str]) -> Health {
+    let mut health = Health {
+        probe: match kind {
+            "tcp" => Probe::Tcp("127.0.0.1:80".into()),
+            "notify" => Probe::Notify,
+            other => panic!("health by {other}?"),
+        },
+        interval: Duration::from_secs(5),
+        timeout: Duration::from_secs(1),
+        retries: 3,
+        start_period: Duration::ZERO,
+        then: Then::Restart,
+    };
+    for pair in rest.chunks(2) {
+        match *pair {
+            ["every", time] => health.interval = span(time),
+            ["retries", number] => health.retries = number.parse().unwrap(),
+            ["start-period", time] => health.start_period = span(time),
+            ["then", "nothing"] => health.then = Then::Nothing,
+            _ => panic!("health with {pair:?}?"),
+        }
+    }
+    health
+}
+
 /// A life, from `ready after 1s, exits 1 after 2s`.
 fn life(text: &str) -> Life {
     let mut life = Life::default();
@@ -168,6 +206,8 @@ fn life(text: &str) -> Life {
             ["dies", "of", signal, "after", time] => {
                 life.ends = Some((span(time), Exit::Signal(signal.parse().unwrap())));
             }
+            ["sick", "after", time, "for", long] => life.sick = Some((span(time), span(long))),
+            ["says", "stopping", "after", time] => life.leaves = Some(span(time)),
             ["ignores", "TERM"] => life.on_term = None,
             ["ends", "in", time] => life.on_term = Some((span(time), Exit::Code(0))),
             ["does", "not", "die"] => life.is_undying = true,
@@ -179,6 +219,9 @@ fn life(text: &str) -> Life {
                 life.orphans = count.parse().unwrap();
                 life.stubborn_orphans = true;
             }
+            ["before", "takes", time] => life.before = Some(span(time)),
+            ["before", "hangs"] => life.before = None,
+            ["no", "process", "for", "before"] => life.before = Some(NO_BEFORE),
             ["finish", "exits", code, "after", time] => {
                 life.finish = Some((span(time), exit(code)));
             }

@@ -94,6 +94,7 @@ fn comes_down(service: &Service, node: &Node) -> bool {
         let event = match node.unit.state {
             State::Spawning => Event::Spawned(Pid::new(7).unwrap()),
             State::SpawningFinish { .. } => Event::Spawned(Pid::new(8).unwrap()),
+            State::BeforeStop { .. } => Event::BeforeEnded,
             State::Stopping { .. } | State::Finishing { .. } => Event::Exited(Exit::Code(0)),
             _running => Event::Stop { by: None },
         };

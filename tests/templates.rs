@@ -47,3 +47,92 @@ fn every_story_ends_as_it_is_told() {
     assert!(count > 10, "{count} stories");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+mod render {
+    use std::fs;
+    use std::path::PathBuf;
+    use std::process::{Command, Output};
+
+    fn scratch(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("pidone-render-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "it runs the real binary")]
+    fn pidone(args: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pidone"));
+        let command = command
+            .arg("render")
+            .args(args)
+            .env("GREETING", "hello\nyou");
+        command.output().unwrap()
+    }
+
+    #[test]
+    fn a_template_is_rendered_once() {
+        let dir = scratch("once");
+        let (template, to) = (dir.join("t.hbs"), dir.join("t.txt"));
+        let (template, to) = (template.to_str().unwrap(), to.to_str().unwrap());
+        fs::write(
+            template,
+            "{{env.GREETING}} {{#each list}}{{this}};{{/each}}\n",
+        )
+        .unwrap();
+        let data = r#"{"list": [1, "a"]}"#;
+        let shown = pidone(&[template, "--data", data]);
+        assert_eq!(shown.stdout, "hello\u{fffd}you 1;a;\n".as_bytes());
+        let swapped = pidone(&[template, "--data", data, "--to", to]);
+        assert_eq!(
+            (swapped.status.code(), &*swapped.stdout),
+            (Some(0), &b""[..])
+        );
+        assert_eq!(fs::read(to).unwrap(), shown.stdout);
+        fs::write(dir.join("d.json"), r#"{"list": [2]}"#).unwrap();
+        let at = format!("@{}/d.json", dir.display());
+        assert_eq!(
+            pidone(&[template, "--data", &at, "--to", to]).status.code(),
+            Some(0)
+        );
+        assert_eq!(fs::read_to_string(to).unwrap(), "hello\u{fffd}you 2;\n");
+        assert!(dir.join("t.txt.prev").exists());
+        let checked = pidone(&[template, "--data", data, "--check"]);
+        assert_eq!(
+            (checked.status.code(), &*checked.stdout),
+            (Some(0), &b""[..])
+        );
+        let _ = fs::remove_dir_all(dir);
+    }
+
+    #[test]
+    fn what_cannot_be_rendered_is_told_and_nothing_is_written() {
+        let dir = scratch("not");
+        let template = dir.join("t.hbs");
+        let template = template.to_str().unwrap();
+        fs::write(template, "{{lsit}}\n").unwrap();
+        for (args, code, told) in [
+            (
+                &["--data", r#"{"list": 1}"#][..],
+                1,
+                "hint: did you mean `list`?",
+            ),
+            (
+                &["--check", "--data", r#"{"list": 1}"#],
+                1,
+                "there is no `lsit`",
+            ),
+            (&["--data", "{"], 2, "the data are no JSON"),
+            (&["--data", "[1]"], 2, "the data are no JSON object"),
+            (&["--data", "@/nowhere"], 2, "cannot read /nowhere"),
+        ] {
+            let said = pidone(&[&[template], args].concat());
+            let text = String::from_utf8(said.stderr).unwrap();
+            assert!(text.contains(told), "{args:?}: {text}");
+            assert_eq!(said.status.code(), Some(code), "{args:?}");
+        }
+        assert_eq!(pidone(&["/nowhere"]).status.code(), Some(1));
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
+        let _ = fs::remove_dir_all(dir);
+    }
+}

@@ -1,15 +1,18 @@
 //! `agent.toml` → what the agent is to do, with every fault at its place. Pure: the file's text and
 //! the environment come in as values.
 
+pub mod flags;
 mod lists;
 mod parts;
 mod reader;
+pub mod sources;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::agent::config::reader::Reader;
+use crate::agent::config::sources::Places;
 use crate::agent::fields::AGENT;
 use crate::diag::{Diagnostic, Place, Severity};
 use crate::members::member::{Announced, Origin};
@@ -61,6 +64,8 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// Where `pidone members` asks.
     pub socket: PathBuf,
+    /// Where the sources other than gossip are.
+    pub places: Places,
     /// Files made from the list of members.
     pub templates: Vec<Template>,
     /// Commands run when members come and go.
@@ -146,6 +151,7 @@ impl Default for Config {
             watch: None,
             state_dir: None,
             socket: SOCKET.into(),
+            places: Places::default(),
             templates: Vec::new(),
             handlers: Vec::new(),
         }

@@ -29,6 +29,9 @@ const SOURCES: Takes = Takes(
 const COUNT: Takes = Takes("a whole number", Shape::Whole(0, 10_000));
 const TABLES: Takes = Takes("an array of tables", Shape::Table);
 const TABLE: Takes = Takes("a table", Shape::Table);
+const RPC: Takes = Takes("a string like \"127.0.0.1:7373\"", Shape::Text);
+const NAMES: Takes = Takes("an array of names", Shape::Texts);
+const MEMBERS: Takes = Takes("an array of strings like \"s1 10.0.0.1:80\"", Shape::Texts);
 const COMMAND: Takes = Takes(
     "an array of strings (exec form) or a string (shell form)",
     Shape::TextOrTexts,
@@ -71,10 +74,21 @@ pub const AGENT: &[Field] = table! {
     "" "watch": BOOL, "with a template or handler", "hold a session to each member";
     "" "state-dir": PATH, "none", "where known members are kept for the next start";
     "" "socket": PATH, "/run/pidone-agent/agent.sock", "where `pidone members` asks";
+    "" "serf": TABLE, "127.0.0.1:7373", "the Serf agent of the source `serf`";
+    "" "dns": TABLE, "none", "the names of the source `dns`";
+    "" "file": TABLE, "none", "the directory or file of the source `file`";
+    "" "static": TABLE, "none", "the members of the source `static`";
     "" "template": TABLES, "none", "files made from the list of members";
     "" "handler": TABLES, "none", "commands run when members come and go, as Serf runs them";
     "announce" "service": TEXT, "", "the service";
     "announce" "port": PORT, "", "where it listens";
+    "serf" "rpc": RPC, "127.0.0.1:7373", "where its RPC listens";
+    "serf" "auth-file": PATH, "none", "the file with its `rpc_auth`";
+    "dns" "names": NAMES, "", "NAME:PORT for all addresses, or a service like _http._tcp.NAME";
+    "file" "path": PATH, "",
+        "a directory of files with lines `HOST IP`, or one such file, or a .json";
+    "file" "port": PORT, "none", "the port of an address without one";
+    "static" "members": MEMBERS, "", "lines `HOST IP:PORT`";
     "template" "from": PATH, "", "the template, Handlebars";
     "template" "to": PATH, "", "the file made from it";
     "template" "check": COMMAND, "none", "what approves of it first; {{file}} is its path";

@@ -5,13 +5,29 @@
 //! the state. Every source of members, gossip among them, ends in a whole answer that goes to the
 //! [`Roster`](crate::members::roster::Roster) by `Roster::take(origin, members)`. What that changed
 //! (`Vec<roster::Event>`) is offered, with the roster as it is now, to whoever acts on it:
-//! `Publisher::offer(&Roster, &[roster::Event], now)`, which returns at once. A publisher has a
-//! `deadline()` and a `turn(now)` beside it, so that settling and validating are steps of the same
-//! loop, and says by `has_rendered()` when the first render is done. Other sources are futures that
-//! the loop waits on: each sends `(Origin, Vec<Member>)` into the loop's channel.
+//! `Publisher::offer(&Roster, &[roster::Event], now)`, which returns at once. Beside it the loop
+//! waits for `Publisher::next()`, which is cancel-safe, does what is due (in threads of its own),
+//! and gives what there is to tell; `has_rendered()` says when the first render is done. `Handlers`
+//! are the same. Other sources are tasks: each sends a `sources::Report` into the loop's channel.
 
 pub mod fields;
 
 pub mod config;
 
 pub mod gossip;
+
+pub mod handlers;
+
+pub mod haproxy;
+
+pub mod publish;
+
+pub mod sources;
+
+pub mod local;
+
+pub mod wire;
+
+pub mod desk;
+
+pub mod serve;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::cli::goal::{Goal, Watch};
 use crate::cli::wait::{Stream, report};
 use crate::cli::{Answer, Trouble, print};
-use crate::control::client::{Client, places, unexpected};
-use crate::control::protocol::{Accepted, Reply, Request};
+use crate::control::client::{Client, Failure, Places, places, unexpected};
+use crate::control::protocol::{Accepted, RefusalKind, Reply, Request};
 use crate::diag::{Diagnostic, printable};
 use crate::os::clock;
 use crate::values::Signal;
@@ -71,7 +71,14 @@ fn change(
         return Ok(Answer::Yes);
     }
     let by = clock::now() + args.timeout;
-    let stream = Stream::open(&places)?;
+    let stream = match Stream::open(&places) {
+        Err(Trouble::Asking(Failure::Refused(refusal)))
+            if refusal.kind == RefusalKind::NotAllowed && places.handed.is_some() =>
+        {
+            return unwatched(&places, &request(args.names));
+        }
+        opened => opened?,
+    };
     let accepted = ask(&mut Client::connect(&places)?, &request(args.names))?;
     let mut answer = Answer::Yes;
     let mut watches = Vec::new();
@@ -82,6 +89,18 @@ fn change(
         }
     }
     stream.follow(watches, Some((by, args.timeout)), answer)
+}
+
+/// Asks where the results cannot be seen: in a service whose `control` has no `events`.
+fn unwatched(places: &Places, request: &Request) -> Result<Answer, Trouble> {
+    let accepted = ask(&mut Client::connect(places)?, request)?;
+    for service in accepted.services {
+        let name = printable(&service.name);
+        print::show(&format!("{name}: {} accepted\n", request.verb()))?;
+    }
+    let warning = "cannot wait for the result: `control` of this service does not have `events`";
+    print::complain(&Diagnostic::warning(warning).hint("add it, or say `--no-wait`"));
+    Ok(Answer::Yes)
 }
 
 /// `pidone signal`.

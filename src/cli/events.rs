@@ -2,7 +2,7 @@
 
 use crate::cli::print;
 use crate::cli::{Answer, Trouble};
-use crate::control::client::{Client, places, unexpected};
+use crate::control::client::{Client, Places, places, unexpected};
 use crate::control::protocol::{Event, EventKind, Reply, Request, State};
 use crate::diag::{Diagnostic, printable};
 use crate::values::stamp;
@@ -26,13 +26,9 @@ pub struct Args {
 /// # Errors
 /// PID 1 cannot be asked.
 pub fn run(args: &Args) -> Result<Answer, Trouble> {
-    let mut client = Client::connect(&places())?;
-    let status = client.status(vec![], false)?;
-    let names = status
-        .services
-        .iter()
-        .map(|service| service.name.chars().count());
-    let columns = names.max().unwrap_or(0);
+    let places = places();
+    let mut client = Client::connect(&places)?;
+    let columns = columns(&places);
     client.send(&Request::Events {
         last: args.last,
         follow: args.follow,
@@ -55,6 +51,14 @@ pub fn run(args: &Args) -> Result<Answer, Trouble> {
             Some(other) => return Err(unexpected(&other).into()),
         }
     }
+}
+
+/// What names take. A service that may not ask for `status` (its field `control`) does without.
+fn columns(places: &Places) -> usize {
+    let asked = Client::connect(places).and_then(|mut client| client.status(vec![], false));
+    let names = asked.map_or_else(|_refused| Vec::new(), |status| status.services);
+    let columns = names.iter().map(|service| service.name.chars().count());
+    columns.max().unwrap_or(0)
 }
 
 /// The event as `--json` prints it.

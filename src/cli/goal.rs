@@ -145,7 +145,7 @@ impl Watch {
             },
             Goal::Stop | Goal::BeDown => is_at_rest(reached.state).then(|| self.yes(reached)),
             Goal::Reload => match reached.state {
-                State::Ready | State::Starting | State::Waiting => None,
+                State::Ready | State::Unready | State::Starting | State::Waiting => None,
                 _gone => Some(self.no(reached)),
             },
         }
@@ -159,7 +159,11 @@ impl Watch {
             // Somebody else has stopped it, or what it needs has failed.
             State::Down | State::Failed => Some(self.no(reached)),
             State::WaitingToRestart => self.tried.then(|| self.no(reached)),
-            State::Waiting | State::Starting | State::Stopping | State::Finishing => None,
+            State::Waiting
+            | State::Starting
+            | State::Unready
+            | State::Stopping
+            | State::Finishing => None,
         }
     }
 

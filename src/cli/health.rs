@@ -38,6 +38,7 @@ fn is_ill(state: State) -> bool {
         State::Failed
         | State::Waiting
         | State::Starting
+        | State::Unready
         | State::Finishing
         | State::WaitingToRestart => true,
         State::Ready | State::Down | State::Stopping | State::Finished => false,

@@ -20,6 +20,10 @@ pub mod status;
 
 pub mod page;
 
+pub mod explain;
+
+pub mod graph;
+
 pub mod logs;
 
 pub mod events;
@@ -33,6 +37,12 @@ pub mod wait;
 pub mod health;
 
 pub mod shutdown;
+
+pub mod render;
+
+pub mod agent;
+
+pub mod members;
 
 mod crew;
 
@@ -62,6 +72,10 @@ struct Cli {
 enum Verb {
     /// Show all services as a table, or a page for each NAME
     Status(status::Args),
+    /// Tell why a service is not ready, and what to do
+    Explain(explain::Args),
+    /// Draw who needs whom, for Graphviz or Mermaid
+    Graph(graph::Args),
     /// Start services, and wait until they are ready (a oneshot: finished)
     Start(control::ChangeArgs),
     /// Stop services, and wait until they are down
@@ -82,10 +96,28 @@ enum Verb {
     Health,
     /// Check service directories, and show every fault; nothing is started
     Check {
-        /// Directories of services; default: PIDONE_SERVICES, or /etc/services.d
+        /// Directories of services; without, PIDONE_SERVICES or /etc/services.d, and the programs
+        /// that their commands name are looked for too
         #[arg(value_name = "DIR")]
         dirs: Vec<PathBuf>,
     },
+    /// Show who is in the cluster
+    Members(members::Args),
+    /// Announce that a service is about to stop, and wait until it gets no more work
+    Drain(members::DrainArgs),
+    /// Be the membership agent, as a service
+    #[command(
+        override_usage = "pidone agent [--config FILE] [OPTION]...",
+        after_help = "`pidone agent --help` tells what the options do",
+        disable_help_flag = true
+    )]
+    Agent {
+        /// Its options are read by hand
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        args: Vec<OsString>,
+    },
+    /// Render a template once, to stdout or in a file's place
+    Render(render::Args),
     /// Stop all services in reverse order, and end the container
     Shutdown(shutdown::Args),
     /// Start the services and supervise them (as the entry point /init does)
@@ -156,6 +188,25 @@ pub fn run(args: &[OsString]) -> ExitCode {
     }
 }
 
+/// Called as `serf`: the verbs of it that we have.
+pub fn serf(args: &[OsString]) -> ExitCode {
+    let rest = args.get(2..).unwrap_or_default();
+    let texts: Vec<String> = rest
+        .iter()
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
+    match args.get(1).and_then(|verb| verb.to_str()) {
+        Some("agent") => agent::run(rest),
+        Some("members") => exit_code(members::serf(&texts)),
+        _other => {
+            let error = Diagnostic::error("this is pidone, called as `serf`");
+            exit_code(Err(Trouble::Usage(Box::new(
+                error.hint("it has `serf agent` and `serf members [-format=json]`"),
+            ))))
+        }
+    }
+}
+
 /// The parser, with the help that is made from other tables.
 fn command() -> clap::Command {
     Cli::command().mut_subcommand("init", |init| init.after_help(init::after_help()))
@@ -177,6 +228,8 @@ pub fn help() -> ExitCode {
 fn run_verb(verb: Verb) -> ExitCode {
     exit_code(match verb {
         Verb::Status(args) => status::run(args),
+        Verb::Explain(args) => explain::run(&args),
+        Verb::Graph(args) => return graph::run(&args),
         Verb::Start(args) => control::start(args),
         Verb::Stop(args) => control::stop(args),
         Verb::Restart(args) => control::restart(args),
@@ -186,6 +239,10 @@ fn run_verb(verb: Verb) -> ExitCode {
         Verb::Events(args) => events::run(&args),
         Verb::Wait(args) => wait::run(&args),
         Verb::Health => health::run(),
+        Verb::Members(args) => members::run(&args),
+        Verb::Drain(args) => members::drain(&args),
+        Verb::Agent { args } => return agent::run(&args),
+        Verb::Render(args) => render::run(&args),
         Verb::Shutdown(args) => shutdown::run(&args),
         Verb::Help(args) => help::run(args),
         Verb::Completions(args) => help::completions(&args),

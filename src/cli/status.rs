@@ -95,13 +95,7 @@ pub fn span(ms: u64) -> String {
 /// What is exceptional about a service: how it died, why it is not up, when it is tried again.
 pub fn note(service: &ServiceStatus) -> Option<String> {
     let is_dead = matches!(service.state, State::WaitingToRestart | State::Failed);
-    let death = service.exit.as_ref().map(|exit| {
-        if service.oom {
-            "killed by the kernel's OOM killer".to_owned()
-        } else {
-            printable(&exit.to_string())
-        }
-    });
+    let death = death(service);
     let words = service.note.as_deref().map(printable);
     let next = service
         .next_try_ms
@@ -113,9 +107,20 @@ pub fn note(service: &ServiceStatus) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 
+/// How its last process ended, if one has.
+pub fn death(service: &ServiceStatus) -> Option<String> {
+    let exit = service.exit.as_ref()?;
+    Some(if service.oom {
+        "killed by the kernel's OOM killer".to_owned()
+    } else {
+        printable(&exit.to_string())
+    })
+}
+
 /// The states in the order of the tally: what runs, what is on its way, what rests, what failed.
-const TALLY: [(State, &str); 9] = [
+const TALLY: [(State, &str); 10] = [
     (State::Ready, "ready"),
+    (State::Unready, "unready"),
     (State::Starting, "starting"),
     (State::Waiting, "waiting"),
     (State::WaitingToRestart, "restarting"),

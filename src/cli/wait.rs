@@ -1,12 +1,11 @@
 //! `pidone wait`: until services are ready, or down; and the stream of events by which every verb
 //! waits for its result.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::goal::{Goal, Verdict, Watch};
 use crate::cli::{Answer, Trouble, print};
-use crate::control::client::{Client, Failure, closed, places, unexpected};
+use crate::control::client::{Client, Failure, Places, closed, places, unexpected};
 use crate::control::protocol::{Refusal, Reply, Request, Status};
 use crate::os::clock;
 use crate::values::Moment;
@@ -98,7 +97,7 @@ pub fn report(verdict: &Verdict, answer: &mut Answer) -> Result<(), Trouble> {
 
 /// The events from here on, after a picture of how things are.
 pub struct Stream {
-    places: Vec<PathBuf>,
+    places: Places,
     client: Client,
     status: Status,
 }
@@ -108,7 +107,7 @@ impl Stream {
     ///
     /// # Errors
     /// PID 1 cannot be asked.
-    pub fn open(places: &[PathBuf]) -> Result<Self, Trouble> {
+    pub fn open(places: &Places) -> Result<Self, Trouble> {
         let mut client = Client::connect(places)?;
         client.send(&Request::Events {
             last: Some(0),
@@ -116,7 +115,7 @@ impl Stream {
         })?;
         match client.next_now()? {
             Some(Reply::Status(status)) => Ok(Self {
-                places: places.to_vec(),
+                places: places.clone(),
                 client,
                 status,
             }),

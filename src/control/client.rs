@@ -2,7 +2,7 @@
 //! the `pidone` that people and scripts call, never in PID 1.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,8 @@ use nix::unistd::Uid;
 use crate::control::place::Place;
 use crate::control::protocol::{Message, Refusal, RefusalKind, Reply, Request, Status};
 use crate::diag::Diagnostic;
-use crate::os::clock;
+use crate::os::{clock, passed};
+use crate::service::permit;
 use crate::values::Moment;
 
 /// How long pidone may take to accept a connection, to take a request and to answer it. It does
@@ -77,10 +78,21 @@ impl Failure {
     }
 }
 
-/// Where the socket is looked for: what PIDONE_SOCKET names and nothing else; or `/run/pidone`; or
-/// where a pidone of our user, or of PID 1's user, would have put it.
-pub fn places() -> Vec<PathBuf> {
+/// How PID 1 can be reached.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Places {
+    /// The descriptor that a service was handed (its field `control`).
+    pub handed: Option<RawFd>,
+    /// Sockets, one after the other.
+    pub paths: Vec<PathBuf>,
+}
+
+/// How PID 1 is looked for: at what PIDONE_SOCKET names and nothing else; or by PIDONE_CONTROL_FD;
+/// or at `/run/pidone`, or where a pidone of our user, or of PID 1's user, would have put it.
+pub fn places() -> Places {
     let given = std::env::var_os("PIDONE_SOCKET").map(PathBuf::from);
+    let handed = std::env::var(permit::VARIABLE).ok();
+    let handed = handed.and_then(|text| text.parse().ok());
     let own = Uid::effective().as_raw();
     let first = std::fs::metadata("/proc/1").map_or(own, |process| process.uid());
     let mut paths: Vec<PathBuf> = Vec::new();
@@ -91,7 +103,10 @@ pub fn places() -> Vec<PathBuf> {
             }
         }
     }
-    paths
+    Places {
+        handed: handed.filter(|number| given.is_none() && *number > 2),
+        paths,
+    }
 }
 
 /// A connection to PID 1.
@@ -104,21 +119,21 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to the first of `places` where somebody listens.
+    /// Connects by the descriptor that our service was handed, or to the first of the paths where
+    /// somebody listens.
     ///
     /// # Errors
     /// None; told of the first that is more than absent, or else of the first.
-    pub fn connect(places: &[PathBuf]) -> Result<Self, Failure> {
+    pub fn connect(places: &Places) -> Result<Self, Failure> {
+        if let Some(number) = places.handed
+            && let Some(stream) = by_descriptor(number)?
+        {
+            return Ok(Self::over(stream));
+        }
         let mut told: Option<(&Path, io::Error)> = None;
-        for path in places {
+        for path in &places.paths {
             match dial(path) {
-                Ok(stream) => {
-                    return Ok(Self {
-                        stream,
-                        unread: Vec::new(),
-                        searched: 0,
-                    });
-                }
+                Ok(stream) => return Ok(Self::over(stream)),
                 Err(error) => {
                     let is_absent = error.kind() == ErrorKind::NotFound;
                     let was_absent =
@@ -133,6 +148,14 @@ impl Client {
             Some((path, error)) => unreachable_at(path, &error),
             None => Failure::Broken("no socket is named".to_owned()),
         })
+    }
+
+    fn over(stream: UnixStream) -> Self {
+        Self {
+            stream,
+            unread: Vec::new(),
+            searched: 0,
+        }
     }
 
     /// Asks, and reads the one reply.
@@ -275,6 +298,20 @@ pub fn closed() -> Failure {
 pub fn unexpected(reply: &Reply) -> Failure {
     let text = serde_json::to_string(reply).unwrap_or_default();
     Failure::Broken(format!("pidone answered something else: {text}"))
+}
+
+/// A connection by a service's descriptor; `None` where a program on the way to us has closed it.
+fn by_descriptor(number: RawFd) -> Result<Option<UnixStream>, Failure> {
+    match passed::connection(number, PATIENCE) {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error) => match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::EBADF | Errno::ENOTSOCK) => Ok(None),
+            _other => Err(Failure::Broken(format!(
+                "no connection by descriptor {number} ({}): {error}",
+                permit::VARIABLE
+            ))),
+        },
+    }
 }
 
 /// `connect(2)` with a deadline: a PID 1 that stands still accepts nobody, and its queue fills up.

@@ -6,9 +6,13 @@ pub mod describe;
 
 pub mod rights;
 
+pub mod grant;
+
 pub mod place;
 
 pub mod outbox;
+
+mod door;
 
 pub mod session;
 

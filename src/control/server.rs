@@ -3,21 +3,24 @@
 
 use std::fs::Metadata;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use nix::unistd::Uid;
+use nix::unistd::{Gid, Uid};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
+use crate::control::door::{Door, Knock};
+use crate::control::grant::Grant;
 use crate::control::place::Place;
 use crate::control::protocol::{Event, Line, Refusal, RefusalKind, Reply, Request};
 use crate::control::rights::{self, Peer, Right};
 use crate::control::session::{Asked, Client, ClientId, Session, line_of};
-use crate::os::peer;
+use crate::os::{passed, peer};
+use crate::values::Name;
 
 /// How many clients at once. Each `pidone` that waits has two; a fleet's health checks, people and
 /// an agent come to a few dozen.
@@ -25,6 +28,9 @@ pub const CLIENTS_MAX: usize = 128;
 
 /// How many of them may be such as only look, so that they cannot lock root out.
 pub const CLIENTS_LOOKING_MAX: usize = 96;
+
+/// So many processes of services may wait for a connection at once.
+const KNOCKS_MAX: usize = 32;
 
 /// After a failed accept (no descriptors left, say): the listener stays readable, so without a rest
 /// we would spin.
@@ -35,7 +41,8 @@ pub struct Server {
     path: PathBuf,
     /// The socket file that is ours, by device and inode.
     file: Option<(u64, u64)>,
-    listener: UnixListener,
+    /// Without it, only services ask that were handed a descriptor.
+    listener: Option<UnixListener>,
     own_uid: u32,
     group: Option<u32>,
     clients: Vec<Rc<Client>>,
@@ -43,6 +50,8 @@ pub struct Server {
     /// Each client has at most one request here, so there is always room.
     sender: mpsc::Sender<Asked>,
     requests: mpsc::Receiver<Asked>,
+    /// Made with the first descriptor that is handed out.
+    knocks: Option<(mpsc::Sender<Knock>, mpsc::Receiver<Knock>)>,
 }
 
 impl Server {
@@ -55,14 +64,19 @@ impl Server {
         let mut faults = Vec::new();
         for place in places {
             match place.listen(group).and_then(UnixListener::from_std) {
-                Ok(listener) => return Ok(Self::new(place.path.clone(), listener, group)),
+                Ok(listener) => return Ok(Self::new(place.path.clone(), Some(listener), group)),
                 Err(error) => faults.push(format!("{}: {error}", place.path.display())),
             }
         }
         Err(io::Error::other(faults.join("; ")))
     }
 
-    fn new(path: PathBuf, listener: UnixListener, group: Option<u32>) -> Self {
+    /// Asked by nobody but services that are handed a descriptor.
+    pub fn without_socket() -> Self {
+        Self::new(PathBuf::new(), None, None)
+    }
+
+    fn new(path: PathBuf, listener: Option<UnixListener>, group: Option<u32>) -> Self {
         let (sender, requests) = mpsc::channel(CLIENTS_MAX);
         Self {
             file: std::fs::symlink_metadata(&path).ok().map(identity),
@@ -74,6 +88,7 @@ impl Server {
             next_id: 0,
             sender,
             requests,
+            knocks: None,
         }
     }
 
@@ -88,7 +103,8 @@ impl Server {
         loop {
             tokio::select! {
                 Some(asked) = self.requests.recv() => return asked,
-                stream = accept(&self.listener) => self.welcome(stream),
+                stream = accept(self.listener.as_ref()) => self.welcome(stream),
+                (grant, socket) = knock(&mut self.knocks) => self.let_in(grant, &socket),
             }
         }
     }
@@ -178,23 +194,109 @@ impl Server {
         if !self.has_seat(right) {
             return dismiss(stream, Refusal::new(RefusalKind::Busy, "too many clients"));
         }
+        let client = Client::new(self.id(), right);
+        self.seat(stream, peer, client, None);
+    }
+
+    fn id(&mut self) -> ClientId {
         self.next_id += 1;
-        let client = Rc::new(Client::new(ClientId(self.next_id), right));
+        ClientId(self.next_id)
+    }
+
+    fn seat(&mut self, stream: UnixStream, peer: Peer, client: Client, door: Option<Door>) {
+        let client = Rc::new(client);
         self.clients.push(Rc::clone(&client));
         let session = Session {
             stream,
             peer,
-            client,
+            client: Rc::clone(&client),
             requests: self.sender.clone(),
             unread: Vec::new(),
+            door,
         };
-        tokio::task::spawn_local(session.run());
+        let task = tokio::task::spawn_local(session.run());
+        if client.grant.is_some() {
+            client.task.replace(Some(task.abort_handle()));
+        }
     }
 
+    /// Services' own descriptors take no seat: each has one at most.
     fn has_seat(&self, right: Right) -> bool {
+        let seated = || self.clients.iter().filter(|client| !client.is_door);
         let looking = |client: &&Rc<Client>| client.right == Right::Read;
-        let crowded = self.clients.iter().filter(looking).count() >= CLIENTS_LOOKING_MAX;
-        self.clients.len() < CLIENTS_MAX && (right == Right::Change || !crowded)
+        let crowded = seated().filter(looking).count() >= CLIENTS_LOOKING_MAX;
+        seated().count() < CLIENTS_MAX && (right == Right::Change || !crowded)
+    }
+
+    /// Makes the descriptor that a service's process is handed, over which this may be asked, and
+    /// nothing else. One that was handed out before is worth nothing any more.
+    ///
+    /// # Errors
+    /// No descriptors left.
+    pub fn admit(&mut self, grant: Grant) -> io::Result<OwnedFd> {
+        self.revoke(&grant.service);
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let stream = UnixStream::from_std(ours)?;
+        let grant = Rc::new(grant);
+        let knocks = self.knocks.get_or_insert_with(|| mpsc::channel(KNOCKS_MAX));
+        let door = Door {
+            grant: Rc::clone(&grant),
+            knocks: knocks.0.clone(),
+        };
+        let client = Client::of_service(self.id(), grant, true);
+        self.seat(stream, self.ourselves(), client, Some(door));
+        Ok(theirs.into())
+    }
+
+    /// What this service was handed is worth nothing any more, and who came by it is gone.
+    pub fn revoke(&mut self, service: &Name) {
+        self.clients.retain(|client| {
+            let of_it = client
+                .grant
+                .as_ref()
+                .is_some_and(|it| it.service == *service);
+            if of_it && let Some(task) = client.task.take() {
+                task.abort();
+            }
+            !of_it && !client.is_gone.get()
+        });
+    }
+
+    /// The service by whose descriptor this client came.
+    pub fn service_of(&self, client: ClientId) -> Option<&Name> {
+        let grant = self.client(client)?.grant.as_ref()?;
+        Some(&grant.service)
+    }
+
+    /// A process of a service wants a connection of its own.
+    fn let_in(&mut self, grant: Rc<Grant>, socket: &OwnedFd) {
+        self.clients.retain(|client| !client.is_gone.get());
+        let is_open = |client: &Rc<Client>| {
+            let same = |known: &Rc<Grant>| Rc::ptr_eq(known, &grant);
+            client.is_door && client.grant.as_ref().is_some_and(same)
+        };
+        if !self.clients.iter().any(is_open) {
+            return;
+        }
+        let Ok(stream) = passed::connect_back(socket).and_then(UnixStream::from_std) else {
+            return;
+        };
+        if !self.has_seat(Right::Read) {
+            return dismiss(stream, Refusal::new(RefusalKind::Busy, "too many clients"));
+        }
+        let client = Client::of_service(self.id(), grant, false);
+        self.seat(stream, self.ourselves(), client, None);
+    }
+
+    /// Who made a connection that nobody has opened from outside.
+    fn ourselves(&self) -> Peer {
+        Peer {
+            uid: self.own_uid,
+            gid: Gid::effective().as_raw(),
+            pid: i32::try_from(std::process::id()).unwrap_or(0),
+            groups: Vec::new(),
+        }
     }
 }
 
@@ -223,7 +325,19 @@ fn wants_line(client: &Rc<Client>, service: &str) -> bool {
     }
 }
 
-async fn accept(listener: &UnixListener) -> UnixStream {
+async fn knock(knocks: &mut Option<(mpsc::Sender<Knock>, mpsc::Receiver<Knock>)>) -> Knock {
+    if let Some((_, knocks)) = knocks
+        && let Some(knock) = knocks.recv().await
+    {
+        return knock;
+    }
+    std::future::pending().await
+}
+
+async fn accept(listener: Option<&UnixListener>) -> UnixStream {
+    let Some(listener) = listener else {
+        return std::future::pending().await;
+    };
     loop {
         match listener.accept().await {
             Ok((stream, _unnamed)) => return stream,

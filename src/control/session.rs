@@ -10,8 +10,11 @@ use serde::Serialize;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::sync::{Notify, mpsc};
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::control::door::{Door, read_into};
+use crate::control::grant::Grant;
 use crate::control::outbox::{Next, Outbox};
 use crate::control::protocol::{Message, Refusal, RefusalKind, Reply, Request, VERSION};
 use crate::control::rights::{Peer, Right, allow};
@@ -37,9 +40,6 @@ pub const FOLLOWER_WRITE_TIME: Duration = Duration::from_secs(600);
 /// How long the loop may take for an answer. It answers in the same turn, so this is a bug's limit.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 
-/// How much is read at once, bytes: nearly every request is shorter.
-const READ_BYTES: usize = 4096;
-
 /// A client, for as long as it is connected. Never used twice.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ClientId(pub(super) u64);
@@ -49,6 +49,12 @@ pub struct ClientId(pub(super) u64);
 pub(super) struct Client {
     pub(super) id: ClientId,
     pub(super) right: Right,
+    /// It came by a service's descriptor.
+    pub(super) grant: Option<Rc<Grant>>,
+    /// It is that descriptor.
+    pub(super) is_door: bool,
+    /// The task, to be ended with the service's process.
+    pub(super) task: RefCell<Option<AbortHandle>>,
     outbox: RefCell<Outbox>,
     /// There is something new in the outbox.
     wake: Notify,
@@ -74,12 +80,24 @@ impl Client {
         Self {
             id,
             right,
+            grant: None,
+            is_door: false,
+            task: RefCell::default(),
             outbox: RefCell::default(),
             wake: Notify::new(),
             streams: Cell::new(false),
             follows: RefCell::default(),
             is_writing: Cell::new(false),
             is_gone: Cell::new(false),
+        }
+    }
+
+    /// One that came by a service's descriptor, or is it.
+    pub(super) fn of_service(id: ClientId, grant: Rc<Grant>, is_door: bool) -> Self {
+        Self {
+            grant: Some(grant),
+            is_door,
+            ..Self::new(id, Right::Read)
         }
     }
 
@@ -174,6 +192,8 @@ pub(super) struct Session {
     pub(super) requests: mpsc::Sender<Asked>,
     /// What was read beyond the last request.
     pub(super) unread: Vec<u8>,
+    /// It is a service's own descriptor.
+    pub(super) door: Option<Door>,
 }
 
 impl Drop for Session {
@@ -197,7 +217,15 @@ impl Session {
         loop {
             let line = self.line().await?;
             let request = parse(&line)?;
-            allow(self.client.right, &request, &self.peer).map_err(Ending::Refused)?;
+            if let Err(refusal) = self.allowed(&request) {
+                if self.door.is_none() {
+                    return Err(Ending::Refused(refusal));
+                }
+                // The service cannot open another one.
+                let text = line_of(&Reply::Error(refusal));
+                self.write(text.as_bytes(), WRITE_TIME).await?;
+                continue;
+            }
             self.client.begin(&request);
             let follows = request.follows();
             let asked = (self.client.id, self.peer.clone(), request);
@@ -209,19 +237,27 @@ impl Session {
         }
     }
 
+    fn allowed(&self, request: &Request) -> Result<(), Refusal> {
+        match &self.client.grant {
+            Some(grant) => grant.allow(request),
+            None => allow(self.client.right, request, &self.peer),
+        }
+    }
+
     /// The next request's line, without its end. The end of the stream ends a line too.
     async fn line(&mut self) -> Result<Vec<u8>, Ending> {
         let mut searched = 0;
-        let mut by = Instant::now() + IDLE_TIME;
-        if !self.unread.is_empty() {
-            by = Instant::now() + REQUEST_TIME;
-        }
+        let mut by = self.patience();
         loop {
             let fresh = self.unread.get(searched..).unwrap_or_default();
             if let Some(at) = fresh.iter().position(|byte| *byte == b'\n') {
                 let rest = self.unread.split_off(searched + at + 1);
                 let mut line = std::mem::replace(&mut self.unread, rest);
                 line.pop();
+                if line.is_empty() && self.door.is_some() {
+                    (searched, by) = (0, self.patience());
+                    continue;
+                }
                 return Ok(line);
             }
             if self.unread.len() > REQUEST_BYTES_MAX {
@@ -229,10 +265,15 @@ impl Session {
                 return Err(bad_request(message));
             }
             searched = self.unread.len();
-            match timeout_at(by, read_into(&self.stream, &mut self.unread)).await {
+            let read = read_into(&self.stream, &mut self.unread, self.door.as_ref());
+            let read = match by {
+                Some(by) => timeout_at(by, read).await,
+                None => Ok(read.await),
+            };
+            match read {
                 Ok(Ok(0)) if self.unread.is_empty() => return Err(Ending::Closed),
                 Ok(Ok(0)) => return Ok(std::mem::take(&mut self.unread)),
-                Ok(Ok(_)) if searched == 0 => by = Instant::now() + REQUEST_TIME,
+                Ok(Ok(_)) if searched == 0 => by = self.patience(),
                 Ok(read) => _ = read?,
                 Err(_late) if self.unread.is_empty() => return Err(Ending::Closed),
                 Err(_late) => {
@@ -240,6 +281,16 @@ impl Session {
                     return Err(bad_request(message));
                 }
             }
+        }
+    }
+
+    /// Until when the next request must have come whole. A service's own descriptor is there for as
+    /// long as its process, and may be silent.
+    fn patience(&self) -> Option<Instant> {
+        match (self.unread.is_empty(), &self.door) {
+            (true, Some(_)) => None,
+            (true, None) => Some(Instant::now() + IDLE_TIME),
+            (false, _) => Some(Instant::now() + REQUEST_TIME),
         }
     }
 
@@ -281,8 +332,9 @@ impl Session {
         let mut said = Vec::new();
         tokio::select! {
             () = self.client.wake.notified() => Ok(()),
-            read = read_into(&self.stream, &mut said) => match read? {
+            read = read_into(&self.stream, &mut said, self.door.as_ref()) => match read? {
                 0 => Err(Ending::Closed),
+                _knock if self.door.is_some() && said.iter().all(|byte| *byte == b'\n') => Ok(()),
                 _some => Err(bad_request("a client that follows says nothing more")),
             },
         }
@@ -293,22 +345,6 @@ impl Session {
         let written = timeout(patience, self.stream.write_all(bytes)).await;
         self.client.is_writing.set(false);
         Ok(written.map_err(|_late| Ending::Closed)??)
-    }
-}
-
-/// Reads what is there, and waits if nothing is; 0 is the end. Cancel-safe.
-async fn read_into(stream: &UnixStream, into: &mut Vec<u8>) -> io::Result<usize> {
-    let mut bytes = [0; READ_BYTES];
-    loop {
-        stream.readable().await?;
-        match stream.try_read(&mut bytes) {
-            Ok(count) => {
-                into.extend_from_slice(bytes.get(..count).unwrap_or_default());
-                return Ok(count);
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
     }
 }
 

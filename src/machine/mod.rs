@@ -9,14 +9,24 @@ pub mod step;
 
 mod start;
 
+mod health;
+
+mod stop;
+
 pub mod shutdown;
 
 pub mod slot;
 
+mod slots;
+
 mod links;
+
+mod with;
 
 mod wish;
 
 mod ending;
+
+mod rescan;
 
 pub mod fleet;

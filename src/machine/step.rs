@@ -1,6 +1,8 @@
 //! The transition function of one service: `(service, unit, event, now) → (unit, actions)`.
 //! Every state names every event. An event that comes too late (an answer to a question that no
-//! longer matters) changes nothing. `start.rs` beside this has the state between exec and ready.
+//! longer matters) changes nothing. `start.rs` beside this has the state between exec and ready,
+//! `health.rs` what comes after that, `stop.rs` those between a wish to stop and the end of the
+//! process.
 
 use std::time::Duration;
 
@@ -32,7 +34,23 @@ pub fn step(service: &Service, unit: &Unit, event: Event, now: Moment) -> (Unit,
         State::Waiting => turn.waiting(),
         State::Spawning => turn.spawning(),
         State::Starting(starting) => turn.starting(starting),
-        State::Ready { pid, since } => turn.ready(pid, since),
+        State::Ready {
+            pid,
+            since,
+            health,
+            on_trial,
+        } => turn.ready(pid, since, health, on_trial),
+        State::Unready {
+            pid,
+            health,
+            failed,
+        } => turn.unready(pid, health, failed),
+        State::BeforeStop {
+            pid,
+            until,
+            by,
+            next,
+        } => turn.before_stop(pid, until, by, next),
         State::Stopping { pid, kill_at, next } => turn.stopping(pid, kill_at, next),
         State::SpawningFinish { exit, next } => turn.spawning_finish(exit, next),
         State::Finishing {
@@ -48,7 +66,7 @@ pub fn step(service: &Service, unit: &Unit, event: Event, now: Moment) -> (Unit,
 /// What a transition looks at, beside the state itself.
 pub(super) struct Turn<'a> {
     pub(super) service: &'a Service,
-    retry: &'a Retry,
+    pub(super) retry: &'a Retry,
     pub(super) event: Event,
     pub(super) now: Moment,
 }
@@ -88,7 +106,8 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
+            | Event::BeforeEnded
             | Event::Exited(_)
             | Event::Tick => self.settle(state),
         }
@@ -119,7 +138,8 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
+            | Event::BeforeEnded
             | Event::Exited(_)
             | Event::Tick => self.settle(State::Waiting),
         }
@@ -150,67 +170,10 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
+            | Event::BeforeEnded
             | Event::Exited(_)
             | Event::Tick => self.settle(State::Spawning),
-        }
-    }
-
-    fn ready(&self, pid: Pid, since: Moment) -> Outcome {
-        match self.event {
-            Event::Exited(exit) => {
-                let up_long = self.now.since(since) >= self.service.restart.reset_after;
-                let failures = if up_long { 0 } else { self.retry.failures };
-                let retry = Retry {
-                    failures,
-                    ..self.retry.clone()
-                };
-                Turn {
-                    retry: &retry,
-                    ..*self
-                }
-                .ended(exit, Next::Policy(Cause::Died))
-            }
-            Event::Stop { by } => self.ask(pid, by, Next::Down),
-            Event::Restart => self.ask(pid, None, Next::Restart),
-            Event::Kill => self.kill(pid, Next::Down),
-            Event::Start
-            | Event::Go
-            | Event::NeedFailed
-            | Event::Spawned(_)
-            | Event::SpawnFailed
-            | Event::Execed
-            | Event::ExecFailed
-            | Event::Probed { .. }
-            | Event::Notified
-            | Event::Tick => self.settle(State::Ready { pid, since }),
-        }
-    }
-
-    fn stopping(&self, pid: Pid, kill_at: Option<Moment>, next: Next) -> Outcome {
-        let then = |next| self.settle(State::Stopping { pid, kill_at, next });
-        match self.event {
-            Event::Exited(exit) => self.ended(exit, next),
-            Event::Kill => self.kill(pid, Next::Down),
-            Event::Tick if kill_at.is_some_and(|at| at <= self.now) => self.kill(pid, next),
-            Event::Stop { by } => {
-                let kill_at = kill_at.map(|at| by.map_or(at, |by| by.min(at)));
-                self.settle(State::Stopping {
-                    pid,
-                    kill_at,
-                    next: Next::Down,
-                })
-            }
-            Event::Start | Event::Restart => then(Next::Restart),
-            Event::Go
-            | Event::NeedFailed
-            | Event::Spawned(_)
-            | Event::SpawnFailed
-            | Event::Execed
-            | Event::ExecFailed
-            | Event::Probed { .. }
-            | Event::Notified
-            | Event::Tick => then(next),
         }
     }
 
@@ -239,7 +202,8 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
+            | Event::BeforeEnded
             | Event::Exited(_)
             | Event::Tick => then(next),
         }
@@ -273,7 +237,8 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
+            | Event::BeforeEnded
             | Event::Tick => self.settle(then(kill_at, next)),
         }
     }
@@ -290,7 +255,8 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
+            | Event::BeforeEnded
             | Event::Exited(_)
             | Event::Tick => self.settle(State::Backoff { until }),
         }
@@ -307,49 +273,19 @@ impl Turn<'_> {
         )
     }
 
-    pub(super) fn is_ready(&self, pid: Pid) -> Outcome {
-        let retry = Retry {
-            trying_since: None,
-            hopeless: false,
-            ..self.retry.clone()
-        };
-        (
-            Unit {
-                state: State::Ready {
-                    pid,
-                    since: self.now,
-                },
-                retry,
-            },
-            vec![],
-        )
-    }
-
-    /// Asks it to end, and will kill it if it does not.
-    pub(super) fn ask(&self, pid: Pid, by: Option<Moment>, next: Next) -> Outcome {
-        let own = self.service.stop.timeout.map(|timeout| self.now + timeout);
-        let (unit, _) = self.leaving(pid, [own, by].into_iter().flatten().min(), next);
-        (unit, vec![Action::Ask(pid)])
-    }
-
-    pub(super) fn kill(&self, pid: Pid, next: Next) -> Outcome {
-        (self.leaving(pid, None, next).0, vec![Action::Kill(pid)])
-    }
-
-    pub(super) fn leaving(&self, pid: Pid, kill_at: Option<Moment>, next: Next) -> Outcome {
-        self.settle(State::Stopping { pid, kill_at, next })
-    }
-
     /// Its process is gone: `finish` comes first, but not for a program that never ran (s6 does
     /// not run it then either).
     pub(super) fn ended(&self, exit: Exit, next: Next) -> Outcome {
         match (&self.service.finish, next) {
-            (Some(_), Next::Down | Next::Restart | Next::Policy(Cause::Died | Cause::NotReady)) => {
-                (
-                    self.settle(State::SpawningFinish { exit, next }).0,
-                    vec![Action::SpawnFinish(exit)],
-                )
-            }
+            (
+                Some(_),
+                Next::Down
+                | Next::Restart
+                | Next::Policy(Cause::Died | Cause::NotReady | Cause::Unhealthy),
+            ) => (
+                self.settle(State::SpawningFinish { exit, next }).0,
+                vec![Action::SpawnFinish(exit)],
+            ),
             (None, _) | (Some(_), Next::Policy(Cause::Exec)) => self.over(exit, next),
         }
     }

@@ -1,13 +1,16 @@
 //! One service's life as values: its states, what can happen to it, and what it asks to be done.
 
+use std::time::Duration;
+
 use crate::values::{Exit, Moment, Pid};
 
 /// Where a service is in its life. A state carries exactly what exists in it: a pid only where a
 /// process lives, a deadline only where something is due. Deadlines are part of the state, so a
 /// timer can be neither forgotten nor stale.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum State {
     /// No process, and none is due.
+    #[default]
     Down,
     /// It is to start, once what it needs is ready.
     Waiting,
@@ -21,6 +24,30 @@ pub enum State {
         pid: Pid,
         /// Since when.
         since: Moment,
+        /// What is due for its health.
+        health: Health,
+        /// It has passed no check yet, so that failures within `start-period` do not count.
+        on_trial: bool,
+    },
+    /// Its process lives and was ready, but its health fails, or it has said that it is stopping.
+    Unready {
+        /// The main process.
+        pid: Pid,
+        /// What is due for its health.
+        health: Health,
+        /// So many checks in a row has it failed; at most `retries`.
+        failed: u32,
+    },
+    /// It is to end, and `stop.before` runs first.
+    BeforeStop {
+        /// The main process.
+        pid: Pid,
+        /// It is asked to end when that command has ended, and by then at the latest.
+        until: Moment,
+        /// SIGKILL is due then at the latest, whatever `[stop]` says.
+        by: Option<Moment>,
+        /// What follows its end.
+        next: Next,
     },
     /// Its process was asked to end.
     Stopping {
@@ -87,6 +114,19 @@ pub enum StartStep {
     Probing,
 }
 
+/// What is due for the health of a service that runs.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Health {
+    /// Nothing: it has no `[health]`, or has said that it is stopping.
+    Unwatched,
+    /// It is asked at this moment.
+    AskAt(Moment),
+    /// It has been asked, and the answer is on its way.
+    Asked,
+    /// It gives a sign of life by then, or has failed once more.
+    SignBy(Moment),
+}
+
 /// What follows the end of a process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Next {
@@ -107,6 +147,8 @@ pub enum Cause {
     NotReady,
     /// It could not be executed, or not in time.
     Exec,
+    /// Its health failed `retries` times in a row.
+    Unhealthy,
 }
 
 /// Why a service has failed.
@@ -118,6 +160,8 @@ pub enum Failure {
     NotReady,
     /// It could not be executed, and its policy is not to restart.
     Exec,
+    /// Its health failed, and its policy is not to restart.
+    Unhealthy,
     /// It restarted more often than its limit allows.
     Limit,
     /// Its `finish` exited 125, s6's word for "do not restart me".
@@ -127,7 +171,7 @@ pub enum Failure {
 }
 
 /// One service as the machine knows it: where it is, and what its past restarts make of the next.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Unit {
     /// Where it is.
     pub state: State,
@@ -174,17 +218,34 @@ pub enum Event {
     Execed,
     /// The child could not become the program; its end follows.
     ExecFailed,
-    /// The answer to `Probe`.
+    /// The answer to `Probe` and `CheckUp`.
     Probed {
-        /// It is ready.
+        /// It is ready, or well.
         ready: bool,
     },
-    /// It told by itself that it is ready.
-    Notified,
+    /// It has told something by itself.
+    Said(Said),
+    /// The command of `stop.before` has ended, or could not be run.
+    BeforeEnded,
     /// Its process (or that of `finish`) is gone.
     Exited(Exit),
     /// Time has passed; whatever is due is done.
     Tick,
+}
+
+/// What a service can tell of itself (sd_notify(3), and s6's newline).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Said {
+    /// It is ready.
+    Ready,
+    /// It lives: what a watchdog waits for.
+    Alive,
+    /// It knows that it is not well: as if it had failed every check already.
+    Alarm,
+    /// It is on its way down.
+    Stopping,
+    /// Its start takes this much longer from now.
+    Extend(Duration),
 }
 
 /// What the machine asks to be done.
@@ -194,12 +255,18 @@ pub enum Action {
     Spawn,
     /// Run `finish` for a process that ended so. The answer comes in this turn.
     SpawnFinish(Exit),
+    /// Run the command of `stop.before`. Its end comes as `BeforeEnded`.
+    RunBefore,
+    /// SIGKILL to that command, if it still runs.
+    KillBefore,
     /// Ask it to end, as `[stop]` says.
     Ask(Pid),
     /// SIGKILL to its process group.
     Kill(Pid),
     /// Ask it once whether it is ready.
     Probe,
+    /// Ask it once whether it is well.
+    CheckUp,
 }
 
 impl State {
@@ -210,7 +277,8 @@ impl State {
             Self::Waiting => "waiting",
             Self::Spawning | Self::Starting(_) => "starting",
             Self::Ready { .. } => "ready",
-            Self::Stopping { .. } => "stopping",
+            Self::Unready { .. } => "unready",
+            Self::BeforeStop { .. } | Self::Stopping { .. } => "stopping",
             Self::SpawningFinish { .. } | Self::Finishing { .. } => "finishing",
             Self::Backoff { .. } => "waiting to restart",
             Self::Finished => "finished",
@@ -223,6 +291,8 @@ impl State {
         match self {
             Self::Starting(Starting { pid, .. })
             | Self::Ready { pid, .. }
+            | Self::Unready { pid, .. }
+            | Self::BeforeStop { pid, .. }
             | Self::Stopping { pid, .. }
             | Self::Finishing { pid, .. } => Some(*pid),
             Self::Down
@@ -254,12 +324,12 @@ impl State {
                 };
                 [step, starting.ready_by].into_iter().flatten().min()
             }
+            Self::Ready { health, .. } | Self::Unready { health, .. } => health.due(),
             Self::Stopping { kill_at, .. } | Self::Finishing { kill_at, .. } => *kill_at,
-            Self::Backoff { until } => Some(*until),
+            Self::BeforeStop { until, .. } | Self::Backoff { until } => Some(*until),
             Self::Down
             | Self::Waiting
             | Self::Spawning
-            | Self::Ready { .. }
             | Self::SpawningFinish { .. }
             | Self::Finished
             | Self::Failed(_) => None,
@@ -274,6 +344,8 @@ impl State {
             | Self::Spawning
             | Self::Starting(_)
             | Self::Ready { .. }
+            | Self::Unready { .. }
+            | Self::BeforeStop { .. }
             | Self::Stopping { .. }
             | Self::SpawningFinish { .. }
             | Self::Finishing { .. }
@@ -287,6 +359,8 @@ impl State {
             Self::Spawning
             | Self::Starting(_)
             | Self::Ready { .. }
+            | Self::Unready { .. }
+            | Self::BeforeStop { .. }
             | Self::Stopping { .. }
             | Self::SpawningFinish { .. }
             | Self::Finishing { .. } => true,
@@ -306,6 +380,8 @@ impl State {
             | Self::Waiting
             | Self::Spawning
             | Self::Starting(_)
+            | Self::Unready { .. }
+            | Self::BeforeStop { .. }
             | Self::Stopping { .. }
             | Self::SpawningFinish { .. }
             | Self::Finishing { .. }
@@ -318,15 +394,6 @@ impl State {
 impl Unit {
     /// A service that has never run.
     pub fn new() -> Self {
-        Self {
-            state: State::Down,
-            retry: Retry::default(),
-        }
-    }
-}
-
-impl Default for Unit {
-    fn default() -> Self {
-        Self::new()
+        Self::default()
     }
 }

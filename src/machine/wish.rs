@@ -14,7 +14,7 @@ impl Fleet {
         let slot = self.slots.get(ix)?;
         match slot.want {
             Want::Up => self.wish_up(slot),
-            Want::Off | Want::Down => self.wish_down(ix, slot),
+            Want::Off | Want::Down | Want::Gone => self.wish_down(ix, slot),
         }
     }
 
@@ -24,10 +24,27 @@ impl Fleet {
             State::Waiting if self.has_failed_need(slot) => Some(Event::NeedFailed),
             State::Waiting if self.is_cleared(slot) => Some(Event::Go),
             State::Failed(Failure::Need) if self.has_its_needs(slot) => Some(Event::Go),
+            State::Starting(_)
+            | State::Ready { .. }
+            | State::Unready { .. }
+            | State::Stopping {
+                next: Next::Policy(_),
+                ..
+            }
+            | State::SpawningFinish {
+                next: Next::Policy(_),
+                ..
+            }
+            | State::Finishing {
+                next: Next::Policy(_),
+                ..
+            } if slot.next.is_some() && self.may_change(slot) => Some(Event::Restart),
             State::Waiting
             | State::Spawning
             | State::Starting(_)
             | State::Ready { .. }
+            | State::Unready { .. }
+            | State::BeforeStop { .. }
             | State::Stopping { .. }
             | State::SpawningFinish { .. }
             | State::Finishing { .. }
@@ -43,6 +60,11 @@ impl Fleet {
             State::Waiting | State::Backoff { .. } => Some(Event::Stop { by }),
             State::Starting(_)
             | State::Ready { .. }
+            | State::Unready { .. }
+            | State::BeforeStop {
+                next: Next::Restart | Next::Policy(_),
+                ..
+            }
             | State::Stopping {
                 next: Next::Restart | Next::Policy(_),
                 ..
@@ -57,6 +79,9 @@ impl Fleet {
             } => self.may_stop(ix).then_some(Event::Stop { by }),
             State::Down
             | State::Spawning
+            | State::BeforeStop {
+                next: Next::Down, ..
+            }
             | State::Stopping {
                 next: Next::Down, ..
             }
@@ -82,8 +107,13 @@ impl Fleet {
     }
 
     fn has_its_needs(&self, slot: &Slot) -> bool {
+        // What is about to be replaced is waited for anew, and what is to go is no ground to stand
+        // on: a new definition may need what a person is stopping.
+        let stays = |need: &Slot| {
+            need.want == Want::Up && need.next.is_none() || need.unit.state == State::Finished
+        };
         self.each(&slot.needs)
-            .all(|need| need.unit.state.satisfies())
+            .all(|need| need.unit.state.satisfies() && stays(need))
     }
 
     /// Its needs are ready, and what comes before it has become ready, has failed, or is not meant
@@ -97,6 +127,8 @@ impl Fleet {
             | State::Spawning
             | State::Starting(_)
             | State::Ready { .. }
+            | State::Unready { .. }
+            | State::BeforeStop { .. }
             | State::Stopping { .. }
             | State::SpawningFinish { .. }
             | State::Finishing { .. }
@@ -106,9 +138,10 @@ impl Fleet {
         };
         let is_past = |other: &Slot| {
             let state = &other.unit.state;
-            state.satisfies()
+            let is_settled = state.satisfies()
                 || other.unit.retry.hopeless
-                || state.is_at_rest() && (other.want != Want::Up || !is_due(other))
+                || state.is_at_rest() && (other.want != Want::Up || !is_due(other));
+            is_settled && other.next.is_none()
         };
         self.has_its_needs(slot) && self.each(&slot.after).all(is_past)
     }
@@ -126,11 +159,25 @@ impl Fleet {
                         }
                     }
                     Some(other) if other.want != Want::Up => return false,
+                    // Its process is of an older definition; the next one may stand elsewhere.
+                    Some(other) if slot.ix == ix && other.next.is_some() => return false,
                     Some(_) | None => {}
                 }
             }
         }
         true
+    }
+
+    /// Nobody whose process is to be replaced too stands on it: they stop in reverse. Only they
+    /// count, and only by their own definitions (not through a oneshot, which may be of the new
+    /// ones), so that these waits follow one set of definitions and cannot be a circle.
+    fn may_change(&self, slot: &Slot) -> bool {
+        let name = &slot.service.name;
+        let stands_on_it =
+            |other: &Slot| other.service.needs.contains(name) || other.service.after.contains(name);
+        let above = slot.needed_by.iter().chain(&slot.followed_by);
+        let mut others = above.filter_map(|above| self.slots.get(*above));
+        !others.any(|other| other.next.is_some() && stands_on_it(other))
     }
 
     fn each<'a>(&'a self, list: &'a [Ix]) -> impl Iterator<Item = &'a Slot> {

@@ -229,10 +229,10 @@ mod tests {
             shell("cat; echo oops >&2; exit 3", b"a\tb\n", LONG),
             (code(3), "a\tb\noops\n".into())
         );
-        let (ending, output) = shell("yes | head -c 1000000; wc -c", &[b'x'; 200_000], LONG);
+        let (ending, output) = shell("yes | head -c 1000000; wc -c", &vec![b'x'; 200_000], LONG);
         assert_eq!((ending, output.len()), (code(0), OUTPUT_BYTES_MAX));
         // Nobody reads the input.
-        assert_eq!(shell("exit 0", &[b'x'; 200_000], LONG).0, code(0));
+        assert_eq!(shell("exit 0", &vec![b'x'; 200_000], LONG).0, code(0));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::path::Path;
 use crate::service::definition::{Context, Service};
 use crate::service::envfile::{self, Entry};
 use crate::service::expand::{self, Fault};
+use crate::service::permit;
 use crate::service::resolver::Resolver;
 use crate::service::settings;
 
@@ -178,6 +179,7 @@ fn passed(container: &Environment, patterns: Option<&[String]>) -> Environment {
         };
         patterns.is_none_or(|patterns| patterns.iter().any(matches))
             && !ours.iter().any(|ours| name == ours.as_bytes())
+            && name != permit::VARIABLE.as_bytes()
     };
     container
         .iter()

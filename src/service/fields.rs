@@ -90,6 +90,7 @@ const LIMITS: Takes = Takes(
 );
 const NICE: Takes = Takes("a whole number", Shape::Whole(-20, 19));
 const OOM: Takes = Takes("a whole number", Shape::Whole(-1000, 1000));
+const PERMITS: Takes = Takes("an array of verbs, or VERB:NAME", Shape::Texts);
 const CAPABILITIES: Takes = Takes("an array of capability names", Shape::Texts);
 const TCP: Takes = Takes("a string like \"127.0.0.1:5432\"", Shape::Text);
 const HTTP: Takes = Takes(
@@ -99,6 +100,11 @@ const HTTP: Takes = Takes(
 const UNIX: Takes = Takes("a path like \"/run/app/app.sock\"", Shape::Text);
 const FILE: Takes = Takes("a path like \"/run/app/ready\"", Shape::Text);
 const DESCRIPTOR: Takes = Takes("a whole number", Shape::Whole(3, 254));
+const YES: Takes = Takes("true", Shape::Flag);
+const THEN: Takes = Takes(
+    "\"restart\" or \"nothing\"",
+    Shape::Words(&["restart", "nothing"]),
+);
 const POLICY: Takes = Takes(
     "a table, or one of \"always\", \"on-failure\", \"never\"",
     Shape::TableOr(&["always", "on-failure", "never"]),
@@ -160,8 +166,12 @@ pub const SERVICE: &[Field] = table! {
         "-1000 to 1000: the higher, the sooner the kernel kills it for memory";
     "" "no-new-privileges": BOOL, "false", "set-user-ID programs gain nothing";
     "" "capabilities": CAPABILITIES, "left as they are", "kept when dropping to `user`";
+    "" "control": PERMITS, "nothing",
+        "what it may ask of pidone, over the descriptor PIDONE_CONTROL_FD";
     "" "ready": TABLE, "ready once started",
-        "how readiness is told: exactly one of http, tcp, unix, exec, file, fd";
+        "how readiness is told: exactly one of http, tcp, unix, exec, file, fd, notify";
+    "" "health": TABLE, "none",
+        "how it is watched once it is ready: exactly one of http, tcp, unix, exec, file, notify";
     "" "restart": POLICY, "always; never for main and oneshot", "what follows a death";
     "" "stop": TABLE, "SIGTERM, SIGKILL after 5s", "how it is asked to end";
     "" "reload": TABLE, "none", "how it is asked to read its configuration again";
@@ -172,9 +182,25 @@ pub const SERVICE: &[Field] = table! {
     "ready" "exec": COMMAND, "", "ready when this command exits 0";
     "ready" "file": FILE, "", "ready when this file is there";
     "ready" "fd": DESCRIPTOR, "", "ready when the service writes a newline to this descriptor";
+    "ready" "notify": YES, "", "ready when the service sends READY=1 (sd_notify)";
     "ready" "interval": SPAN, "100ms", "from one attempt's end to the next";
     "ready" "within": SPAN, "30s", "not ready by then: a failed start";
+    "health" "http": HTTP, "", "well when a GET is answered with 200 to 399";
+    "health" "tcp": TCP, "", "well when a connection is accepted";
+    "health" "unix": UNIX, "", "well when a connection to this socket is accepted";
+    "health" "exec": COMMAND, "", "well when this command exits 0";
+    "health" "file": FILE, "", "well while this file is there";
+    "health" "notify": YES, "", "well while WATCHDOG=1 comes at least every `interval` (sd_notify)";
+    "health" "interval": SPAN, "5s", "from one check's end to the next";
+    "health" "timeout": SPAN, "1s", "an answer that takes longer is a failure";
+    "health" "retries": TIMES, "3",
+        "the first failure makes it unready, so many in a row are too many";
+    "health" "start-period": SPAN, "0s",
+        "failures do not count for so long, until the first success";
+    "health" "then": THEN, "restart", "what too many failures lead to";
     "restart" "when": WHEN, "always; never for main and oneshot", "after which deaths";
+    "restart" "with": NAMES, "none",
+        "also restarted once one of these has been, and is ready again";
     "restart" "delay": SPAN, "0s", "before the first restart; then 250ms, doubling";
     "restart" "max-delay": SPAN, "30s", "the longest wait";
     "restart" "jitter": PART, "0.1", "the part of a wait that is left to chance";
@@ -184,6 +210,10 @@ pub const SERVICE: &[Field] = table! {
         "a reached limit fails the service, or ends the container";
     "restart.limit" "times": TIMES, "", "how many restarts";
     "restart.limit" "within": SPAN, "", "in how long";
+    "stop" "before": COMMAND, "none",
+        "run as the service runs, before the signal, on every deliberate stop";
+    "stop" "before-timeout": SPAN, "500ms",
+        "then that command is killed; the signal follows in any case";
     "stop" "signal": SIGNAL, "SIGTERM", "what asks it to end";
     "stop" "group": BOOL, "false", "the signal goes to the whole process group";
     "stop" "timeout": SPAN, "5s", "then SIGKILL to the process group";

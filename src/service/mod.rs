@@ -8,6 +8,8 @@ pub mod fields;
 
 pub mod expand;
 
+pub mod notice;
+
 pub mod envfile;
 
 pub mod environment;
@@ -24,9 +26,19 @@ pub(crate) mod form;
 
 mod draft;
 
+mod names;
+
 mod context;
 
 mod policy;
+
+mod probes;
+
+pub mod permit;
+
+pub mod elf;
+
+pub mod program;
 
 mod scripts;
 
@@ -37,5 +49,7 @@ mod parse;
 pub mod order;
 
 pub mod set;
+
+pub mod difference;
 
 pub mod settings;

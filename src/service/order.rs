@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::diag::{Diagnostic, Place};
 use crate::service::definition::{Kind, Service, StopBy};
 use crate::service::draft::Draft;
+use crate::service::permit;
 use crate::service::set::Loaded;
 use crate::values::Name;
 use crate::values::span::show_span;
@@ -24,8 +25,10 @@ type Graph<'a> = BTreeMap<&'a Name, Vec<&'a Name>>;
 pub(super) fn check(drafts: &[Draft]) -> Vec<Diagnostic> {
     let by_name: BTreeMap<&Name, &Draft> = drafts.iter().map(|d| (&d.service.name, d)).collect();
     let mut faults = needs(&by_name);
+    faults.extend(withs(&by_name));
     faults.extend(mains(drafts));
     faults.extend(circles(&by_name));
+    faults.extend(permit::check(&by_name));
     faults
 }
 
@@ -71,6 +74,26 @@ fn needs(by_name: &BTreeMap<&Name, &Draft>) -> Vec<Diagnostic> {
         faults.push(Diagnostic::error(format!("{more} more needs of that kind")));
     }
     faults
+}
+
+/// Restarts with what is not there. (A circle of them is none: one restart is one of each.)
+fn withs(by_name: &BTreeMap<&Name, &Draft>) -> Vec<Diagnostic> {
+    let all = by_name.iter().flat_map(|(name, draft)| {
+        let named = draft.places.with.iter();
+        named.map(move |(other, span)| (*name, *draft, other, span))
+    });
+    let unknown = all.filter(|(_, _, other, _)| !by_name.contains_key(other));
+    unknown
+        .take(FAULTS_MAX)
+        .map(|(name, draft, other, span)| {
+            let others = by_name.keys().filter(|known| **known != name);
+            let fault = Diagnostic::error(format!(
+                "`{name}` restarts with `{other}`, which is not defined"
+            ))
+            .suggest(other.as_str(), others.map(|known| known.as_str()));
+            at(fault, Some(draft.places.place(span)))
+        })
+        .collect()
 }
 
 /// Two mains: each of them after the first, with the first one's place.
@@ -276,7 +299,10 @@ const NAMES_MAX: usize = 10;
 /// How long a service may take to stop; what is not running by then, or ends by itself, takes none.
 fn stop_time(service: &Service) -> Duration {
     match (service.kind, service.stop.by) {
-        (Kind::Longrun, StopBy::Signal(_)) => service.stop.timeout.unwrap_or_default(),
+        (Kind::Longrun, StopBy::Signal(_)) => {
+            let before = service.stop.before.as_ref().map(|before| before.timeout);
+            before.unwrap_or_default() + service.stop.timeout.unwrap_or_default()
+        }
         (Kind::Oneshot, _) | (_, StopBy::EndOfInput) => Duration::ZERO,
     }
 }

@@ -9,6 +9,7 @@ use crate::service::draft::Draft;
 use crate::service::environment::Environment;
 use crate::service::order;
 use crate::service::parse::{self, World};
+use crate::service::program::{Seen, Sought};
 use crate::service::source::Directory;
 use crate::values::Name;
 
@@ -39,9 +40,21 @@ pub fn load(
     container: &Environment,
     user_known: &dyn Fn(&str) -> Result<(), String>,
 ) -> Loaded {
+    inspect(found, container, user_known, &|_| Seen::Runs)
+}
+
+/// The same, and looks for the programs that are to be started: `program` says what is to be seen
+/// of one.
+pub fn inspect(
+    found: impl IntoIterator<Item = impl Borrow<Directory>>,
+    container: &Environment,
+    user_known: &dyn Fn(&str) -> Result<(), String>,
+    program: &dyn Fn(&Sought) -> Seen,
+) -> Loaded {
     let world = World {
         container,
         user_known,
+        program,
     };
     let mut diagnostics = Vec::new();
     let mut drafts: Vec<Draft> = Vec::new();

@@ -1,5 +1,5 @@
-//! Commands that run beside services: exec probes and reload commands. They belong to no state of
-//! the machine; each has a deadline.
+//! Commands that run beside services: exec probes, reload commands, `stop.before`. Each has a
+//! deadline; that of the last is in the machine's state, with what follows from it.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -26,17 +26,24 @@ pub(super) enum Kind {
     Probe {
         /// Which start.
         starts: u32,
+        /// For so long an answer is waited for.
+        within: Duration,
     },
+    /// It was to tell that, took too long, and has been killed.
+    Late,
     /// It makes its service read its configuration again.
     Reload,
+    /// Its service is asked to end after it.
+    BeforeStop,
 }
 
 impl Kind {
-    /// How long it may take.
-    fn timeout(self) -> Duration {
+    /// How long it may take; `None`: the machine tells.
+    fn timeout(self) -> Option<Duration> {
         match self {
-            Self::Probe { .. } => Duration::from_secs(5),
-            Self::Reload => Duration::from_secs(60),
+            Self::Probe { within, .. } => Some(within),
+            Self::Reload => Some(Duration::from_secs(60)),
+            Self::Late | Self::BeforeStop => None,
         }
     }
 }
@@ -47,7 +54,7 @@ pub(super) struct Helpers(HashMap<Pid, Alive>);
 
 struct Alive {
     helper: Helper,
-    /// `None` once it was killed.
+    /// `None` once it was killed, or if the machine tells when.
     deadline: Option<Moment>,
     /// Tells, if its program does not run, why.
     attempt: Attempt,
@@ -58,7 +65,7 @@ impl Helpers {
     pub(super) fn add(&mut self, Spawned { pid, attempt }: Spawned, helper: Helper, now: Moment) {
         let alive = Alive {
             helper,
-            deadline: Some(now + helper.kind.timeout()),
+            deadline: helper.kind.timeout().map(|timeout| now + timeout),
             attempt,
         };
         self.0.insert(pid, alive);
@@ -88,17 +95,37 @@ impl Helpers {
         }
     }
 
+    /// Everything beside this service is killed now: the service is gone.
+    pub(super) fn give_up(&mut self, ix: Ix, now: Moment) {
+        let of_it = self.0.values_mut().filter(|alive| alive.helper.ix == ix);
+        of_it
+            .filter_map(|alive| alive.deadline.as_mut())
+            .for_each(|deadline| *deadline = now);
+    }
+
+    /// The command of this service's `stop.before`, if it lives.
+    pub(super) fn before_stop(&self, ix: Ix) -> Option<Pid> {
+        let is_it = |helper: Helper| helper.ix == ix && helper.kind == Kind::BeforeStop;
+        let mut all = self.0.iter();
+        all.find_map(|(pid, alive)| is_it(alive.helper).then_some(*pid))
+    }
+
     /// When one must be killed.
     pub(super) fn deadline(&self) -> Option<Moment> {
         self.0.values().filter_map(|alive| alive.deadline).min()
     }
 
-    /// Those that must be killed now; each is named once.
-    pub(super) fn overdue(&mut self, now: Moment) -> Vec<(Pid, Ix)> {
-        let due = |deadline: &mut Option<Moment>| deadline.take_if(|at| *at <= now).is_some();
-        self.0
-            .iter_mut()
-            .filter_map(|(pid, alive)| due(&mut alive.deadline).then_some((*pid, alive.helper.ix)))
-            .collect()
+    /// Those that must be killed now; each is named once. A probe among them has answered by that.
+    pub(super) fn overdue(&mut self, now: Moment) -> Vec<(Pid, Helper)> {
+        let mut overdue = Vec::new();
+        for (pid, alive) in &mut self.0 {
+            if alive.deadline.take_if(|at| *at <= now).is_some() {
+                overdue.push((*pid, alive.helper));
+                if matches!(alive.helper.kind, Kind::Probe { .. }) {
+                    alive.helper.kind = Kind::Late;
+                }
+            }
+        }
+        overdue
     }
 }

@@ -17,6 +17,7 @@ use crate::os::users::{self, User};
 use crate::service::address;
 use crate::service::definition::{Output, Probe, Program, Service};
 use crate::service::environment::{self, Environment};
+use crate::service::permit;
 use crate::values::Exit;
 
 /// What every start needs, whatever the service.
@@ -50,6 +51,16 @@ pub(super) struct Streams<'fd> {
     pub(super) stderr: Option<BorrowedFd<'fd>>,
     /// The notification pipe and its number there.
     pub(super) notify: Option<(BorrowedFd<'fd>, i32)>,
+    /// The descriptor by which it may ask us, and its number there.
+    pub(super) control: Option<(BorrowedFd<'fd>, i32)>,
+}
+
+impl Surroundings {
+    /// One more variable of its process.
+    pub(super) fn set(&mut self, name: &'static str, value: OsString) {
+        Rc::make_mut(&mut self.env).set(name, value);
+        self.variables = None;
+    }
 }
 
 impl Launcher {
@@ -170,22 +181,29 @@ impl Launcher {
         streams: Streams<'_>,
         session: Session,
     ) -> Result<Spawned, String> {
-        let env = match &around.variables {
-            Some(_) => Vec::new(),
-            None => around
-                .env
-                .iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
+        // Made before only for those that have no variable of their own.
+        let made = around
+            .variables
+            .clone()
+            .filter(|_| streams.control.is_none());
+        let own = |(_, number): (BorrowedFd<'_>, i32)| {
+            (permit::VARIABLE.into(), number.to_string().into())
         };
+        let all = around.env.iter().filter(|_| made.is_none());
+        let env: Vec<(OsString, OsString)> = all
+            .filter(|(name, _)| *name != permit::VARIABLE)
+            .map(|(name, value)| (name.into(), value.into()))
+            .chain(streams.control.map(own))
+            .collect();
         let standard = [(streams.stdin, 0), (streams.stdout, 1), (streams.stderr, 2)];
         let descriptors = standard
             .into_iter()
             .filter_map(|(fd, number)| fd.map(|fd| (fd, number)))
             .chain(streams.notify)
+            .chain(streams.control)
             .collect();
         let plan = Plan {
-            variables: around.variables.clone(),
+            variables: made,
             workdir: around.workdir.clone(),
             user: around.user.clone(),
             umask: service.context.umask,
@@ -211,22 +229,26 @@ impl Launcher {
             stdout: null,
             stderr: null,
             notify: None,
+            control: None,
         }
     }
 }
 
-/// Where this service's probe dials, if it does.
-pub(super) fn target(service: &Service, around: &Surroundings) -> Result<Option<Target>, String> {
+/// Where this probe dials, if it does.
+pub(super) fn target(
+    probe: Option<&Probe>,
+    around: &Surroundings,
+) -> Result<Option<Target>, String> {
     let expand = |text: &str| {
         let expanded = around.env.expand_text(text);
         expanded.map_err(|fault| format!("cannot expand the probe's address: {fault}"))
     };
-    match service.ready.as_ref().map(|ready| &ready.probe) {
+    match probe {
         Some(Probe::Tcp(text)) => Ok(Some(Target::Tcp(address::tcp(&expand(text)?)?))),
         Some(Probe::Http(text)) => Ok(Some(Target::Http(address::http(&expand(text)?)?))),
         Some(Probe::Unix(text)) => Ok(Some(Target::Unix(address::socket(&expand(text)?)?))),
         Some(Probe::File(text)) => Ok(Some(Target::File(address::path(&expand(text)?)?))),
-        Some(Probe::Exec(_) | Probe::Fd(_)) | None => Ok(None),
+        Some(Probe::Exec(_) | Probe::Fd(_) | Probe::Notify) | None => Ok(None),
     }
 }
 

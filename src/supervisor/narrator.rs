@@ -110,6 +110,10 @@ impl Narrator {
         let booting = self.boot.is_some();
         let since_boot = show_span(change.at.since(self.since));
         let line = match change.to {
+            State::Ready { .. } if matches!(change.from, State::Unready { .. }) => {
+                about(slot, format!("ready again after {took}"))
+            }
+            State::Unready { .. } => warn(slot, format!("unready: {}", why::unready(slot, faults))),
             State::Ready { .. } if booting => about(slot, format!("ready in {since_boot}")),
             State::Ready { pid, .. } => about(slot, format!("ready in {took}, pid {pid}")),
             State::Finished if booting => about(slot, format!("finished in {since_boot}")),
@@ -117,6 +121,7 @@ impl Narrator {
             State::Down => match change.from {
                 // It has been told that it was killed.
                 State::Stopping { kill_at: None, .. } if is_killed(slot) => return None,
+                State::BeforeStop { .. } => gone_before(slot, &took),
                 State::Stopping { .. } | State::Finishing { .. } => stopped(slot, &took),
                 _never_ran => return None,
             },
@@ -127,28 +132,32 @@ impl Narrator {
                 slot,
                 format!("{}: stopping it", why::not_ready(slot, faults)),
             ),
+            State::BeforeStop {
+                next: Next::Policy(Cause::Unhealthy),
+                ..
+            }
+            | State::Stopping {
+                next: Next::Policy(Cause::Unhealthy),
+                ..
+            } => warn(
+                slot,
+                format!("{}: stopping it", why::unhealthy(slot, faults)),
+            ),
             State::Failed(failure) => failed(change.ix, slot, failure, fleet, faults),
             State::Backoff { until } => {
-                let wait = show_span(until.since(change.at));
-                warn(
-                    slot,
-                    format!(
-                        "{}, restart {} in {wait}",
-                        death(slot, faults),
-                        change.restarts
-                    ),
-                )
+                let wait = until.since(change.at);
+                again(change, slot, faults, &format!("in {}", show_span(wait)))
             }
             State::Waiting | State::Spawning | State::Starting(_) if is_retry(&change.from) => {
-                warn(
-                    slot,
-                    format!("{}, restart {} now", death(slot, faults), change.restarts),
-                )
+                again(change, slot, faults, "now")
             }
-            State::Waiting | State::Spawning | State::Starting(_) => return None,
-            State::Stopping { .. } | State::SpawningFinish { .. } | State::Finishing { .. } => {
-                return None;
-            }
+            State::Waiting
+            | State::Spawning
+            | State::Starting(_)
+            | State::BeforeStop { .. }
+            | State::Stopping { .. }
+            | State::SpawningFinish { .. }
+            | State::Finishing { .. } => return None,
         };
         Some(line)
     }
@@ -164,6 +173,7 @@ impl Narrator {
             Reason::Signal(signal) => signal.to_string(),
             Reason::Asked(_) => "asked by `pidone shutdown`".into(),
             Reason::Main(ix, exit) => format!("{} ended ({})", name(ix), ended(exit)),
+            Reason::Unhealthy(ix, _) => format!("{} is unhealthy", name(ix)),
             Reason::MainFailed(ix) => format!("{} could not start", name(ix)),
             Reason::CmdWait(ix) => {
                 let waits = why::waits_for(fleet, ix).unwrap_or_default();
@@ -227,20 +237,24 @@ impl Narrator {
 /// once already. What fails again and again would make the boot last for ever.
 fn has_arrived(slot: &Slot) -> bool {
     let state = &slot.unit.state;
-    !slot.service.enabled || state.satisfies() || state.is_at_rest() || slot.restarts > 0
+    let was_ready = matches!(state, State::Unready { .. });
+    let is_there = was_ready || state.satisfies() || state.is_at_rest();
+    !slot.service.enabled || is_there || slot.restarts > 0
 }
 
 /// Whether this change is a service's arrival, which the boot's one line tells.
 fn is_arrival(change: &Change) -> bool {
-    matches!(change.to, State::Ready { .. } | State::Finished)
+    let is_again = matches!(change.from, State::Unready { .. });
+    matches!(change.to, State::Ready { .. } | State::Finished) && !is_again
 }
 
 /// Whether what follows this state, if it is a start, follows a death and no person's wish.
 fn is_retry(from: &State) -> bool {
     match from {
         // From spawning: no process could be made, and it is tried again.
-        State::Spawning | State::Starting(_) | State::Ready { .. } => true,
-        State::Stopping { next, .. }
+        State::Spawning | State::Starting(_) | State::Ready { .. } | State::Unready { .. } => true,
+        State::BeforeStop { next, .. }
+        | State::Stopping { next, .. }
         | State::SpawningFinish { next, .. }
         | State::Finishing { next, .. } => matches!(next, Next::Policy(_)),
         State::Down
@@ -276,6 +290,12 @@ fn is_killed(slot: &Slot) -> bool {
     !slot.oom && slot.exit == Some(Exit::Signal(Signal::KILL))
 }
 
+/// `exit code 1, restart 5 in 3.2s`
+fn again(change: &Change, slot: &Slot, faults: Faults<'_>, when: &str) -> Line {
+    let (death, restarts) = (death(slot, faults), change.restarts);
+    warn(slot, format!("{death}, restart {restarts} {when}"))
+}
+
 /// `stopped by SIGQUIT in 0.2s (code 0)`
 fn stopped(slot: &Slot, took: &str) -> Line {
     let asked = match slot.service.stop.by {
@@ -301,6 +321,15 @@ fn stopped(slot: &Slot, took: &str) -> Line {
     )
 }
 
+/// `ended in 0.2s, before it was asked (code 0)`
+fn gone_before(slot: &Slot, took: &str) -> Line {
+    let end = slot.exit.map_or_else(String::new, |exit| match exit {
+        Exit::Code(code) => format!(" (code {code})"),
+        Exit::Signal(_) | Exit::Core(_) => format!(" ({exit})"),
+    });
+    about(slot, format!("ended in {took}, before it was asked{end}"))
+}
+
 fn failed(ix: Ix, slot: &Slot, failure: Failure, fleet: &Fleet, faults: Faults<'_>) -> Line {
     let why = why::note(fleet, ix, faults);
     let text = match (failure, why) {
@@ -308,7 +337,7 @@ fn failed(ix: Ix, slot: &Slot, failure: Failure, fleet: &Fleet, faults: Faults<'
         (Failure::Limit | Failure::Finish, Some(why)) => {
             format!("failed: {}, {why}", death(slot, Faults::default()))
         }
-        (Failure::NotReady | Failure::Exec | Failure::Need, Some(why)) => {
+        (Failure::NotReady | Failure::Exec | Failure::Unhealthy | Failure::Need, Some(why)) => {
             format!("failed: {why}")
         }
     };

@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+use crate::control::grant::Grant;
+use crate::control::server::Server;
 use crate::logs::router::Router;
 use crate::machine::slot::Ix;
 use crate::os::reason::reason;
@@ -22,6 +24,31 @@ impl Supervisor {
             logger,
             format: self.format_of(ix),
             keeps_stdin: self.cmd.is_none_or(|cmd| cmd == ix),
+        }
+    }
+
+    /// The descriptor by which a service may ask us, made anew for each process.
+    pub(super) fn control_of(&mut self, service: &Service) -> Result<Option<OwnedFd>, String> {
+        if service.control.is_empty() {
+            return Ok(None);
+        }
+        let server = self.server.get_or_insert_with(Server::without_socket);
+        let grant = Grant {
+            service: service.name.clone(),
+            permits: service.control.clone(),
+        };
+        let made = server.admit(grant);
+        made.map(Some)
+            .map_err(|error| format!("cannot make its control descriptor: {}", reason(&error)))
+    }
+
+    /// The process is gone, and with it what it was handed.
+    pub(super) fn revoke(&mut self, ix: Ix) {
+        let service = self.fleet.slot(ix).map(|slot| &slot.service);
+        if let Some(service) = service.filter(|service| !service.control.is_empty())
+            && let Some(server) = &mut self.server
+        {
+            server.revoke(&service.name);
         }
     }
 

@@ -27,6 +27,11 @@ impl Data {
         Self(clean(value))
     }
 
+    /// The tree.
+    pub fn into_value(self) -> Value {
+        self.0
+    }
+
     pub(super) fn value(&self) -> &Value {
         &self.0
     }

@@ -5,6 +5,8 @@ pub mod data;
 
 pub mod engine;
 
+pub mod view;
+
 mod helpers;
 
 mod output;

@@ -211,3 +211,37 @@ fn what_can_never_start_takes_nobodys_turn() {
     assert!(again, "{}", it.err.text());
     it.stop();
 }
+
+#[test]
+fn who_restarts_with_another_does_so_once_that_is_ready_again() {
+    if !can_contain() {
+        return;
+    }
+    let db = "command = \"sleep 0.3; echo up >&3; exec sleep 1000\"\nready = { fd = 3 }\n";
+    let mut it = container()
+        .service("db", db)
+        .service(
+            "web",
+            "command = [\"sleep\", \"1000\"]\nneeds = [\"db\"]\nrestart = { with = [\"db\"] }\n",
+        )
+        .service(
+            "other",
+            "command = [\"sleep\", \"1000\"]\nneeds = [\"db\"]\n",
+        )
+        .start();
+    it.until("web", "ready");
+    it.until("other", "ready");
+    for (round, kill) in [(2, true), (3, false)] {
+        if kill {
+            assert_eq!(it.pidone(&["signal", "KILL", "db"]).code, 0);
+        } else {
+            assert_eq!(it.pidone(&["restart", "db"]).code, 0, "{}", it.err.text());
+        }
+        let again =
+            || it.service("web")["starts"] == round && it.service("web")["state"] == "ready";
+        assert!(poll(SOON, again), "{}", it.err.text());
+        assert_eq!(it.service("db")["starts"], round);
+        assert_eq!(it.service("other")["starts"], 1);
+    }
+    assert_eq!(it.stop().code, 0, "{}", it.err.text());
+}

@@ -10,9 +10,12 @@ use crate::syslog::have;
 
 /// A container with the service directories of an example, where `pidone` is found.
 fn example(name: &str, change: impl Fn(String) -> String) -> Recipe {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("docker/examples");
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("docker/examples")
+        .join(name)
+        .join("services.d");
     let mut recipe = container().env("PATH", &format!("/mnt:{PATH}"));
-    let mut folders = vec![top.join(name)];
+    let mut folders = vec![top.clone()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -20,7 +23,7 @@ fn example(name: &str, change: impl Fn(String) -> String) -> Recipe {
                 folders.push(path);
                 continue;
             }
-            let inner = path.strip_prefix(top.join(name)).unwrap();
+            let inner = path.strip_prefix(&top).unwrap();
             let inner = format!("services/{}", inner.to_str().unwrap());
             let text = change(read(&path));
             recipe = if path.ends_with("run") {

@@ -1,9 +1,11 @@
 //! What must hold on every edge of the walk.
 
 use pidone::machine::unit::{
-    Action, Cause, Event, Failure, Next, Retry, StartStep, Starting, State,
+    Action, Cause, Event, Failure, Health, Next, Retry, Said, StartStep, Starting, State,
 };
-use pidone::service::definition::Probe;
+use pidone::service::definition::{Probe, Then};
+
+use pidone::values::Moment;
 
 use super::{Edge, Node};
 
@@ -49,6 +51,27 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
         ready_is_hopeful,
     ),
     ("a stop is heard at once", stop_is_heard),
+    (
+        "what runs is watched exactly if it is to be",
+        health_is_watched,
+    ),
+    (
+        "a failure makes it unready, a success ready",
+        failure_is_unready,
+    ),
+    (
+        "only so many failures in a row are a death",
+        failures_are_counted,
+    ),
+    (
+        "`before` runs exactly while the state says so, and is waited for until a moment",
+        before_is_state,
+    ),
+    ("nobody is asked while `before` runs", asked_after_before),
+    (
+        "a deliberate stop of one who was not asked yet runs `before`, and nothing else does",
+        before_each_stop,
+    ),
 ];
 
 pub(crate) fn pid_is_process(edge: &Edge<'_>) -> bool {
@@ -78,7 +101,12 @@ pub(crate) fn signal_to_current(edge: &Edge<'_>) -> bool {
             edge.before.ghost.alive == Some(*pid) && edge.before.unit.state.main_pid().is_some()
         }
         Action::Kill(pid) => edge.before.ghost.alive == Some(*pid),
-        Action::Spawn | Action::SpawnFinish(_) | Action::Probe => true,
+        Action::Spawn
+        | Action::SpawnFinish(_)
+        | Action::Probe
+        | Action::CheckUp
+        | Action::RunBefore
+        | Action::KillBefore => true,
     })
 }
 
@@ -112,7 +140,7 @@ pub(crate) fn timeout_counts(edge: &Edge<'_>) -> bool {
     let late = matches!(
         edge.before.unit.state,
         State::Stopping {
-            next: Next::Policy(Cause::NotReady | Cause::Exec),
+            next: Next::Policy(Cause::NotReady | Cause::Exec | Cause::Unhealthy),
             ..
         }
     );
@@ -141,7 +169,13 @@ pub(crate) fn finish_once(edge: &Edge<'_>) -> bool {
         .iter()
         .filter_map(|action| match action {
             Action::SpawnFinish(exit) => Some(*exit),
-            Action::Spawn | Action::Ask(_) | Action::Kill(_) | Action::Probe => None,
+            Action::Spawn
+            | Action::Ask(_)
+            | Action::Kill(_)
+            | Action::Probe
+            | Action::CheckUp
+            | Action::RunBefore
+            | Action::KillBefore => None,
         })
         .collect();
     let is_main = edge.before.unit.state.main_pid().is_some();
@@ -176,12 +210,20 @@ pub(crate) fn late_is_nothing(edge: &Edge<'_>) -> bool {
             matches!(state, State::Spawning | State::SpawningFinish { .. })
         }
         Event::Execed | Event::ExecFailed => matches!(step, Some(StartStep::Exec { .. })),
-        Event::Probed { .. } => step == Some(StartStep::Probing),
-        Event::Notified => {
+        Event::Probed { .. } => {
+            step == Some(StartStep::Probing) || health_of(state) == Some(Health::Asked)
+        }
+        Event::Said(Said::Ready) => {
             let tells = edge.service.ready.as_ref().map(|ready| &ready.probe);
             step.is_some() && matches!(tells, Some(Probe::Fd(_)))
         }
+        Event::Said(Said::Extend(_)) => step.is_some(),
+        Event::Said(Said::Stopping) => health_of(state).is_some(),
+        Event::Said(Said::Alive | Said::Alarm) => {
+            matches!(health_of(state), Some(Health::SignBy(_)))
+        }
         Event::Exited(_) => edge.before.ghost.alive.is_some(),
+        Event::BeforeEnded => matches!(state, State::BeforeStop { .. }),
         Event::Tick => state.deadline().is_some_and(|at| at <= edge.now),
     };
     belongs || edge.after.unit == edge.before.unit && edge.actions.is_empty()
@@ -203,8 +245,90 @@ pub(crate) fn probe_is_waited_for(edge: &Edge<'_>) -> bool {
         State::Starting(Starting { step, .. }) => step == StartStep::Probing,
         _other => false,
     };
-    let asks = edge.actions.contains(&Action::Probe);
-    asks == (probing(edge.after.unit.state) && !probing(edge.before.unit.state))
+    let asked = |state| health_of(&state) == Some(Health::Asked);
+    let begins = |is: &dyn Fn(State) -> bool| {
+        let (before, after) = (edge.before.unit.state, edge.after.unit.state);
+        is(after) && !is(before)
+    };
+    edge.actions.contains(&Action::Probe) == begins(&probing)
+        && edge.actions.contains(&Action::CheckUp) == begins(&asked)
+}
+
+/// What is due for the health of what runs.
+fn health_of(state: &State) -> Option<Health> {
+    match state {
+        State::Ready { health, .. } | State::Unready { health, .. } => Some(*health),
+        _other => None,
+    }
+}
+
+/// Without `[health]` nothing is due; with it something always is, but for what is on its way down.
+pub(crate) fn health_is_watched(edge: &Edge<'_>) -> bool {
+    let Some(health) = &edge.service.health else {
+        return health_of(&edge.after.unit.state).is_none_or(|due| due == Health::Unwatched);
+    };
+    match edge.after.unit.state {
+        State::Ready { health: due, .. } => due != Health::Unwatched,
+        State::Unready {
+            health: due,
+            failed,
+            ..
+        } => {
+            let is_leaving = due == Health::Unwatched && failed == 0;
+            let is_counted = failed > 0 && failed <= health.retries;
+            let is_patient = health.then == Then::Nothing || failed < health.retries;
+            is_leaving || due != Health::Unwatched && is_counted && is_patient
+        }
+        _other => true,
+    }
+}
+
+/// A failure that counts is never seen as ready, and the first success is.
+pub(crate) fn failure_is_unready(edge: &Edge<'_>) -> bool {
+    let Some(health) = &edge.service.health else {
+        return true;
+    };
+    let (before, after) = (&edge.before.unit.state, &edge.after.unit.state);
+    let was_asked = health_of(before) == Some(Health::Asked);
+    let is_late = |by: Moment| edge.event == Event::Tick && by <= edge.now;
+    let is_late = matches!(health_of(before), Some(Health::SignBy(by)) if is_late(by));
+    let fails = is_late || was_asked && edge.event == Event::Probed { ready: false };
+    let is_well = was_asked && edge.event == Event::Probed { ready: true };
+    let is_excused = match before {
+        State::Ready {
+            since, on_trial, ..
+        } => *on_trial && edge.now.since(*since) < health.start_period,
+        _other => false,
+    };
+    let is_ready = matches!(after, State::Ready { .. });
+    (!fails || is_ready == is_excused) && (!is_well || is_ready)
+}
+
+/// It is on its way down because it was not well.
+fn is_given_up(state: &State) -> bool {
+    match state {
+        State::BeforeStop { next, .. } | State::Stopping { next, .. } => {
+            *next == Next::Policy(Cause::Unhealthy)
+        }
+        _other => false,
+    }
+}
+
+/// It goes by itself only after so many failures in a row as may be.
+pub(crate) fn failures_are_counted(edge: &Edge<'_>) -> bool {
+    let (before, after) = (&edge.before.unit.state, &edge.after.unit.state);
+    if !is_given_up(after) || is_given_up(before) {
+        return true;
+    }
+    let Some(health) = &edge.service.health else {
+        return false;
+    };
+    let so_far = match before {
+        State::Unready { failed, .. } => *failed,
+        _other => 0,
+    };
+    let is_alarm = edge.event == Event::Said(Said::Alarm);
+    health.then == Then::Restart && (is_alarm || so_far + 1 == health.retries)
 }
 
 pub(crate) fn ready_is_hopeful(edge: &Edge<'_>) -> bool {
@@ -219,10 +343,39 @@ pub(crate) fn stop_is_heard(edge: &Edge<'_>) -> bool {
     !is_stop || edge.before.unit.state == State::Spawning || edge.after.unit.state.is_at_rest() || {
         let down = Next::Down;
         match edge.after.unit.state {
-            State::Stopping { next, .. }
+            State::BeforeStop { next, .. }
+            | State::Stopping { next, .. }
             | State::SpawningFinish { next, .. }
             | State::Finishing { next, .. } => next == down,
             _other => false,
         }
     }
+}
+
+pub(crate) fn is_before(state: State) -> bool {
+    matches!(state, State::BeforeStop { .. })
+}
+
+pub(crate) fn before_is_state(edge: &Edge<'_>) -> bool {
+    let state = edge.after.unit.state;
+    edge.after.ghost.before == is_before(state) && (!is_before(state) || state.deadline().is_some())
+}
+
+pub(crate) fn asked_after_before(edge: &Edge<'_>) -> bool {
+    let asks = edge.actions.iter().any(|a| matches!(a, Action::Ask(_)));
+    !(asks && edge.after.ghost.before)
+}
+
+pub(crate) fn before_each_stop(edge: &Edge<'_>) -> bool {
+    let is_up = matches!(
+        edge.before.unit.state,
+        State::Starting(_) | State::Ready { .. } | State::Unready { .. }
+    );
+    let is_wish = match edge.event {
+        Event::Stop { by } => by.is_none_or(|by| by > edge.now),
+        Event::Restart => true,
+        _other => is_given_up(&edge.after.unit.state),
+    };
+    let runs = edge.actions.contains(&Action::RunBefore);
+    runs == (is_up && is_wish && edge.service.stop.before.is_some())
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pidone::service::definition::{
-    Finish, Kind, Probe, Ready, Restart, RestartLimit, Service, When,
+    Before, Finish, Health, Kind, Probe, Ready, Restart, RestartLimit, Service, Then, When,
 };
 
 use super::UNIT;
@@ -21,7 +21,7 @@ pub(crate) fn shapes() -> Vec<(String, Service)> {
     };
     let restarts = [
         ("always", Restart::default()),
-        ("on-failure, limited", limited),
+        ("on-failure, limited", limited.clone()),
         (
             "never",
             Restart {
@@ -68,6 +68,73 @@ pub(crate) fn shapes() -> Vec<(String, Service)> {
                         shapes.push((name, service));
                     }
                 }
+            }
+        }
+    }
+    shapes.extend(watched(&restarts));
+    shapes.extend(with_before(&limited));
+    shapes
+}
+
+/// Services whose health is watched, in each way that the machine tells apart.
+fn watched(restarts: &[(&str, Restart)]) -> Vec<(String, Service)> {
+    let mut shapes = Vec::new();
+    let probes = [Probe::Tcp("127.0.0.1:80".into()), Probe::Notify];
+    for (restart_name, restart) in restarts {
+        for probe in &probes {
+            for (retries, then) in [(1, Then::Restart), (2, Then::Restart), (2, Then::Nothing)] {
+                for start_period in [Duration::ZERO, UNIT * 2] {
+                    let timeout = Some(UNIT * 2);
+                    let mut service = shape(Kind::Longrun, None, None, restart, timeout);
+                    service.health = Some(Box::new(Health {
+                        probe: probe.clone(),
+                        interval: UNIT,
+                        timeout: UNIT,
+                        retries,
+                        start_period,
+                        then,
+                    }));
+                    let name = format!(
+                        "health by {probe:?}, {retries} retries, then {then:?}, start-period \
+                         {start_period:?}, restart {restart_name}"
+                    );
+                    shapes.push((name, service));
+                }
+            }
+        }
+    }
+    shapes
+}
+
+/// Those with `stop.before`, which does not care how they start.
+fn with_before(restart: &Restart) -> Vec<(String, Service)> {
+    let mut shapes = Vec::new();
+    let finish = Some(Box::new(Finish {
+        path: "finish".into(),
+        timeout: Some(UNIT),
+    }));
+    let simple = |kind| shape(kind, None, finish.clone(), restart, Some(UNIT * 2));
+    for (name, timeout) in [("1", UNIT), ("4", UNIT * 4)] {
+        for stop in [Some(UNIT * 2), None] {
+            for kind in [Kind::Longrun, Kind::Oneshot] {
+                let mut service = simple(kind);
+                service.stop.timeout = stop;
+                service.stop.before = Some(Box::new(Before {
+                    command: vec!["before".into()],
+                    timeout,
+                }));
+                if kind == Kind::Longrun && stop.is_some() {
+                    service.health = Some(Box::new(Health {
+                        probe: Probe::Tcp("127.0.0.1:80".into()),
+                        interval: UNIT,
+                        timeout: UNIT,
+                        retries: 1,
+                        start_period: Duration::ZERO,
+                        then: Then::Restart,
+                    }));
+                }
+                let name = format!("{kind:?}, before {name} units, stop timeout {stop:?}");
+                shapes.push((name, service));
             }
         }
     }

@@ -1,11 +1,11 @@
 //! What the fake world does for an order, as the real loop does it.
 
 use pidone::machine::slot::{Input, Ix, Order};
-use pidone::machine::unit::{Action, Event};
+use pidone::machine::unit::{Action, Event, State};
 use pidone::values::{Exit, Pid, Signal};
 
-use super::life::{self, Exec, Life};
-use super::{DEATH, Happening, PROBE, Process, World};
+use super::life::{self, Exec, Life, Process};
+use super::{DEATH, Happening, PROBE, World};
 
 impl World {
     /// Performs an order; the answer, if it has one in this turn.
@@ -13,14 +13,21 @@ impl World {
         match order {
             Order::Act(ix, Action::Spawn) => Some(self.spawn(ix)),
             Order::Act(ix, Action::SpawnFinish(_)) => Some(self.spawn_finish(ix)),
-            Order::Act(ix, Action::Probe) => {
-                let pid = self.fleet.slots()[ix].unit.state.pid();
+            Order::Act(ix, Action::Probe | Action::CheckUp) => {
+                let pid = self.slot(ix).unit.state.pid();
                 if let Some(pid) = pid {
                     self.schedule(self.now + PROBE, Happening::Answers(pid));
                 }
                 None
             }
-            Order::Act(_, Action::Ask(pid)) => {
+            Order::Act(ix, Action::RunBefore) => self.run_before(ix),
+            Order::Act(ix, Action::KillBefore) => {
+                self.befores.remove(&ix);
+                None
+            }
+            Order::Act(ix, Action::Ask(pid)) => {
+                let has_left = !self.befores.contains_key(&ix);
+                self.check(has_left, "nobody is asked while its `before` runs");
                 self.asked(pid);
                 None
             }
@@ -37,7 +44,8 @@ impl World {
                 }
                 None
             }
-            Order::Changed(_) | Order::Ending => None,
+            Order::Changed(_) | Order::Rewired(_) | Order::Ending => None,
+            Order::Vanish(ix) => Some(Input::Vanished(ix)),
             Order::Strays(signal) => {
                 for (id, orphan) in self.orphans.clone() {
                     if signal == Signal::KILL || !orphan.ignores_term {
@@ -85,6 +93,27 @@ impl World {
         Input::Unit(ix, Event::Spawned(pid))
     }
 
+    /// As the loop does it: what has lost its meaning since is not run.
+    fn run_before(&mut self, ix: Ix) -> Option<Input> {
+        let state = self.slot(ix).unit.state;
+        if !matches!(state, State::BeforeStop { .. }) {
+            return None;
+        }
+        let time = state
+            .pid()
+            .and_then(|pid| self.processes.get(&pid)?.life.before);
+        if time == Some(life::NO_BEFORE) {
+            return Some(Input::Unit(ix, Event::BeforeEnded));
+        }
+        self.next += 1;
+        let number = self.next;
+        self.befores.insert(ix, number);
+        if let Some(time) = time {
+            self.schedule(self.now + time, Happening::BeforeEnds(ix, number));
+        }
+        None
+    }
+
     fn bear(&mut self, ix: Ix, life: Life, is_finish: bool) -> Pid {
         self.next += 1;
         let pid = Pid::new(i32::try_from(self.next).unwrap() + 1).unwrap();
@@ -93,6 +122,7 @@ impl World {
             is_finish,
             life,
             ready_at: None,
+            sick: None,
             has_execed: is_finish,
             is_doomed: false,
         };

@@ -63,6 +63,7 @@ impl Reader<'_> {
                 .get("socket")
                 .and_then(|item| self.path(&item))
                 .unwrap_or(base.socket),
+            places: self.places(top),
             templates: self.templates(top),
             handlers: self.handlers(top),
         };
@@ -88,6 +89,9 @@ impl Reader<'_> {
                 &mut self.faults,
                 fault.hint("give it a `key-file`, or say `insecure = true`"),
             );
+        }
+        if let Some(item) = top.get("sources") {
+            self.placed(&item, config);
         }
         if let Some(item) = top.get("advertise") {
             let useless = config.advertise.is_some_and(|at| at.ip().is_unspecified());

@@ -100,6 +100,20 @@ impl Request {
         }
     }
 
+    /// The services that it names.
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::Status { names, .. }
+            | Self::Start { names }
+            | Self::Stop { names }
+            | Self::Restart { names }
+            | Self::Reload { names }
+            | Self::Signal { names, .. }
+            | Self::Logs { names, .. } => names,
+            Self::Events { .. } | Self::Shutdown { .. } => &[],
+        }
+    }
+
     /// Whether its answer goes on until somebody leaves.
     pub fn follows(&self) -> bool {
         match self {

@@ -18,6 +18,8 @@ pub enum State {
     Starting,
     /// Its process lives and is ready.
     Ready,
+    /// Its process lives and was ready; its health fails.
+    Unready,
     /// Its process was asked to end.
     Stopping,
     /// Its process is gone and `finish` runs.
@@ -32,11 +34,12 @@ pub enum State {
 
 impl State {
     /// Every state, in the order of a life.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Down,
         Self::Waiting,
         Self::Starting,
         Self::Ready,
+        Self::Unready,
         Self::Stopping,
         Self::Finishing,
         Self::WaitingToRestart,
@@ -51,6 +54,7 @@ impl State {
             Self::Waiting => "waiting",
             Self::Starting => "starting",
             Self::Ready => "ready",
+            Self::Unready => "unready",
             Self::Stopping => "stopping",
             Self::Finishing => "finishing",
             Self::WaitingToRestart => "waiting-to-restart",

@@ -79,8 +79,26 @@ pub struct Detail {
     pub file: String,
     /// What it needs, and how that is.
     pub needs: Vec<Need>,
+    /// What it is started after, as far as that is there.
+    #[serde(default)]
+    pub after: Vec<String>,
+    /// What of both is not there yet that it waits for, or has failed for.
+    #[serde(default)]
+    pub waits_for: Vec<String>,
+    /// It runs once.
+    #[serde(default)]
+    pub oneshot: bool,
+    /// The container ends with it.
+    #[serde(default)]
+    pub main: bool,
     /// Its probe in words ([`crate::control::describe::ready`]).
     pub ready: Option<String>,
+    /// How its health is watched, and how often it was well, in words.
+    #[serde(default)]
+    pub health: Option<String>,
+    /// What it last said of itself by `STATUS=` (sd_notify).
+    #[serde(default)]
+    pub says: Option<String>,
     /// How it is stopped, in words.
     pub stop: String,
     /// Its restart policy, in words.

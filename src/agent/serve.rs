@@ -1,0 +1,294 @@
+//! The agent at work: its one loop. Whatever comes is an event; the roster, the own services and
+//! who is told of them belong to it alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::agent::config::Config;
+use crate::agent::desk::{Asked, Desk};
+use crate::agent::handlers::task::{Handlers, Told as Handled};
+use crate::agent::local::{self, Local, Word};
+use crate::agent::publish::task::{Publisher, Told};
+use crate::agent::sources::{self, Report};
+use crate::agent::wire::{Reply, Request, WireMember, template};
+use crate::control::protocol::State;
+use crate::members::member::{Announced, Origin, Readiness};
+use crate::members::roster::Roster;
+use crate::os::poll::Poller;
+use crate::os::{clock, ending::Ending};
+use crate::template::view::{Own, data};
+
+/// Questions and reports that wait for the loop.
+const QUEUE: usize = 64;
+/// So long a drain waits where nobody tells that it was heard: Serf spreads a tag in half of it.
+const DRAIN_UNHEARD: Duration = Duration::from_millis(500);
+
+/// What has happened.
+enum Event {
+    Report(Report),
+    Local(Word),
+    Published(Told),
+    Handled(Handled),
+    Asked(Asked),
+    Drained,
+    End,
+}
+
+/// The loop's state.
+struct Agent {
+    config: Config,
+    name: String,
+    roster: Roster,
+    publisher: Publisher,
+    handlers: Handlers,
+    /// What this node announces, for sources that carry it.
+    own: watch::Sender<Option<Vec<Announced>>>,
+    local: BTreeMap<String, Local>,
+    /// Services that drain, until they have been down.
+    draining: BTreeSet<String>,
+    /// Who waits for the end of a drain, and until when.
+    drains: Vec<(tokio::time::Instant, oneshot::Sender<Reply>)>,
+    silent: BTreeMap<Origin, String>,
+    is_ready: bool,
+}
+
+/// Runs the agent until it is told to end.
+///
+/// # Errors
+/// What it cannot start without.
+pub fn run(config: Config, name: String, env: Vec<(String, String)>) -> Result<(), String> {
+    let ending = Ending::new().map_err(|error| format!("cannot hear signals: {error}"))?;
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
+    let ended = runtime.block_on(serve(config, name, env, ending));
+    // A check or a command that is under way is not waited for.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn serve(
+    config: Config,
+    name: String,
+    env: Vec<(String, String)>,
+    ending: Ending,
+) -> Result<(), String> {
+    let (own, followed) = watch::channel(announced(&config));
+    let (tell, mut reports) = mpsc::channel(QUEUE);
+    let _sources = sources::start(&config, &followed, &tell)?;
+    let (say, mut words) = mpsc::channel(QUEUE);
+    if !config.announce.is_empty() {
+        let names = config.announce.iter().map(|one| one.name.to_string());
+        let followed = local::follow(names.collect(), say);
+        followed.map_err(|error| format!("cannot follow PID 1: {error}"))?;
+    }
+    let (ask, mut asked) = mpsc::channel(QUEUE);
+    let desk = Desk::open(&config.socket, ask);
+    let path = config.socket.display();
+    let _desk = desk.map_err(|error| format!("cannot listen at {path}: {error}"))?;
+    let poller = Poller::new().map_err(|error| error.to_string())?;
+    let added = poller.add(&ending, 0);
+    added.map_err(|error| format!("cannot hear signals: {error}"))?;
+    let mut agent = Agent::new(config, name, env, own);
+    loop {
+        let event = tokio::select! {
+            _ = poller.wait() => Event::End,
+            Some(report) = reports.recv() => Event::Report(report),
+            Some(word) = words.recv() => Event::Local(word),
+            told = agent.publisher.next() => Event::Published(told),
+            handled = agent.handlers.next() => Event::Handled(handled),
+            Some(asked) = asked.recv() => Event::Asked(asked),
+            () = until(agent.drains.first().map(|(at, _)| *at)) => Event::Drained,
+        };
+        match event {
+            Event::End => return Ok(()),
+            Event::Report(report) => agent.take(report),
+            Event::Local(word) => agent.hear(word),
+            Event::Published(told) => say_line(&told.to_string()),
+            Event::Handled(handled) => say_line(&handled.to_string()),
+            Event::Asked(asked) => agent.answer(asked),
+            Event::Drained => {
+                let (_, answer) = agent.drains.remove(0);
+                let _ = answer.send(Reply::Ok);
+            }
+        }
+        agent.tell_ready();
+    }
+}
+
+async fn until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn announced(config: &Config) -> Option<Vec<Announced>> {
+    (!config.announce.is_empty()).then(|| config.announce.clone())
+}
+
+/// A line of the agent's story, on its stdout.
+fn say_line(line: &str) {
+    // Nobody reads it: then nobody misses it.
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+impl Agent {
+    fn new(
+        config: Config,
+        name: String,
+        env: Vec<(String, String)>,
+        own: watch::Sender<Option<Vec<Announced>>>,
+    ) -> Self {
+        let node = Own {
+            name: name.clone(),
+            tags: config.tags.clone(),
+            env,
+        };
+        Self {
+            roster: Roster::new(&config.sources, config.min_members),
+            publisher: Publisher::new(
+                &config.templates,
+                node.clone(),
+                config.first_sync,
+                clock::now(),
+            ),
+            handlers: Handlers::new(&config.handlers, node),
+            config,
+            name,
+            own,
+            local: BTreeMap::new(),
+            draining: BTreeSet::new(),
+            drains: Vec::new(),
+            silent: BTreeMap::new(),
+            is_ready: false,
+        }
+    }
+
+    /// A source has answered, or cannot.
+    fn take(&mut self, report: Report) {
+        let members = match report.answer {
+            Ok(members) => members,
+            Err(why) => {
+                say_line(&format!("{why}; its last answer stands"));
+                self.silent.insert(report.origin, why);
+                return;
+            }
+        };
+        self.silent.remove(&report.origin);
+        let is_first = !self.roster.has_answer();
+        let events = self.roster.take(report.origin, members);
+        for event in &events {
+            say_line(&format!("{} {}", event.change.word(), event.member.name));
+        }
+        if is_first || !events.is_empty() {
+            self.publisher.offer(&self.roster, &events, clock::now());
+            self.handlers.offer(&events);
+        }
+    }
+
+    /// PID 1 has told of our services.
+    fn hear(&mut self, word: Word) {
+        match word {
+            Word::Silent(why) => say_line(&format!("PID 1 does not tell of services: {why}")),
+            Word::Services(services) => {
+                // Who was down has nothing left to drain.
+                let is_up = |name: &String| {
+                    let state = services.get(name).map(|local| local.state);
+                    matches!(state, Some(State::Ready | State::Unready | State::Stopping))
+                };
+                self.draining.retain(is_up);
+                self.local = services;
+                self.announce();
+            }
+        }
+    }
+
+    fn announce(&mut self) {
+        let announced = self.config.announce.iter().map(|service| {
+            let local = self.local.get(service.name.as_str());
+            let readiness = match local.map(|local| local.state) {
+                _ if self.draining.contains(service.name.as_str()) => Readiness::Draining,
+                Some(State::Ready) => Readiness::Ready,
+                Some(State::Stopping) => Readiness::Draining,
+                Some(_) | None => Readiness::Unready,
+            };
+            Announced {
+                readiness,
+                ..service.clone()
+            }
+        });
+        let announced: Vec<Announced> = announced.collect();
+        self.own.send_if_modified(|own| {
+            let is_new = own.as_ref() != Some(&announced);
+            if is_new {
+                *own = Some(announced);
+            }
+            is_new
+        });
+    }
+
+    fn answer(&mut self, asked: Asked) {
+        let reply = match asked.request {
+            Request::Members => Reply::Members {
+                members: self.roster.members().map(WireMember::from).collect(),
+            },
+            Request::Status => Reply::Status {
+                name: self.name.clone(),
+                templates: self.publisher.status().map(template).collect(),
+                silent: self.silent.values().cloned().collect(),
+                held: self.roster.held(),
+            },
+            Request::Data => Reply::Data {
+                data: data(&self.roster, self.publisher.own()).into_value(),
+            },
+            Request::Drain { service } => match self.drain(&service, asked.uid) {
+                Ok(()) => {
+                    let by = tokio::time::Instant::now() + DRAIN_UNHEARD;
+                    self.drains.push((by, asked.answer));
+                    return;
+                }
+                Err(message) => Reply::Error { message },
+            },
+        };
+        // Whoever asked may be gone.
+        let _ = asked.answer.send(reply);
+    }
+
+    /// A service is to get no more work.
+    fn drain(&mut self, service: &str, uid: u32) -> Result<(), String> {
+        let known = self.config.announce.iter();
+        if !known.clone().any(|one| one.name.as_str() == service) {
+            return Err(format!("`{service}` is not announced by this node"));
+        }
+        let pid = self.local.get(service).and_then(|local| local.pid);
+        let owner = pid.and_then(|pid| std::fs::metadata(format!("/proc/{pid}")).ok());
+        let owner = owner.map(|process| std::os::unix::fs::MetadataExt::uid(&process));
+        let own = nix::unistd::Uid::effective().as_raw();
+        if uid != 0 && uid != own && Some(uid) != owner {
+            return Err(format!("uid {uid} may not drain `{service}`"));
+        }
+        self.draining.insert(service.to_owned());
+        say_line(&format!("{service} drains"));
+        self.announce();
+        Ok(())
+    }
+
+    /// Tells PID 1 once that whoever needs us may start.
+    fn tell_ready(&mut self) {
+        if self.is_ready || !self.publisher.has_rendered() {
+            return;
+        }
+        self.is_ready = true;
+        if let Some(socket) = std::env::var_os("NOTIFY_SOCKET") {
+            let sent = UnixDatagram::unbound().and_then(|ours| ours.send_to(b"READY=1", socket));
+            if let Err(error) = sent {
+                say_line(&format!("cannot tell that it is ready: {error}"));
+            }
+        }
+    }
+}
