@@ -175,6 +175,7 @@ impl Publisher {
             if nobody && slot.to.exists() {
                 // Nobody has answered yet: what the file says is better than an empty list.
                 slot.status.renders = 1;
+                slot.has_file = true;
                 slot.status.why = Some("nobody has told of members yet; the file is kept".into());
                 slot.turn.comes(now);
                 continue;
