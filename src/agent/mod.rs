@@ -16,6 +16,8 @@ pub mod config;
 
 pub mod gossip;
 
+pub mod mesh;
+
 pub mod handlers;
 
 pub mod haproxy;

@@ -12,6 +12,7 @@ use crate::agent::config::Config;
 use crate::agent::desk::{Asked, Desk};
 use crate::agent::handlers::task::{Handlers, Told as Handled};
 use crate::agent::local::{self, Local, Word};
+use crate::agent::mesh::{self, node::Mesh};
 use crate::agent::publish::task::{Publisher, Told};
 use crate::agent::sources::{self, Report};
 use crate::agent::wire::{Reply, Request, WireMember, template};
@@ -24,7 +25,8 @@ use crate::template::view::{Own, data};
 
 /// Questions and reports that wait for the loop.
 const QUEUE: usize = 64;
-/// So long a drain waits where nobody tells that it was heard: Serf spreads a tag in half of it.
+/// So long a drain waits at most. Where nobody tells that it was heard, all of it: Serf spreads a
+/// tag in half of it.
 const DRAIN_UNHEARD: Duration = Duration::from_millis(500);
 
 /// What has happened.
@@ -34,6 +36,7 @@ enum Event {
     Published(Told),
     Handled(Handled),
     Asked(Asked),
+    Mesh(mesh::node::Told),
     Drained,
     End,
 }
@@ -45,6 +48,8 @@ struct Agent {
     roster: Roster,
     publisher: Publisher,
     handlers: Handlers,
+    /// The gossip and its sessions, where it is a source.
+    mesh: Option<Mesh>,
     /// What this node announces, for sources that carry it.
     own: watch::Sender<Option<Vec<Announced>>>,
     local: BTreeMap<String, Local>,
@@ -93,30 +98,56 @@ async fn serve(
     let poller = Poller::new().map_err(|error| error.to_string())?;
     let added = poller.add(&ending, 0);
     added.map_err(|error| format!("cannot hear signals: {error}"))?;
+    let mesh = open_mesh(&config, &name).await?;
     let mut agent = Agent::new(config, name, env, own);
+    agent.mesh = mesh;
     loop {
         let event = tokio::select! {
             _ = poller.wait() => Event::End,
             Some(report) = reports.recv() => Event::Report(report),
             Some(word) = words.recv() => Event::Local(word),
+            told = next_of(&mut agent.mesh) => Event::Mesh(told),
             told = agent.publisher.next() => Event::Published(told),
             handled = agent.handlers.next() => Event::Handled(handled),
             Some(asked) = asked.recv() => Event::Asked(asked),
             () = until(agent.drains.first().map(|(at, _)| *at)) => Event::Drained,
         };
         match event {
-            Event::End => return Ok(()),
+            Event::End => {
+                if let Some(mesh) = &mut agent.mesh {
+                    mesh.leave().await;
+                }
+                return Ok(());
+            }
             Event::Report(report) => agent.take(report),
             Event::Local(word) => agent.hear(word),
             Event::Published(told) => say_line(&told.to_string()),
             Event::Handled(handled) => say_line(&handled.to_string()),
             Event::Asked(asked) => agent.answer(asked),
+            Event::Mesh(told) => agent.gossiped(told),
             Event::Drained => {
                 let (_, answer) = agent.drains.remove(0);
                 let _ = answer.send(Reply::Ok);
             }
         }
+        agent.tell_acted();
         agent.tell_ready();
+    }
+}
+
+/// The gossip, where it is a source.
+async fn open_mesh(config: &Config, name: &str) -> Result<Option<Mesh>, String> {
+    if !config.sources.contains(&Origin::Gossip) {
+        return Ok(None);
+    }
+    let name = name.parse()?;
+    Mesh::open(config, name).await.map(Some)
+}
+
+async fn next_of(mesh: &mut Option<Mesh>) -> mesh::node::Told {
+    match mesh {
+        Some(mesh) => mesh.next().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -158,6 +189,7 @@ impl Agent {
                 clock::now(),
             ),
             handlers: Handlers::new(&config.handlers, node),
+            mesh: None,
             config,
             name,
             own,
@@ -188,6 +220,33 @@ impl Agent {
         if is_first || !events.is_empty() {
             self.publisher.offer(&self.roster, &events, clock::now());
             self.handlers.offer(&events);
+        }
+    }
+
+    /// The gossip has something to tell.
+    fn gossiped(&mut self, told: mesh::node::Told) {
+        match told {
+            mesh::node::Told::Members(members) => self.take(Report {
+                origin: Origin::Gossip,
+                answer: Ok(members),
+            }),
+            mesh::node::Told::Line(line) => say_line(&line),
+            mesh::node::Told::Heard => {
+                for (_, answer) in self.drains.drain(..) {
+                    // Whoever asked may be gone.
+                    let _ = answer.send(Reply::Ok);
+                }
+            }
+        }
+    }
+
+    /// Tells members whom we watch that what they said is in effect.
+    fn tell_acted(&mut self) {
+        if let Some(mesh) = &mut self.mesh
+            && mesh.is_owing()
+            && self.publisher.is_idle()
+        {
+            mesh.acted();
         }
     }
 
@@ -223,6 +282,9 @@ impl Agent {
             }
         });
         let announced: Vec<Announced> = announced.collect();
+        if let Some(mesh) = &mut self.mesh {
+            mesh.announce(&announced);
+        }
         self.own.send_if_modified(|own| {
             let is_new = own.as_ref() != Some(&announced);
             if is_new {
@@ -247,6 +309,7 @@ impl Agent {
                 data: data(&self.roster, self.publisher.own()).into_value(),
             },
             Request::Drain { service } => match self.drain(&service, asked.uid) {
+                Ok(()) if self.mesh.as_ref().is_some_and(Mesh::is_heard) => Reply::Ok,
                 Ok(()) => {
                     let by = tokio::time::Instant::now() + DRAIN_UNHEARD;
                     self.drains.push((by, asked.answer));

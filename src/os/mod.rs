@@ -25,6 +25,7 @@ pub mod poll;
 pub mod probes;
 pub mod programs;
 pub mod queue;
+pub mod random;
 pub mod reaper;
 pub mod reason;
 pub mod run;

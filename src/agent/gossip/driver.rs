@@ -19,7 +19,7 @@ use crate::agent::gossip::pace::{settings, times};
 use crate::agent::gossip::peer::{Peer, Wire};
 use crate::agent::gossip::records::{Records, Spread};
 use crate::agent::gossip::timers::Timers;
-use crate::members::member::{Announced, Member, Status};
+use crate::members::member::{Announced, Member, Readiness, Status};
 use crate::members::record::Record;
 use crate::values::Moment;
 
@@ -350,6 +350,15 @@ impl Gossip {
             return None;
         }
         Some(self.directory.members(&self.records.borrow()))
+    }
+
+    /// The ports of the services of this agent that were ready last.
+    pub fn ready_ports(&self, agent: SocketAddr) -> Vec<u16> {
+        let records = self.records.borrow();
+        let services = records.get(agent).map(|record| record.services.iter());
+        let ready = services.into_iter().flatten();
+        let ready = ready.filter(|one| one.readiness != Readiness::Unready && one.port > 0);
+        ready.map(|one| one.port).collect()
     }
 
     /// What this member says of itself.

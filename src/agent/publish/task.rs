@@ -125,6 +125,11 @@ impl Publisher {
         self.slots.iter().all(has)
     }
 
+    /// Whether all that was offered is in effect, or was refused.
+    pub fn is_idle(&self) -> bool {
+        self.running.is_empty() && self.due().is_none()
+    }
+
     /// What this node says of itself.
     pub fn own(&self) -> &Own {
         &self.own
