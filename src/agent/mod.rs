@@ -14,6 +14,8 @@ pub mod fields;
 
 pub mod config;
 
+pub mod gossip;
+
 pub mod handlers;
 
 pub mod haproxy;

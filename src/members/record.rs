@@ -6,7 +6,7 @@
 //! |---|---|
 //! | 1 | [`VERSION`] |
 //! | 5 or 17, 2 | 4 or 6 and the address, then the agent's port |
-//! | 8, 4 | born, sequence |
+//! | 8, 8, 4 | born, life, sequence |
 //! | 1 | status |
 //! | 1 + n | name |
 //! | 1, then each 1 + n, 2 + n | tags: how many; name, value |
@@ -30,8 +30,11 @@ pub const RECORD_BYTES_MAX: usize = 1000;
 pub struct Record {
     /// Where its agent is: by this address it is known to the gossip.
     pub agent: SocketAddr,
-    /// When this life of it began, on its own wall clock: milliseconds since 1970, UTC.
+    /// When its agent was started, on its own wall clock: milliseconds since 1970, UTC. Of two
+    /// members of one name, the one that was there first keeps it.
     pub born: u64,
+    /// Which life of it this is: an agent that was taken for dead begins another one.
+    pub life: u64,
     /// Counts what it has said in this life.
     pub sequence: u32,
     /// What it is called.
@@ -47,7 +50,7 @@ pub struct Record {
 impl Record {
     /// Which of two records of one agent is the later one.
     pub fn is_later_than(&self, other: &Self) -> bool {
-        (self.born, self.sequence) > (other.born, other.sequence)
+        (self.life, self.sequence) > (other.life, other.sequence)
     }
 
     /// The member that it tells of, in this status.
@@ -59,7 +62,7 @@ impl Record {
             tags: self.tags.clone(),
             services: self.services.clone(),
             status,
-            incarnation: self.born,
+            incarnation: self.life,
             origin: Origin::Gossip,
         }
     }
@@ -69,6 +72,7 @@ impl Record {
         let mut out = vec![VERSION];
         put_address(&mut out, self.agent);
         out.extend(self.born.to_be_bytes());
+        out.extend(self.life.to_be_bytes());
         out.extend(self.sequence.to_be_bytes());
         out.push(number(&Status::ALL, self.status));
         put_text(&mut out, self.name.as_str());
@@ -99,6 +103,7 @@ impl Record {
         }
         let agent = input.address()?;
         let born = u64::from_be_bytes(input.array()?);
+        let life = u64::from_be_bytes(input.array()?);
         let sequence = u32::from_be_bytes(input.array()?);
         let status = *Status::ALL.get(usize::from(input.byte()?))?;
         let name = input.text()?.parse().ok()?;
@@ -124,6 +129,7 @@ impl Record {
         input.0.is_empty().then_some(Self {
             agent,
             born,
+            life,
             sequence,
             name,
             status,
@@ -212,6 +218,7 @@ mod tests {
         Record {
             agent: "10.0.0.7:7946".parse().unwrap(),
             born: 1_795_341_839_123,
+            life: 1_795_341_839_123,
             sequence: 3,
             name: "s1".parse().unwrap(),
             status: Status::Alive,
@@ -290,7 +297,7 @@ mod tests {
             ..record()
         };
         let reborn = Record {
-            born: first.born + 1,
+            life: first.life + 1,
             sequence: 0,
             ..record()
         };
