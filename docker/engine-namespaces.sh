@@ -44,6 +44,8 @@ lab_start() {
   mkdir -p "$LAB_STATE/$node"
   ip netns add "$netns"
   ip -n "$netns" link set lo up
+  # The kernel takes a moment to remove a namespace, and the end of its cable that is here.
+  ip -n "$LAB-switch" link del "$node" 2>/dev/null || true
   ip -n "$netns" link add eth0 type veth peer name "$node" netns "$LAB-switch"
   ip -n "$LAB-switch" link set "$node" master bridge up
   ip -n "$netns" addr add "$(lab_address "$node")/24" dev eth0

@@ -61,7 +61,6 @@ load_end() {
   local all bad
   all=$(awk '/requests in/ { print $1 }' "$LAB_STATE/$1")
   bad=$(awk '/Socket errors/ { gsub(",", ""); n += $4 + $6 + $8 + $10 } /Non-2xx/ { n += $NF } END { print n + 0 }' "$LAB_STATE/$1")
-  # To stderr-free variable: this runs in the shell itself, not in a subshell.
   load="$bad / $all"
   if [ "$bad" -ne 0 ]; then failed=1; fi
 }
@@ -112,6 +111,8 @@ application_killed() {
     lab_exec s1 kill -9 "$pid"
     wait_until 2000 out_of_rotation s1 >/dev/null || continue
     outs+=($(($(now_ms) - start)))
+    # Killed again and again it would be started after growing pauses: by hand it starts at once.
+    lab_exec s1 pidone start webapp >/dev/null
     wait_until 10000 in_rotation s1 >/dev/null || die "s1 does not come back"
   done
   row "application killed → out of rotation" "-" "${outs[@]}"

@@ -67,6 +67,7 @@ mod render {
             .arg("render")
             .args(args)
             .env("GREETING", "hello\nyou");
+        let command = command.env("PIDONE_AGENT_SOCKET", "/nowhere/agent.sock");
         command.output().unwrap()
     }
 
@@ -131,7 +132,9 @@ mod render {
             assert!(text.contains(told), "{args:?}: {text}");
             assert_eq!(said.status.code(), Some(code), "{args:?}");
         }
-        assert_eq!(pidone(&["/nowhere"]).status.code(), Some(1));
+        assert_eq!(pidone(&["/nowhere", "--data", "{}"]).status.code(), Some(1));
+        // Without data it asks the agent, and there is none.
+        assert_eq!(pidone(&[template]).status.code(), Some(2));
         assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
         let _ = fs::remove_dir_all(dir);
     }
