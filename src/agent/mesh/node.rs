@@ -264,12 +264,13 @@ impl Mesh {
         let twins: BTreeSet<Twins> = twins.into_iter().collect();
         for twin in twins.difference(&self.twins) {
             let (name, keeps) = (&twin.name, twin.keeps);
-            self.told.push_back(Told::Line(if twin.refused == own {
-                format!("the name {name:?} is taken by {keeps}: this node is no member until that one is gone")
+            let line = if twin.refused == own {
+                format!("this node is no member: the name {name:?} is that of {keeps}")
             } else {
                 let refused = twin.refused;
                 format!("{refused} is refused: the name {name:?} is that of {keeps}")
-            }));
+            };
+            self.told.push_back(Told::Line(line));
         }
         self.twins = twins;
     }
