@@ -15,7 +15,7 @@ use crate::agent::local::{self, Local, Word};
 use crate::agent::mesh::{self, node::Mesh};
 use crate::agent::publish::task::{Publisher, Told};
 use crate::agent::sources::{self, Report};
-use crate::agent::wire::{Reply, Request, WireMember, template};
+use crate::agent::wire::{Reply, Request, WireMember, WireRefused, template};
 use crate::control::protocol::State;
 use crate::members::member::{Announced, Origin, Readiness};
 use crate::members::roster::Roster;
@@ -148,6 +148,15 @@ async fn next_of(mesh: &mut Option<Mesh>) -> mesh::node::Told {
     match mesh {
         Some(mesh) => mesh.next().await,
         None => std::future::pending().await,
+    }
+}
+
+fn refused(mesh: &Mesh) -> WireRefused {
+    let refused = mesh.refused();
+    WireRefused {
+        datagrams_unsealed: refused.unsealed,
+        datagrams_malformed: refused.malformed,
+        sessions: refused.sessions,
     }
 }
 
@@ -304,6 +313,10 @@ impl Agent {
                 templates: self.publisher.status().map(template).collect(),
                 silent: self.silent.values().cloned().collect(),
                 held: self.roster.held(),
+                refused: self
+                    .mesh
+                    .as_ref()
+                    .map_or_else(WireRefused::default, refused),
             },
             Request::Data => Reply::Data {
                 data: data(&self.roster, self.publisher.own()).into_value(),

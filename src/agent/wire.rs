@@ -41,6 +41,9 @@ pub enum Reply {
         silent: Vec<String>,
         /// Members that are only kept because of `min-members`.
         held: usize,
+        /// What came from the network and was refused.
+        #[serde(default)]
+        refused: WireRefused,
     },
     /// What templates can name.
     Data {
@@ -54,6 +57,17 @@ pub enum Reply {
         /// Why.
         message: String,
     },
+}
+
+/// What was refused since the agent began, by the reason.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct WireRefused {
+    /// Datagrams of nobody with our key.
+    pub datagrams_unsealed: u64,
+    /// Datagrams that said nothing that we understand.
+    pub datagrams_malformed: u64,
+    /// Connections of nobody with our key.
+    pub sessions: u64,
 }
 
 /// A member, as it is shown.

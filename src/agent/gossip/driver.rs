@@ -69,8 +69,8 @@ pub struct Gossip {
     pub(super) rng: SmallRng,
     /// News are passed on then.
     hurry: Option<Moment>,
-    /// Lost members are looked for then.
-    seek: Moment,
+    /// Lost members are looked for then, if there are any.
+    seek: Option<Moment>,
     /// All is compared with somebody then.
     pub(super) compare: Moment,
     /// Somebody is to be asked for all that he knows.
@@ -110,7 +110,7 @@ impl Gossip {
             own,
             rng,
             hurry: None,
-            seek: now + SEEK_EVERY,
+            seek: None,
             compare: now + COMPARE_EVERY,
             is_new: false,
             has_left: false,
@@ -142,7 +142,7 @@ impl Gossip {
             self.hurry = None;
             let _ = self.foca.gossip(&mut self.wants);
         }
-        if self.seek <= now {
+        if self.seek.is_some_and(|at| at <= now) {
             self.seek_lost(now);
         }
         self.settle(now);
@@ -150,9 +150,7 @@ impl Gossip {
 
     /// When something is due.
     pub fn deadline(&self) -> Option<Moment> {
-        let lost = self.directory.lost(&self.records.borrow());
-        let seek = (!lost.is_empty() && !self.has_left).then_some(self.seek);
-        [self.timers.deadline(), self.hurry, seek]
+        [self.timers.deadline(), self.hurry, self.seek]
             .into_iter()
             .flatten()
             .min()
@@ -203,11 +201,8 @@ impl Gossip {
 
     /// Looks for some of those that are lost; for all that are long lost, more rarely.
     fn seek_lost(&mut self, now: Moment) {
-        self.seek = now + SEEK_EVERY.mul_f64(self.rng.random_range(0.8..1.2));
+        self.seek = Some(now + SEEK_EVERY.mul_f64(self.rng.random_range(0.8..1.2)));
         let lost = self.directory.lost(&self.records.borrow());
-        if lost.is_empty() || self.has_left {
-            return;
-        }
         let rarely = self.rng.random_ratio(1, 20);
         let mut sought: Vec<SocketAddr> = lost
             .iter()
@@ -244,6 +239,11 @@ impl Gossip {
             self.changed = true;
         }
         self.surpass();
+        if self.changed {
+            let has_lost = !self.directory.lost(&self.records.borrow()).is_empty();
+            let seek = (has_lost && !self.has_left).then_some(now + SEEK_EVERY);
+            self.seek = seek.map(|at| self.seek.unwrap_or(at));
+        }
         let backlog = self.foca.updates_backlog() + self.foca.custom_broadcast_backlog();
         if backlog > 0 && self.foca.num_members() > 0 {
             let (period, _, _) = times(self.profile);

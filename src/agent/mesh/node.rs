@@ -168,7 +168,7 @@ impl Mesh {
                 return told;
             }
             let now = clock::now();
-            let due = [self.gossip.deadline(), self.watch_deadline(now)];
+            let due = [self.gossip.deadline(), self.watch_deadline()];
             let due = due.into_iter().flatten().min();
             let due = due.map_or(SEEK, |due| due.since(now));
             tokio::select! {
@@ -218,9 +218,13 @@ impl Mesh {
             self.compares
                 .spawn(session::compare(agent, self.key.clone(), frames, seen));
         }
-        self.dial(now);
         self.push();
-        if let Some((members, twins)) = self.gossip.changes() {
+        let changes = self.gossip.changes();
+        let is_due = self.watch_deadline().is_some_and(|due| due <= now);
+        if changes.is_some() || is_due {
+            self.dial(now);
+        }
+        if let Some((members, twins)) = changes {
             self.tell_twins(twins);
             self.told.push_back(Told::Members(members));
             self.keep_peers();
@@ -253,10 +257,8 @@ impl Mesh {
         }
     }
 
-    fn watch_deadline(&self, now: Moment) -> Option<Moment> {
-        self.watches
-            .as_ref()
-            .and_then(|watches| watches.deadline(now))
+    fn watch_deadline(&self) -> Option<Moment> {
+        self.watches.as_ref().and_then(Watches::deadline)
     }
 
     fn tell_twins(&mut self, twins: Vec<Twins>) {

@@ -1,6 +1,6 @@
 //! Whom we watch: a session each, dialled again when it ends, and what its end means.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -42,7 +42,10 @@ impl Watches {
         now: Moment,
     ) -> Vec<(SocketAddr, mpsc::Receiver<Vec<u8>>)> {
         let mut dialled = Vec::new();
-        for agent in up {
+        // Whoever is believed although its agent is gone is dialled until it is not.
+        let believed = self.0.iter().filter(|(_, watched)| watched.grace.is_some());
+        let believed: Vec<SocketAddr> = believed.map(|(agent, _)| *agent).collect();
+        for agent in up.iter().chain(&believed) {
             let watched = self.0.entry(*agent).or_insert(Watched {
                 heard: None,
                 retry_at: now,
@@ -103,6 +106,7 @@ impl Watches {
 
     /// Forgets those that are gone and have no session.
     pub(super) fn forget(&mut self, up: &[SocketAddr]) {
+        let up: BTreeSet<&SocketAddr> = up.iter().collect();
         self.0.retain(|agent, watched| {
             watched.heard.is_some() || watched.grace.is_some() || up.contains(agent)
         });
@@ -134,9 +138,9 @@ impl Watches {
     }
 
     /// When the next is to be dialled, or believed no longer.
-    pub(super) fn deadline(&self, now: Moment) -> Option<Moment> {
+    pub(super) fn deadline(&self) -> Option<Moment> {
         let retry = self.0.values().filter(|watched| watched.heard.is_none());
-        let retry = retry.map(|watched| watched.retry_at).filter(|at| *at > now);
+        let retry = retry.map(|watched| watched.retry_at);
         let grace = self.0.values().filter_map(|watched| watched.grace);
         retry.chain(grace).min()
     }
