@@ -240,6 +240,7 @@ impl Agent {
                 answer: Ok(members),
             }),
             mesh::node::Told::Line(line) => say_line(&line),
+            mesh::node::Told::Said => {}
             mesh::node::Told::Heard => {
                 for (_, answer) in self.drains.drain(..) {
                     // Whoever asked may be gone.

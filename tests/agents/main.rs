@@ -10,6 +10,7 @@
 )]
 
 mod node;
+mod services;
 
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
@@ -21,9 +22,9 @@ use nix::sys::signal::Signal;
 use crate::node::{Agent, Cluster};
 
 /// Longer than anything here takes.
-const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-fn ms(ms: u64) -> Duration {
+pub(crate) fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 

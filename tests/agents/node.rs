@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use pidone::agent::desk::ask_agent;
 use pidone::agent::wire::{Reply, Request, WireMember, WireRefused};
 
-const PIDONE: &str = env!("CARGO_BIN_EXE_pidone");
+pub(crate) const PIDONE: &str = env!("CARGO_BIN_EXE_pidone");
 
 static NEXT: AtomicU32 = AtomicU32::new(1);
 

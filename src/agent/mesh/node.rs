@@ -47,6 +47,8 @@ pub enum Told {
     Line(String),
     /// Every watcher has acted on what we last announced.
     Heard,
+    /// One whom we watch has spoken, and waits to hear that we have acted.
+    Said,
 }
 
 /// What was refused, and how often.
@@ -81,7 +83,7 @@ pub struct Mesh {
     compares: JoinSet<()>,
     pub(super) watches: Option<Watches>,
     pub(super) watchers: BTreeMap<u64, Watcher>,
-    told: VecDeque<Told>,
+    pub(super) told: VecDeque<Told>,
     twins: BTreeSet<Twins>,
     pub(super) refused: Refused,
     state_dir: Option<PathBuf>,

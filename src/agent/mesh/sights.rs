@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::agent::gossip::directory::Evidence;
-use crate::agent::mesh::node::{Mesh, Watcher};
+use crate::agent::mesh::node::{Mesh, Told, Watcher};
 use crate::agent::mesh::reach;
 use crate::agent::mesh::session::{self, Seen};
 use crate::values::Moment;
@@ -47,6 +47,8 @@ impl Mesh {
                     watches.said(record.agent, record.life, record.sequence);
                 }
                 self.gossip.record(*record, now);
+                // What it said may have come by the gossip before.
+                self.told.push_back(Told::Said);
             }
             Seen::Answers(agent, true) => self.gossip.saw(agent, Evidence::Holds, now),
             Seen::Answers(agent, false) => self.gossip.saw(agent, Evidence::None, now),
