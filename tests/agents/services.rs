@@ -158,7 +158,6 @@ fn readiness_drain_and_death_reach_a_watcher_at_once() {
     let failed = until(&watcher, "failed");
     kill(init, Signal::SIGCONT).unwrap();
     assert!(failed < ms(500), "{failed:?}");
-    println!(
-        "application killed: unready after {unready:?}; drain {drained:?}; all killed: failed after {failed:?}"
-    );
+    println!("application killed: unready after {unready:?}; drain {drained:?}");
+    println!("all killed: failed after {failed:?}");
 }
