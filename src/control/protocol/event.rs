@@ -39,6 +39,12 @@ pub enum EventKind {
     Reload,
     /// A service was sent a signal by hand.
     Signal,
+    /// A run of a service by its schedule falls out.
+    RunSkipped,
+    /// The service directories were read again, and something had changed.
+    Rescan,
+    /// A service whose directory is gone has vanished.
+    Gone,
 }
 
 impl Event {
@@ -46,7 +52,12 @@ impl Event {
     pub fn reached(&self) -> Option<State> {
         match self.event {
             EventKind::State => self.to.as_deref().and_then(State::from_word),
-            EventKind::Phase | EventKind::Reload | EventKind::Signal => None,
+            EventKind::Phase
+            | EventKind::Reload
+            | EventKind::Signal
+            | EventKind::RunSkipped
+            | EventKind::Rescan
+            | EventKind::Gone => None,
         }
     }
 }
