@@ -26,6 +26,12 @@ pub(crate) mod form;
 
 mod draft;
 
+pub mod zone;
+
+pub mod schedule;
+
+mod timing;
+
 mod names;
 
 mod context;

@@ -194,3 +194,23 @@ fn who_stopped_whom() {
     }
     it.stop();
 }
+
+#[test]
+fn the_cause_comes_before_what_follows_from_it() {
+    if !can_contain() {
+        return;
+    }
+    let it = container()
+        .service("app", &format!("needs = [\"migrate\"]\n{SLEEP}"))
+        .service("migrate", "type = \"oneshot\"\ncommand = \"exit 3\"\n")
+        .service("web", SLEEP)
+        .start();
+    it.err.until("* failed: needs migrate");
+    let said = it.err.text();
+    let at = |line: &str| said.find(line).unwrap_or_else(|| panic!("{line}: {said}"));
+    assert!(
+        at("migrate * failed: exit code 3") < at("app * failed: needs migrate"),
+        "{said}"
+    );
+    tells(it, &[]);
+}

@@ -7,6 +7,7 @@ use pidone::machine::slot::{Input, Ix, Limits};
 use pidone::service::definition::{
     Before, Finish, Health, Kind, OnLimit, Probe, Ready, Restart, RestartLimit, Service, Then, When,
 };
+use pidone::service::schedule::{Overlap, Schedule, Times};
 use pidone::values::{Exit, Name, Signal};
 
 use super::World;
@@ -86,6 +87,7 @@ pub(crate) fn service(chance: &mut Chance, name: &str, all: &[String]) -> Servic
     service.enabled = chance.percent(95);
     if chance.percent(25) {
         service.kind = Kind::Oneshot;
+        service.schedule = schedule(chance);
     }
     let always = if service.kind == Kind::Oneshot {
         10
@@ -140,6 +142,15 @@ pub(crate) fn service(chance: &mut Chance, name: &str, all: &[String]) -> Servic
         .of(&[Some(5), Some(5), Some(60), Some(0), None])
         .map(Duration::from_secs);
     service
+}
+
+fn schedule(chance: &mut Chance) -> Option<Box<Schedule>> {
+    let schedule = Schedule {
+        times: Times::Every(Duration::from_secs(chance.of(&[1, 7, 60]))),
+        overlap: chance.of(&[Overlap::Skip, Overlap::Queue]),
+        spread: Duration::from_secs(chance.of(&[0, 0, 3])),
+    };
+    chance.percent(30).then(|| Box::new(schedule))
 }
 
 /// Whom it is restarted with: often the same one.

@@ -27,6 +27,7 @@ use pidone::machine::fleet::Fleet;
 use pidone::machine::slot::{Input, Ix, Limits, Order};
 use pidone::machine::unit::{Event, Said};
 use pidone::service::definition::{Probe, Service};
+use pidone::service::schedule::Timetable;
 use pidone::values::{Exit, Moment, Pid};
 
 use life::{Life, Process};
@@ -88,6 +89,8 @@ pub(crate) struct World {
     pub(crate) was_still: bool,
     /// How often it took in something.
     pub(crate) turns: u64,
+    /// Who is due when by a schedule.
+    pub(crate) tables: BTreeMap<Ix, Timetable>,
     lives: Vec<Vec<Life>>,
     starts: Vec<usize>,
     agenda: BTreeMap<(Moment, u64), Happening>,
@@ -126,6 +129,7 @@ impl World {
             rescans: 0,
             was_still: false,
             turns: 0,
+            tables: BTreeMap::new(),
             starts: vec![0; services.len()],
             fleet,
             lives,
@@ -172,16 +176,12 @@ impl World {
         }
     }
 
-    /// Nothing happens any more unless somebody comes.
-    pub(crate) fn is_still(&self) -> bool {
-        self.agenda.is_empty() && self.fleet.deadline().is_none()
-    }
-
     /// Goes to the next thing that is due; false if nothing is, by then.
     fn advance(&mut self, until: Moment) -> bool {
         let planned = self.agenda.keys().next().map(|(at, _)| *at);
         let tick = self.fleet.deadline().map(|at| at + self.late);
-        let Some(next) = [planned, tick].into_iter().flatten().min() else {
+        let run = self.fleet.next_run().map(|at| at + self.late);
+        let Some(next) = [planned, tick, run].into_iter().flatten().min() else {
             return false;
         };
         if next > until {
@@ -201,6 +201,8 @@ impl World {
                 }
             }
             self.perform_all();
+        } else if run == Some(next) {
+            self.turn(Input::Clock);
         } else {
             self.ticks += 1;
             self.check(

@@ -50,10 +50,20 @@ impl World {
                 self.books.have_begun.insert(ix);
                 self.rules_of_ask(ix);
             }
+            Order::Act(ix, Action::KillRest(pid)) => {
+                let lives = self.processes.contains_key(&pid);
+                self.check(!lives, "who leaves somebody behind is dead");
+                let lives = self.slot(ix).unit.state.pid().is_some();
+                self.check(!lives, "what is left goes before the next start");
+            }
             Order::Rewired(_)
             | Order::Act(
                 _,
-                Action::SpawnFinish(_) | Action::Probe | Action::CheckUp | Action::KillBefore,
+                Action::SpawnFinish(..)
+                | Action::Probe
+                | Action::CheckUp
+                | Action::KillBefore
+                | Action::Plan { .. },
             ) => {}
             Order::Changed(change) => {
                 self.books.changed(change);
@@ -143,7 +153,10 @@ impl World {
             // What is to go down may have been ready when this was decided.
             let goes = slot.want != Want::Up;
             let is_at_rest = state.is_at_rest() && state != State::Down;
-            goes || slot.unit.retry.hopeless || state.satisfies() || is_at_rest
+            goes || slot.unit.retry.hopeless
+                || state.satisfies()
+                || is_at_rest
+                || matches!(state, State::Scheduled { .. })
         };
         self.books.links.needs[&ix].iter().all(satisfied)
             && self.books.links.after[&ix].iter().all(is_past)
@@ -192,6 +205,8 @@ impl World {
             Reason::Main(ix, _) => last(ix),
             Reason::MainFailed(_) | Reason::CmdWait(_) => 1,
             Reason::Limit(ix, _) | Reason::Unhealthy(ix, _) => last(ix).max(1),
+            // Who failed again in the turn of a rescan is not told of: it was failed before.
+            Reason::Empty(code) if self.rescans > 0 => code,
             Reason::Empty(_) => self.books.code_of_empty(),
         };
         let was_asked = match reason {

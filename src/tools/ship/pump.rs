@@ -11,6 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::diag::Diagnostic;
 use crate::os::clock;
 use crate::os::ending::Ending;
+use crate::os::reason::reason;
 use crate::syslog::backlog::Backlog;
 use crate::syslog::record::{Carrier, Format, Record, frame};
 use crate::tools::ship::echo::Echo;
@@ -124,7 +125,8 @@ impl Pump {
                 && let Err(error) = self.echo.write()
             {
                 complain(&Diagnostic::warning(format!(
-                    "lines go to the collector only: cannot write to stdout: {error}"
+                    "lines go to the collector only: cannot write to stdout: {}",
+                    reason(&error)
                 )));
             }
             if let Err(error) = self.read(ready.source) {
