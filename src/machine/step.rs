@@ -136,7 +136,12 @@ impl Turn<'_> {
                 )
             }
             // The next run may find it there again.
-            Event::NeedFailed if self.service.schedule.is_some() => plan(true),
+            Event::NeedFailed if self.service.schedule.is_some() => {
+                let (unit, mut actions) = plan(true);
+                // Last, when the next run is known.
+                actions.push(Action::Skip);
+                (unit, actions)
+            }
             Event::NeedFailed => self.settle(State::Failed(Failure::Need)),
             Event::Stop { .. } | Event::Kill => self.settle(State::Down),
             Event::Start

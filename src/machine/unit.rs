@@ -273,6 +273,8 @@ pub enum Action {
         /// After the boot or a run; else the clock only has to be looked at again.
         anew: bool,
     },
+    /// Tell that a run by its schedule falls out, because what it needs has failed.
+    Skip,
     /// Run the command of `stop.before`. Its end comes as `BeforeEnded`.
     RunBefore,
     /// SIGKILL to that command, if it still runs.

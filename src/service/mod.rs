@@ -30,6 +30,8 @@ pub mod zone;
 
 pub mod schedule;
 
+pub mod timetable;
+
 mod timing;
 
 mod names;

@@ -15,7 +15,7 @@ pub(super) fn is_killed(slot: &Slot) -> bool {
 }
 
 /// `finished in 0.4s; next run in 4m 10s`
-pub(super) fn planned(change: &Change, slot: &Slot, fleet: &Fleet) -> Option<Line> {
+pub(super) fn planned(change: &Change, slot: &Slot) -> Option<Line> {
     let next = next_run(slot, change.at).map(show_span);
     let next = next.map_or(String::new(), |next| format!("; next run in {next}"));
     let took = |slot: &Slot| {
@@ -24,11 +24,8 @@ pub(super) fn planned(change: &Change, slot: &Slot, fleet: &Fleet) -> Option<Lin
     };
     Some(match change.from {
         State::Down | State::Failed(_) | State::Finished => about(slot, format!("scheduled{next}")),
-        State::Waiting => {
-            let waits = why::waits_for(fleet, change.ix).unwrap_or_default();
-            warn(slot, format!("not run: {waits}{next}"))
-        }
-        State::Scheduled { .. } => return None,
+        // That it was skipped is told by itself.
+        State::Waiting | State::Scheduled { .. } => return None,
         _it_ran if slot.exit.is_some_and(Exit::is_success) => {
             let took = took(slot).map_or(String::new(), |took| format!(" in {took}"));
             about(slot, format!("finished{took}{next}"))

@@ -116,7 +116,7 @@ impl Narrator {
             State::Unready { .. } => warn(slot, format!("unready: {}", why::unready(slot, faults))),
             State::Ready { .. } if booting => about(slot, format!("ready in {since_boot}")),
             State::Ready { pid, .. } => about(slot, format!("ready in {took}, pid {pid}")),
-            State::Scheduled { .. } => planned(change, slot, fleet)?,
+            State::Scheduled { .. } => planned(change, slot)?,
             State::Finished if booting => about(slot, format!("finished in {since_boot}")),
             State::Finished => about(slot, format!("finished in {took}")),
             State::Down => match change.from {

@@ -53,6 +53,7 @@ impl Supervisor {
             Order::Act(ix, Action::Ask(pid) | Action::Kill(pid))
                 if self.fleet.owner(pid) != Some(ix) => {}
             Order::Act(ix, Action::Plan { anew }) => self.plan(ix, anew),
+            Order::Act(ix, Action::Skip) => self.skip(ix),
             Order::Act(ix, Action::RunBefore) => self.run_before(ix),
             Order::Act(ix, Action::KillBefore) => self.kill_before(ix),
             Order::Act(ix, Action::Ask(pid)) => self.ask(ix, pid),
@@ -318,6 +319,7 @@ impl Supervisor {
 
     fn changed(&mut self, change: &Change) {
         self.publish_change(change);
+        self.watch_run(change);
         let faults = faults_of(&self.sides, change.ix);
         let booting = self.narrator.is_booting();
         let is_change = |order: &Order| matches!(order, Order::Changed(_));

@@ -91,6 +91,7 @@ pub(crate) fn order(action: Action) -> &'static str {
     match action {
         Action::Plan { anew: true } => "PLAN",
         Action::Plan { anew: false } => "LOOK AT THE CLOCK",
+        Action::Skip => "TELL THAT IT IS SKIPPED",
         Action::Spawn => "SPAWN",
         Action::SpawnFinish(..) => "RUN FINISH",
         Action::RunBefore => "RUN BEFORE",

@@ -55,6 +55,7 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
         "a run is planned exactly when its moment is waited for, and only by a schedule",
         planned::plan_is_ordered,
     ),
+    ("who falls out is told of once", planned::skips_are_told),
     (
         "with a schedule a run is never the last",
         planned::schedule_goes_on,
@@ -115,6 +116,7 @@ pub(crate) fn signal_to_current(edge: &Edge<'_>) -> bool {
         Action::Kill(pid) | Action::KillRest(pid) => edge.before.ghost.alive == Some(*pid),
         Action::Spawn
         | Action::Plan { .. }
+        | Action::Skip
         | Action::SpawnFinish(..)
         | Action::Probe
         | Action::CheckUp
@@ -186,6 +188,7 @@ pub(crate) fn finish_once(edge: &Edge<'_>) -> bool {
             Action::SpawnFinish(pid, exit) => Some((*pid, *exit)),
             Action::Spawn
             | Action::Plan { .. }
+            | Action::Skip
             | Action::Ask(_)
             | Action::Kill(_)
             | Action::KillRest(_)

@@ -39,6 +39,8 @@ pub enum EventKind {
     Reload,
     /// A service was sent a signal by hand.
     Signal,
+    /// A run of a service by its schedule falls out.
+    RunSkipped,
     /// The service directories were read again, and something had changed.
     Rescan,
     /// A service whose directory is gone has vanished.
@@ -53,6 +55,7 @@ impl Event {
             EventKind::Phase
             | EventKind::Reload
             | EventKind::Signal
+            | EventKind::RunSkipped
             | EventKind::Rescan
             | EventKind::Gone => None,
         }
