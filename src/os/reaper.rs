@@ -46,7 +46,7 @@ pub fn reap() -> (Vec<(Pid, Exit)>, Children) {
 /// Collects this child if it is dead, without waiting: for a role that is nobody's PID 1.
 pub fn reap_one(child: Pid) -> Option<Exit> {
     let id = libc::id_t::try_from(child.raw()).ok()?;
-    // SAFETY: all zeros are a `siginfo_t`: what waitid(2) leaves when it is not dead.
+    // SAFETY: all zeros are a `siginfo_t`: what waitid(2) leaves when the child lives.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
     let flags = libc::WEXITED | libc::WNOHANG;
     // SAFETY: `info` is alive; WNOHANG keeps the call from blocking.

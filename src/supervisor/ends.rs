@@ -88,7 +88,7 @@ pub(super) fn failed(
     let text = match (failure, why) {
         (Failure::Died, _) | (_, None) => format!("failed: {}", death(slot, Faults::default())),
         (Failure::Limit | Failure::Finish, Some(why)) => {
-            format!("failed: {}, {why}", death(slot, Faults::default()))
+            format!("failed: {}, {why}", death(slot, faults))
         }
         (Failure::NotReady | Failure::Exec | Failure::Unhealthy | Failure::Need, Some(why)) => {
             format!("failed: {why}")

@@ -85,6 +85,15 @@ impl Narrator {
             }
             (line, _) => lines.extend(line),
         }
+        // In the order of things: first that it was there, then that it is no more.
+        let is_told = !lines.is_empty() && boots && change.from.satisfies();
+        if let Some(boot) = self
+            .boot
+            .as_mut()
+            .filter(|boot| is_told && !boot.is_empty())
+        {
+            lines.insert(0, info(None, std::mem::take(boot)));
+        }
         let is_over = is_last && fleet.slots().iter().all(has_arrived);
         if is_over || fleet.ending().is_some() {
             lines.splice(0..0, self.rest_of_boot());
@@ -107,17 +116,17 @@ impl Narrator {
         faults: Faults<'_>,
     ) -> Option<Line> {
         let took = show_span(change.at.since(change.since));
-        let booting = self.boot.is_some();
+        let is_first = self.boot.is_some() && is_arrival(change);
         let since_boot = show_span(change.at.since(self.since));
         let line = match change.to {
             State::Ready { .. } if matches!(change.from, State::Unready { .. }) => {
                 about(slot, format!("ready again after {took}"))
             }
             State::Unready { .. } => warn(slot, format!("unready: {}", why::unready(slot, faults))),
-            State::Ready { .. } if booting => about(slot, format!("ready in {since_boot}")),
+            State::Ready { .. } if is_first => about(slot, format!("ready in {since_boot}")),
             State::Ready { pid, .. } => about(slot, format!("ready in {took}, pid {pid}")),
             State::Scheduled { .. } => planned(change, slot)?,
-            State::Finished if booting => about(slot, format!("finished in {since_boot}")),
+            State::Finished if is_first => about(slot, format!("finished in {since_boot}")),
             State::Finished => about(slot, format!("finished in {took}")),
             State::Down => match change.from {
                 // It has been told that it was killed.
@@ -252,10 +261,11 @@ fn has_arrived(slot: &Slot) -> bool {
     !slot.service.enabled || is_there || slot.restarts > 0
 }
 
-/// Whether this change is a service's arrival, which the boot's one line tells.
+/// Whether this change is a service's arrival, which the boot's one line tells; what had to be
+/// started again has lines of its own.
 fn is_arrival(change: &Change) -> bool {
     let is_again = matches!(change.from, State::Unready { .. });
-    matches!(change.to, State::Ready { .. } | State::Finished) && !is_again
+    matches!(change.to, State::Ready { .. } | State::Finished) && !is_again && change.restarts == 0
 }
 
 /// Whether what follows this state, if it is a start, follows a death and no person's wish.

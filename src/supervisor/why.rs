@@ -95,6 +95,7 @@ fn failed(
                 .map(|other| {
                     let name = &other.service.name;
                     match other.standing() {
+                        State::Failed(_) => format!("{name}, which has failed"),
                         state if state.is_at_rest() => format!("{name}, which is {}", state.word()),
                         _tried_again => format!("{name}, which does not start"),
                     }

@@ -101,8 +101,9 @@ story_ship() {
   check "the services get ready" wait_for all_ready "$tag"
   check "lines arrive, as RFC 5424" wait_for got '<14>1 .* web - - - request 10'
   check "… and are in the log" logged "$tag" '^web/log | request 10'
-  check "events arrive, as JSON" got '"stream":"event".*\\"service\\":\\"web\\"'
+  check "events arrive, as JSON" got '"stream":"event".*"event":{.*"service":"web"'
   stops_well "$tag" 4000
+  check "… that of the stop too" got '"service":"web".*"event":{.*"to":"down"'
   sent=$(docker logs "$tag" 2>&1 | sed -n 's/^web\/log ! \([0-9]*\) lines: \1 sent, 0 dropped, 0 left;.*/\1/p')
   received=$(got ' web - - - request [0-9]' | wc -l || true)
   check "all lines that were sent (${sent:-0}) arrived ($received)" is "$received" "${sent:-0}"

@@ -1,4 +1,5 @@
-//! Oneshots that run by themselves.
+//! Oneshots that run by themselves. A clock that is set is not among these stories: no namespace
+//! has a wall clock of its own, so it would be everybody's. tests/world/clocks.rs sets one.
 
 use std::time::{Duration, Instant};
 

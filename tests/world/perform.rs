@@ -97,21 +97,6 @@ impl World {
         Input::Unit(ix, Event::Spawned(pid))
     }
 
-    /// The wall clock of this world is its only clock.
-    fn time(&mut self, ix: Ix, anew: bool) -> Option<Input> {
-        let service = self.fleet.slot(ix)?.service.clone();
-        let table = self.tables.entry(ix).or_default();
-        let (name, wall) = (service.name.as_str(), self.now.since_origin());
-        // Its definition may be another one since this was ordered.
-        let schedule = service.schedule.as_ref()?;
-        let due = if anew {
-            table.plan(schedule, name, self.now, wall)
-        } else {
-            table.look(schedule, name, self.now, wall)
-        };
-        Some(Input::Unit(ix, Event::Due(due.unwrap())))
-    }
-
     /// As the loop does it: what has lost its meaning since is not run.
     fn run_before(&mut self, ix: Ix) -> Option<Input> {
         let state = self.slot(ix).unit.state;

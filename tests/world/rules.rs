@@ -234,6 +234,7 @@ impl World {
         self.check(orders <= 10 + 10 * services, "a turn has few orders");
         self.books.links.follow(&self.fleet);
         self.rules_of_pids();
+        self.rules_of_runs();
         let runs = |ix: &Ix| matches!(self.state(*ix), State::BeforeStop { .. });
         let is_meant = self.befores.keys().all(runs);
         self.check(is_meant, "`before` runs only before a stop");

@@ -47,7 +47,35 @@ pub enum EventKind {
     Gone,
 }
 
+impl EventKind {
+    /// The word of the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Phase => "phase",
+            Self::Reload => "reload",
+            Self::Signal => "signal",
+            Self::RunSkipped => "run-skipped",
+            Self::Rescan => "rescan",
+            Self::Gone => "gone",
+        }
+    }
+}
+
 impl Event {
+    /// In a few words: `ready → stopping`, or what was done, and why.
+    pub fn summary(&self) -> String {
+        let what = match (&self.from, &self.to) {
+            (Some(from), Some(to)) => format!("{from} → {to}"),
+            (None, Some(to)) => to.clone(),
+            (_, None) => self.event.word().to_owned(),
+        };
+        match &self.why {
+            Some(why) => format!("{what}: {why}"),
+            None => what,
+        }
+    }
+
     /// The state that a service has reached, if this tells of one.
     pub fn reached(&self) -> Option<State> {
         match self.event {

@@ -6,6 +6,8 @@ pub mod echo;
 
 pub mod link;
 
+pub mod others;
+
 pub mod pump;
 
 pub mod source;
