@@ -20,6 +20,8 @@ enum Role {
     Exec(Vec<OsString>),
     /// A verb of the client, with the whole command line.
     Client,
+    /// What scripts made for Serf call, with the whole command line.
+    Serf,
     /// Nobody said what.
     Help,
 }
@@ -30,6 +32,9 @@ fn role(args: &[OsString], pid: u32) -> Role {
     let after = |count: usize| args.iter().skip(count).cloned().collect();
     if called.is_some_and(|name| name == "init") {
         return Role::Init(after(1));
+    }
+    if called.is_some_and(|name| name == "serf") {
+        return Role::Serf;
     }
     match args.get(1) {
         None if pid == 1 => Role::Init(Vec::new()),
@@ -51,6 +56,10 @@ fn main() -> ExitCode {
         Role::Client => {
             signals::unblock_all();
             cli::run(&args)
+        }
+        Role::Serf => {
+            signals::unblock_all();
+            cli::serf(&args)
         }
         Role::Help => cli::help(),
     }
@@ -79,6 +88,7 @@ mod tests {
     #[test]
     fn a_verb_is_a_verb_even_as_pid_1() {
         assert_eq!(of("pidone check", 1), Role::Client);
+        assert_eq!(of("/usr/bin/serf members", 7), Role::Serf);
         assert_eq!(of("pidone sh", 1), Role::Client);
         assert_eq!(of("pidone", 1), Role::Init(vec![]));
         assert_eq!(of("pidone", 7), Role::Help);

@@ -43,6 +43,21 @@ pub fn reap() -> (Vec<(Pid, Exit)>, Children) {
     (dead, Children::More)
 }
 
+/// Collects this child if it is dead, without waiting: for a role that is nobody's PID 1.
+pub fn reap_one(child: Pid) -> Option<Exit> {
+    let id = libc::id_t::try_from(child.raw()).ok()?;
+    // SAFETY: all zeros are a `siginfo_t`: what waitid(2) leaves when the child lives.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let flags = libc::WEXITED | libc::WNOHANG;
+    // SAFETY: `info` is alive; WNOHANG keeps the call from blocking.
+    if unsafe { libc::waitid(libc::P_PID, id, &raw mut info, flags) } != 0 {
+        return None;
+    }
+    // SAFETY: these fields are what waitid(2) writes, or the zeros from above.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    Pid::new(pid).and_then(|_| exit(info.si_code, status))
+}
+
 /// Looks at one of the dead, without waiting, and leaves it where it is.
 pub fn next() -> Next {
     // SAFETY: all zeros are a `siginfo_t`: what waitid(2) leaves when nobody is dead.

@@ -18,11 +18,11 @@ mod resolver;
 
 pub mod address;
 
-mod faults;
+pub(crate) mod faults;
 
-mod table;
+pub(crate) mod table;
 
-mod form;
+pub(crate) mod form;
 
 mod draft;
 
