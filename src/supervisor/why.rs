@@ -48,10 +48,10 @@ pub(super) fn note(fleet: &Fleet, ix: Ix, faults: Faults<'_>) -> Option<String> 
         State::Spawning | State::Starting(_) => {
             joined([faults.probe, faults.status(), faults.errno()])
         }
-        State::Backoff { cause, .. } => gone(slot, cause, faults),
         State::Unready { .. } => Some(unready(slot, faults)),
         State::Ready { .. } if faults.is_reloading() => Some("reloading".into()),
-        State::BeforeStop {
+        State::Backoff { cause, .. }
+        | State::BeforeStop {
             next: Next::Policy(cause),
             ..
         }
