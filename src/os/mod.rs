@@ -30,6 +30,7 @@ pub mod random;
 pub mod reaper;
 pub mod reason;
 pub mod run;
+mod sight;
 pub mod signals;
 pub mod spawner;
 pub mod step;
