@@ -34,7 +34,7 @@ pub fn reap() -> (Vec<(Pid, Exit)>, Children) {
 }
 
 /// What a status of wait(2) says; `None` for a child that has not ended (a tracer's business).
-fn exit(status: i32) -> Option<Exit> {
+pub(super) fn exit(status: i32) -> Option<Exit> {
     if libc::WIFEXITED(status) {
         return u8::try_from(libc::WEXITSTATUS(status)).ok().map(Exit::Code);
     }

@@ -79,8 +79,14 @@ impl SignalSet {
 /// Blocks every signal for this thread: the first act of `main`, so that an order to stop that
 /// comes during the boot is seen after it; and the first act of every other thread, so that signals
 /// go to the thread that waits for them (and writing to the terminal from the background works).
-pub fn block_all() {
-    swap_mask(SignalSet::ALL);
+/// Gives what was blocked before.
+pub fn block_all() -> SignalSet {
+    swap_mask(SignalSet::ALL)
+}
+
+/// Puts back what [`block_all`] gave: a tool's program is to find what the tool found.
+pub fn put_back(born_with: SignalSet) {
+    swap_mask(born_with);
 }
 
 /// Unblocks every signal for this thread: for roles that the user's ^C must reach.

@@ -7,6 +7,12 @@ use nix::unistd::{getpgrp, tcsetpgrp};
 use crate::os::pid1;
 use crate::os::signals::{self, SignalSet};
 
+/// Whether this descriptor is a terminal.
+pub fn is_at(fd: i32) -> bool {
+    // SAFETY: takes a number; one that is not open is no terminal.
+    unsafe { libc::isatty(fd) == 1 }
+}
+
 /// Puts our own group in front of the terminal again, after CMD, which had it, has ended; without
 /// a terminal there is nothing to do. (CMD takes it by itself: `Session::Foreground`.)
 ///

@@ -5,3 +5,5 @@ pub mod exec;
 pub mod syslog;
 
 pub mod ship;
+
+pub mod s6;
