@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use pidone::cli;
 use pidone::os::heap::Heap;
 use pidone::os::signals;
-use pidone::tools::{exec, s6};
+use pidone::tools::{dumb_init, exec, s6, tini};
 
 #[global_allocator]
 static HEAP: Heap = Heap;
@@ -21,6 +21,10 @@ enum Role {
     Exec(Vec<OsString>),
     /// A tool of s6's, by its name, with the whole command line.
     Tool,
+    /// tini, by its name, with the whole command line.
+    Tini,
+    /// dumb-init, by its name, with the whole command line.
+    DumbInit,
     /// The verb `s6`, with these arguments.
     S6(Vec<OsString>),
     /// A verb of the client, with the whole command line.
@@ -36,8 +40,11 @@ fn role(args: &[OsString], pid: u32) -> Role {
     if called.is_some_and(|name| name == "init") {
         return Role::Init(after(1));
     }
-    if called.is_some_and(s6::is_tool) {
-        return Role::Tool;
+    match called {
+        Some(name) if name == "tini" || name == "tini-static" => return Role::Tini,
+        Some(name) if name == "dumb-init" => return Role::DumbInit,
+        Some(name) if s6::is_tool(name) => return Role::Tool,
+        Some(_) | None => {}
     }
     match args.get(1) {
         None if pid == 1 => Role::Init(Vec::new()),
@@ -58,6 +65,8 @@ fn main() -> ExitCode {
         Role::Init(args) => cli::init::run(args),
         Role::Exec(args) => ExitCode::from(exec::run(&args)),
         Role::Tool => ExitCode::from(s6::run(&args, born_with)),
+        Role::Tini => ExitCode::from(tini::run(&args, born_with)),
+        Role::DumbInit => ExitCode::from(dumb_init::run(&args, born_with)),
         Role::S6(args) => ExitCode::from(s6::install::verb(&args, born_with)),
         Role::Client => {
             signals::unblock_all();
@@ -86,6 +95,8 @@ mod tests {
         // A command may be called status: only the first word is ours.
         assert_eq!(of("/init status", 1), Role::Init(words("status")));
         assert_eq!(of("/command/with-contenv init", 1), Role::Tool);
+        assert_eq!(of("/sbin/tini -- sh", 1), Role::Tini);
+        assert_eq!(of("dumb-init sh", 1), Role::DumbInit);
         assert_eq!(of("pidone s6 install", 7), Role::S6(words("install")));
     }
 

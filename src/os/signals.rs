@@ -196,6 +196,20 @@ fn make_default(signal: libc::c_int) {
     }
 }
 
+/// A signal in the C library's words.
+pub fn described(signal: Signal) -> String {
+    // SAFETY: strsignal gives a string, of libc's own or in a buffer that its next call uses anew;
+    // it is copied at once.
+    let text = unsafe { libc::strsignal(signal.raw()) };
+    if text.is_null() {
+        return signal.raw().to_string();
+    }
+    // SAFETY: a string, as strsignal says.
+    unsafe { std::ffi::CStr::from_ptr(text) }
+        .to_string_lossy()
+        .into_owned()
+}
+
 /// Waits for one of `set`, which must be blocked, and takes it; `None` after `timeout`, or if the
 /// wait was interrupted (a stop and its continuation do that), which is the same to a loop.
 pub fn wait_any(set: SignalSet, timeout: Duration) -> Option<Signal> {

@@ -7,3 +7,9 @@ pub mod syslog;
 pub mod ship;
 
 pub mod s6;
+
+mod single;
+
+pub mod tini;
+
+pub mod dumb_init;

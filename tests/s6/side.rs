@@ -108,7 +108,7 @@ impl Given {
     pub(crate) fn lines(&self) -> String {
         let quoted = |mark: &str, text: &str| {
             let lines = text.split_inclusive('\n');
-            let line = |line: &str| format!("{mark} {}\n", line.trim_end_matches('\n'));
+            let line = |line: &str| format!("{}\n", format!("{mark} {line}").trim_end());
             lines.map(line).collect::<String>()
         };
         format!(

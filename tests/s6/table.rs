@@ -1,5 +1,6 @@
-//! A table of checks, as text. A row is a line of shell, run with both sides. After `~ WHY` the next
-//! row differs by intent, and what ours gives stands below it: `|` stdout, `!` stderr, `=` code.
+//! A table of checks, as text. A row is a line of shell, run with both sides. After `~ WHY` the
+//! next row differs by intent, and what ours gives stands below it: `|` stdout, `!` stderr, `=` the
+//! exit code.
 
 use crate::side::{Folder, Given, Tools, links, ours, real};
 
@@ -36,14 +37,14 @@ fn rows(table: &str) -> Vec<Row> {
 
 /// Runs every row with both sides, and complains of every difference that is not a named one.
 pub(crate) fn check(tools: Tools, table: &str) {
-    if !tools.are_there() {
-        return;
-    }
     check_with(tools, table, |given| given);
 }
 
 /// [`check`], of what `even` leaves: pids and other numbers that no two runs share.
 pub(crate) fn check_with(tools: Tools, table: &str, even: fn(Given) -> Given) {
+    if !tools.are_there() {
+        return;
+    }
     let links = links();
     let faults: Vec<String> = rows(table)
         .iter()

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
+use crate::os::reason::worded;
+
 /// A word or a text as the kernel has it: no encoding, no NUL byte.
 pub(crate) type Bytes = Vec<u8>;
 
@@ -197,8 +199,7 @@ pub(crate) struct Why(pub(crate) Errno);
 impl std::fmt::Display for Why {
     /// In the C library's words, which scripts may know.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let text = std::io::Error::from_raw_os_error(self.0 as i32).to_string();
-        f.write_str(text.split(" (os error").next().unwrap_or_default())
+        f.write_str(&worded(self.0))
     }
 }
 

@@ -156,8 +156,8 @@ fn export(env: &mut Environment, ids: &Ids, what: char) {
     }
 }
 
-/// `s6-applyuidgid [-z] [-u UID] [-g GID] [-G GROUPS] [-U] PROG…`: becomes what the options or, with
-/// `-U`, the environment say. 0 changes nothing, as root is who can do this.
+/// `s6-applyuidgid [-z] [-u UID] [-g GID] [-G GROUPS] [-U] PROG…`: becomes what the options or,
+/// with `-U`, the environment say. 0 changes nothing, as root is who can do this.
 pub(super) fn applyuidgid(mut call: Call) -> Outcome {
     let usage =
         || Stop::usage("s6-applyuidgid [ -z ] [ -u uid ] [ -g gid ] [ -G gidlist ] [ -U ] prog...");

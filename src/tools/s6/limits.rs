@@ -4,9 +4,9 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::call::{Call, Outcome, Stop, number};
 
-const USAGE: &str = "s6-softlimit [ -a allbytes ] [ -c corebytes ] [ -d databytes ] [ -f filebytes ] \
-    [ -l lockbytes ] [ -m membytes ] [ -o openfiles ] [ -p processes ] [ -r residentbytes ] \
-    [ -s stackbytes ] [ -t cpusecs ] prog...";
+const USAGE: &str = "s6-softlimit [ -a allbytes ] [ -c corebytes ] [ -d databytes ] \
+    [ -f filebytes ] [ -l lockbytes ] [ -m membytes ] [ -o openfiles ] [ -p processes ] \
+    [ -r residentbytes ] [ -s stackbytes ] [ -t cpusecs ] prog...";
 
 /// `s6-softlimit [-acdflmoprst VALUE]… PROG…`; `=` is the hard limit.
 pub(super) fn softlimit(mut call: Call) -> Outcome {

@@ -45,7 +45,7 @@ pub(crate) fn redirfd(mut call: Call) -> Outcome {
     Ok(call.go_on())
 }
 
-/// A FIFO that nobody reads refuses who does not wait to write: then we are its reader for a moment.
+/// A FIFO that nobody reads refuses who does not wait to write: we are its reader for a moment.
 fn open_for(name: &[u8], flags: OFlag) -> Result<OwnedFd, Errno> {
     let flags = flags | OFlag::O_CLOEXEC;
     let again = || open(path(name), flags, Mode::from_bits_truncate(0o666));

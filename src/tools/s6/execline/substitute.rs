@@ -48,8 +48,8 @@ fn read_define(call: &mut Call, found: &mut Variables) -> Result<(), Fault> {
     add(found, key, Some(&text), &how)
 }
 
-/// `importas [-i | -D DEFAULT] [-u] [-S] … KEY VARIABLE`, off the front of a call; with `-S`, and for
-/// `import`, the key is the variable's name.
+/// `importas [-i | -D DEFAULT] [-u] [-S] … KEY VARIABLE`, off the front of a call; with `-S`,
+/// and for `import`, the key is the variable's name.
 fn read_importas(call: &mut Call, found: &mut Variables, same: bool) -> Result<(), Fault> {
     let (mut how, mut default, mut insist, mut unexport, mut same) =
         (Cut::default(), None, false, false, same);
