@@ -3,6 +3,7 @@
 
 use std::ffi::{CString, OsStr};
 use std::io;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
@@ -90,6 +91,24 @@ pub fn wait(pid: Pid) -> io::Result<Exit> {
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// How this child ended, if it has.
+pub fn ended(pid: Pid) -> Option<Exit> {
+    let mut status = 0;
+    // SAFETY: `status` is alive; WNOHANG keeps the call from blocking.
+    let dead = unsafe { libc::waitpid(pid.raw(), &raw mut status, libc::WNOHANG) };
+    (dead == pid.raw()).then(|| reaper::exit(status)).flatten()
+}
+
+/// A descriptor that can be read when this child has ended; `None` where the kernel has none (see
+/// pidfd_open(2)).
+pub fn watch(pid: Pid) -> Option<OwnedFd> {
+    // SAFETY: takes numbers, gives a descriptor or an error.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.raw(), 0) };
+    let fd = RawFd::try_from(fd).ok().filter(|fd| *fd >= 0)?;
+    // SAFETY: the kernel has just opened it for us.
+    Some(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Waits, as a tool may that has nothing else to do; a signal ends it early.

@@ -124,8 +124,9 @@ impl Given {
 fn run(line: &str, path: &str) -> Given {
     let folder = Folder::new();
     let search = format!("{path}:/usr/sbin:/usr/bin:/sbin:/bin");
+    let line = [include_str!("tables/service.sh"), line].concat();
     let done = Command::new("/bin/sh")
-        .args(["-c", line])
+        .args(["-c", &line])
         .current_dir(&folder.0)
         .env_clear()
         .env("PATH", &search)

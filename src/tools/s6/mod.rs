@@ -7,6 +7,7 @@ mod identity;
 pub mod install;
 mod limits;
 mod lock;
+mod service;
 mod small;
 
 use std::env;
@@ -68,6 +69,19 @@ const TOOLS: &[(&str, Kind, Tool)] = &[
     ("s6-setuidgid", Kind::Program, identity::setuidgid),
     ("s6-softlimit", Kind::Program, limits::softlimit),
     ("s6-test", Kind::Program, small::test),
+    (
+        "s6-notifyoncheck",
+        Kind::Program,
+        service::check::notifyoncheck,
+    ),
+    ("s6-permafailon", Kind::Program, service::tally::permafailon),
+    ("s6-svc", Kind::Program, service::control::svc),
+    ("s6-svdt", Kind::Program, service::tally::svdt),
+    ("s6-svdt-clear", Kind::Program, service::tally::svdt_clear),
+    ("s6-svok", Kind::Program, service::status::svok),
+    ("s6-svscanctl", Kind::Program, service::control::svscanctl),
+    ("s6-svstat", Kind::Program, service::status::svstat),
+    ("s6-svwait", Kind::Program, service::wait::svwait),
     ("with-contenv", Kind::Program, envdir::with_contenv),
 ];
 
