@@ -1,6 +1,8 @@
 //! Descriptors by their number, as the tools' arguments name them: put in another's place, closed.
 
-use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
+use std::fs::File;
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 
@@ -28,6 +30,18 @@ pub fn copy(from: RawFd, to: RawFd) -> Result<(), Errno> {
     }
     // SAFETY: takes numbers. What `to` was is the tools' to replace: that is what they are told.
     Errno::result(unsafe { libc::dup2(from, to) }).map(drop)
+}
+
+/// The same file under a number that no tool gives a meaning, 10 or above.
+///
+/// # Errors
+/// As fcntl(2).
+pub fn lift(ours: impl Into<OwnedFd>) -> Result<OwnedFd, Errno> {
+    let ours = ours.into();
+    // SAFETY: takes numbers, of a descriptor that is ours, and gives a new one.
+    let fd = Errno::result(unsafe { libc::fcntl(ours.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 10) })?;
+    // SAFETY: the kernel has just made it for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Closes number `fd`; nothing if it is not open.
@@ -77,4 +91,10 @@ pub fn write_all(fd: RawFd, bytes: &[u8]) -> Result<(), Errno> {
         }
     }
     Ok(())
+}
+
+/// Our stdin, to be read without a buffer in between, so that not a byte too much is taken.
+pub fn stdin() -> ManuallyDrop<File> {
+    // SAFETY: number 0 is open, as Rust's runtime sees to, and is never closed by the dropped file.
+    ManuallyDrop::new(unsafe { File::from_raw_fd(0) })
 }

@@ -2,7 +2,9 @@
 //! in the one place where PID 1 waits. Masks go to the kernel by raw calls, because libc refuses
 //! to touch the two signals that it keeps for its threads.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -193,6 +195,49 @@ fn make_default(signal: libc::c_int) {
             std::ptr::null_mut::<KernelAction>(),
             KERNEL_SET_BYTES,
         );
+    }
+}
+
+/// Signals that come as bytes, for who waits by poll(2).
+pub struct Incoming(File);
+
+impl Incoming {
+    /// Of these, which are blocked from now on.
+    ///
+    /// # Errors
+    /// As signalfd(2).
+    pub fn new(set: SignalSet) -> io::Result<Self> {
+        swap_mask(set);
+        let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+        // SAFETY: the set has the size that is told, and is only read.
+        let fd = unsafe {
+            libc::syscall(
+                libc::SYS_signalfd4,
+                -1,
+                &raw const set.0,
+                KERNEL_SET_BYTES,
+                flags,
+            )
+        };
+        let fd = RawFd::try_from(fd).ok().filter(|fd| *fd >= 0);
+        let fd = fd.ok_or_else(io::Error::last_os_error)?;
+        // SAFETY: the kernel has just opened it for us.
+        Ok(Self(unsafe { File::from_raw_fd(fd) }))
+    }
+
+    /// The next one, if one has come.
+    pub fn take(&mut self) -> Option<Signal> {
+        // signalfd_siginfo of signalfd(2): the number is its first field.
+        let mut record = [0; 128];
+        self.0.read_exact(&mut record).ok()?;
+        let [a, b, c, d, ..] = record;
+        Signal::new(i32::from_ne_bytes([a, b, c, d]))
+    }
+}
+
+impl AsFd for Incoming {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

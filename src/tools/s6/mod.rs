@@ -7,17 +7,21 @@ mod identity;
 pub mod install;
 mod limits;
 mod lock;
+mod log;
+mod logutil;
 mod service;
 mod small;
+mod tai;
 
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use nix::errno::Errno;
 
-use crate::os::descriptors::write_all;
+use crate::os::descriptors::{lift, write_all};
 use crate::os::inplace::{self, Side};
 use crate::os::signals::{SignalSet, put_back, undo_runtime};
 use crate::values::Pid;
@@ -53,6 +57,8 @@ const TOOLS: &[(&str, Kind, Tool)] = &[
     ("ifelse", Kind::Word, execline::blocks::ifelse),
     ("import", Kind::Word, execline::substitute::import),
     ("importas", Kind::Word, execline::substitute::importas),
+    ("logutil-newfifo", Kind::Program, logutil::newfifo),
+    ("logutil-service", Kind::Program, logutil::service),
     (
         "multisubstitute",
         Kind::Word,
@@ -69,6 +75,7 @@ const TOOLS: &[(&str, Kind, Tool)] = &[
     ("s6-setuidgid", Kind::Program, identity::setuidgid),
     ("s6-softlimit", Kind::Program, limits::softlimit),
     ("s6-test", Kind::Program, small::test),
+    ("s6-log", Kind::Program, log::log),
     (
         "s6-notifyoncheck",
         Kind::Program,
@@ -209,7 +216,9 @@ fn spawn(
     path: Option<&[u8]>,
     prepare: impl FnOnce() -> Result<(), Errno>,
 ) -> Result<Pid, Why> {
-    let (mut heard, mut tell) = io::pipe()?;
+    let (mut heard, tell) = io::pipe()?;
+    // Out of the way of what `prepare` puts where.
+    let mut tell = File::from(lift(tell)?);
     match inplace::fork()? {
         Side::Parent(pid) => {
             drop(tell);

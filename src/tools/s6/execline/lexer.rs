@@ -91,8 +91,10 @@ impl Lexer<'_> {
                 }
                 [b'}'] => return self.close(1).map(Some),
                 [b'}', byte, ..] if blank(*byte) => return self.close(2).map(Some),
-                // A backslash at the very end is nothing.
+                // Where a word would begin, a backslash before a line's end, or the script's, is
+                // nothing.
                 [b'\\'] => self.rest = &[],
+                [b'\\', b'\n', rest @ ..] => self.rest = rest,
                 _ => return self.plain().map(Some),
             }
         }
@@ -190,7 +192,7 @@ mod tests {
             ("\"\\n\\t\\\\\\q\\\n\"", &["\n\t\\q"]),
             ("\"\\0x41\\0101\\65\\0x414\"", &["AAAA4"]),
             ("\"\" a", &["", "a"]),
-            ("a\\\nb", &["a\nb"]),
+            ("a\\\nb \\\nc", &["a\nb", "c"]),
             ("{\"a b\"", &["{a b"]),
             ("a\0b", &["a"]),
         ];

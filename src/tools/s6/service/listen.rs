@@ -14,7 +14,7 @@ use nix::unistd::mkfifo;
 use crate::os::clock;
 use crate::tools::s6::call::{Bytes, Why};
 
-use super::tai;
+use crate::tools::s6::tai;
 
 /// What a listener's FIFO is called: this, a time, and what makes it the only one.
 const PREFIX: &str = "ftrig1:";

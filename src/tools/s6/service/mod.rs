@@ -4,6 +4,5 @@ pub(super) mod check;
 pub(super) mod control;
 mod listen;
 pub(super) mod status;
-mod tai;
 pub(super) mod tally;
 pub(super) mod wait;

@@ -13,7 +13,7 @@ use crate::tools::s6::call::{Bytes, Call, Done, Outcome, Stop, USAGE, Why, path,
 use crate::tools::s6::print;
 use crate::values::Signal;
 
-use super::tai;
+use crate::tools::s6::tai;
 
 /// The status of s6 up to 2.12 …
 const OLD_BYTES: usize = 35;

@@ -12,7 +12,7 @@ use crate::tools::s6::{print, tell};
 use crate::values::Signal;
 
 use super::status::name;
-use super::tai;
+use crate::tools::s6::tai;
 
 const FILE: &str = "supervise/death_tally";
 /// A time, an exit code, a signal.

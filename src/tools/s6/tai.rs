@@ -7,10 +7,10 @@ use std::time::Duration;
 /// older, and no further leap second has been announced.
 const EPOCH: u64 = (1 << 62) + 37;
 /// How many bytes a time takes.
-pub(in crate::tools::s6) const BYTES: usize = 12;
+pub(super) const BYTES: usize = 12;
 
 /// A time, as so long after 1970.
-pub(in crate::tools::s6) fn unpack(bytes: &[u8]) -> Option<Duration> {
+pub(super) fn unpack(bytes: &[u8]) -> Option<Duration> {
     let seconds = u64::from_be_bytes(bytes.get(..8)?.try_into().ok()?);
     let nanos = u32::from_be_bytes(bytes.get(8..BYTES)?.try_into().ok()?);
     Some(Duration::new(
@@ -20,7 +20,7 @@ pub(in crate::tools::s6) fn unpack(bytes: &[u8]) -> Option<Duration> {
 }
 
 /// `@` and 24 hexadecimal digits.
-pub(in crate::tools::s6) fn label(since_1970: Duration) -> String {
+pub(super) fn label(since_1970: Duration) -> String {
     let mut text = String::with_capacity(25);
     // Writing to memory cannot fail.
     let _ = write!(
@@ -33,7 +33,7 @@ pub(in crate::tools::s6) fn label(since_1970: Duration) -> String {
 }
 
 /// Whether a text is a label.
-pub(in crate::tools::s6) fn is_label(text: &[u8]) -> bool {
+pub(super) fn is_label(text: &[u8]) -> bool {
     let hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     matches!(text, [b'@', digits @ ..] if digits.len() == 24 && digits.iter().all(hex))
 }
