@@ -3,13 +3,18 @@
 
 mod asked;
 mod before;
+mod checks;
+pub mod crew;
 mod helpers;
 mod history;
 mod launch;
 mod narrator;
+mod notices;
 mod outcome;
 mod perform;
+mod planned;
 mod report;
+mod rescan;
 mod starts;
 mod why;
 mod wiring;
@@ -36,11 +41,14 @@ use crate::service::definition::{Format, Service};
 use crate::service::environment::Environment;
 use crate::values::{Exit, Moment, Pid, Signal};
 
+use crew::Sources;
 use helpers::Helpers;
 use history::History;
 use launch::Launcher;
 use narrator::{Level, Line, Narrator};
+use notices::Notices;
 use outcome::Sides;
+use planned::Runs;
 use starts::Starts;
 
 /// What the boot hands over.
@@ -49,6 +57,8 @@ pub struct Boot {
     pub services: Vec<Service>,
     /// CMD's number.
     pub cmd: Option<Ix>,
+    /// Where they were read, to be read again.
+    pub sources: Sources,
     /// The container's environment.
     pub environment: Environment,
     /// The time that the end, and CMD's wait, may take.
@@ -69,6 +79,7 @@ pub struct Boot {
 pub struct Supervisor {
     fleet: Fleet,
     cmd: Option<Ix>,
+    sources: Sources,
     format: Format,
     sides: Sides,
     launcher: Launcher,
@@ -76,8 +87,10 @@ pub struct Supervisor {
     server: Option<Server>,
     signals: Signals,
     starts: Starts,
+    notices: Notices,
     helpers: Helpers,
     answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
+    runs: Runs,
     oom: OomCounter,
     narrator: Narrator,
     history: History,
@@ -101,9 +114,11 @@ struct Answer {
 enum Wake {
     Signals(Vec<Signal>),
     Starts(Vec<u64>),
+    Notices(Vec<u64>),
     Answer(Answer),
     Asked(asked::Asked),
     Output(Work),
+    Clock,
     Tick,
 }
 
@@ -126,6 +141,7 @@ impl Supervisor {
         Ok(Box::new(Self {
             fleet: Fleet::new(boot.services, boot.limits, now),
             cmd: boot.cmd,
+            sources: boot.sources,
             format: boot.format,
             sides: Sides::new(),
             launcher: Launcher::new(boot.spawner, boot.environment)?,
@@ -133,9 +149,11 @@ impl Supervisor {
             server: boot.server,
             signals: boot.signals,
             starts: Starts::new()?,
+            notices: Notices::default(),
             helpers: Helpers::default(),
             // One question a service is under way at a time, so this is room for every answer.
             answers: mpsc::channel(count.max(1)),
+            runs: Runs::default(),
             oom: OomCounter::find(),
             narrator: Narrator::new(now),
             history: History::default(),
@@ -189,10 +207,15 @@ impl Supervisor {
     /// Waits, and does nothing else.
     async fn wait(&mut self) -> Wake {
         let now = clock::now();
-        let deadline = [self.fleet.deadline(), self.helpers.deadline()]
-            .into_iter()
-            .flatten()
-            .min();
+        self.runs.set(self.fleet.next_run());
+        let deadline = [
+            self.fleet.deadline(),
+            self.helpers.deadline(),
+            self.runs.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min();
         let due = async {
             match deadline {
                 Some(at) => sleep(at.since(now)).await,
@@ -208,11 +231,13 @@ impl Supervisor {
         tokio::select! {
             signals = self.signals.wait() => Wake::Signals(signals),
             tokens = self.starts.wait() => Wake::Starts(tokens),
+            tokens = self.notices.wait() => Wake::Notices(tokens),
             Some(answer) = self.answers.1.recv() => Wake::Answer(answer),
             (client, peer, request) = request => {
                 Wake::Asked(asked::Asked { client, peer, request })
             }
             work = self.router.wait() => Wake::Output(work),
+            () = self.runs.wait() => Wake::Clock,
             () = due => Wake::Tick,
         }
     }
@@ -229,25 +254,17 @@ impl Supervisor {
                     self.perform_all();
                 }
             }
-            Wake::Answer(Answer { ix, starts, result }) => {
-                if self
-                    .fleet
-                    .slot(ix)
-                    .is_some_and(|slot| slot.starts == starts)
-                {
-                    self.probed(ix, result);
-                }
-            }
+            Wake::Notices(tokens) => self.hear(&tokens),
+            Wake::Answer(Answer { ix, starts, result }) => self.answered(ix, starts, result),
             Wake::Asked(asked) => self.answer(asked),
             Wake::Output(work) => self.router.turn(work, clock::wall()),
+            Wake::Clock => self.clock(),
             Wake::Tick => {
-                for (pid, ix) in self.helpers.overdue(clock::now()) {
-                    perform::to_group(pid, Signal::KILL);
-                    tracing::debug!(
-                        service = self.name(ix),
-                        "a command beside it hangs: SIGKILL"
-                    );
+                if self.runs.deadline().is_some_and(|at| at <= clock::now()) {
+                    self.clock();
                 }
+                self.end_helpers();
+                self.hear_all();
                 self.take(Input::Tick);
             }
         }
@@ -272,6 +289,7 @@ impl Supervisor {
                 }
                 self.take(Input::Shutdown(Reason::Signal(signal)));
             }
+            Signal::HUP if self.cmd.is_none() => self.hang_up(),
             // HUP, USR1, USR2 and WINCH are CMD's, as if it were the container's first process.
             other => match cmd {
                 Some(pid) => perform::to_process(pid, other),
@@ -282,6 +300,7 @@ impl Supervisor {
 
     /// Collects the dead. What a start still has to say comes before its death.
     fn reap(&mut self) {
+        self.hear_all();
         let (dead, children) = reaper::reap();
         for (pid, exit) in dead {
             self.died(pid, exit);

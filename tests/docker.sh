@@ -9,6 +9,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source docker/lib.sh
 # shellcheck source=tests/docker/examples.sh
 source tests/docker/examples.sh
+# shellcheck source=tests/docker/restricted.sh
+source tests/docker/restricted.sh
 
 # Names and a label of our own, so that nobody else's containers and images are touched.
 OWN=${OWN:-pidone-test-docker}
@@ -37,7 +39,7 @@ main() {
     quietly "$OWN-build" docker build -f docker/Dockerfile --target pidone -t "$OWN-pidone" .
   fi
   [ ${#stories[@]} -gt 0 ] || stories=(codes stop chain halt terminal check health fd oom shim
-    nginx syslog ship)
+    nginx syslog ship postgres restricted rights pod)
   for story in "${stories[@]}"; do
     title "$story"
     "story_$story"
@@ -60,8 +62,9 @@ cleanup() {
   # A shim that this script has stopped must not stay so.
   [ -z "${shim:-}" ] || kill -CONT "$shim" 2>/dev/null || true
   cleanup_containers
-  # The layers stay, for the next build.
-  docker image ls -q --filter "label=$OWN" | sort -u | xargs -r docker rmi -f --no-prune >/dev/null 2>&1 || true
+  # The layers of the examples stay, for the next build: their packages take the longest.
+  docker image ls -q --filter "label=$OWN=example" | xargs -r docker rmi -f --no-prune >/dev/null 2>&1 || true
+  docker image ls -q --filter "label=$OWN" | sort -u | xargs -r docker rmi -f >/dev/null 2>&1 || true
   rm -rf "$work"
 }
 
@@ -119,7 +122,9 @@ state_of() {
 in_state() { [ "$(state_of "$1" "$2")" = "$3" ]; }
 wait_for() { wait_until "$SOON" "$@" >/dev/null; }
 exit_code() { docker inspect -f '{{.State.ExitCode}}' "$1"; }
-last_line() { docker logs "$1" 2>&1 | tail -n 1; }
+# Of stderr: the engine reads the two pipes each for itself, so that the order of a line here and a line there
+# is not told.
+last_line() { docker logs "$1" 2>&1 >/dev/null | tail -n 1; }
 finished_ms() { date -d "$(docker inspect -f '{{.State.FinishedAt}}' "$1")" +%s%3N; }
 
 story_codes() {

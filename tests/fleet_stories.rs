@@ -9,6 +9,7 @@
 //!   life: ignores TERM
 //! web
 //!   needs db
+//! at 4s rescan - web + db finish
 //! at 5s TERM
 //! # output
 //! ```
@@ -32,8 +33,9 @@ use std::time::Duration;
 use pidone::machine::shutdown::Reason;
 use pidone::machine::slot::{Input, Ix, Limits, Want};
 use pidone::service::definition::{
-    Before, Finish, Kind, OnLimit, Probe, Ready, RestartLimit, Service, When,
+    Before, Finish, Health, Kind, OnLimit, Probe, Ready, RestartLimit, Service, Then, When,
 };
+use pidone::service::schedule::{Overlap, Schedule, Times};
 use pidone::values::span::parse_span;
 use pidone::values::{Exit, Signal};
 
@@ -119,6 +121,7 @@ fn field(service: &mut Service, line: &str, words: &[&str]) {
             let probe = match kind {
                 "tcp" => Probe::Tcp("127.0.0.1:80".into()),
                 "fd" => Probe::Fd(3),
+                "notify" => Probe::Notify,
                 other => panic!("a probe by {other}?"),
             };
             service.ready = Some(Box::new(Ready {
@@ -126,6 +129,10 @@ fn field(service: &mut Service, line: &str, words: &[&str]) {
                 interval: Duration::from_millis(100),
                 within: rest.get(1).map(|within| span(within)),
             }));
+        }
+        ["health", kind, ref rest @ ..] => service.health = Some(Box::new(health(kind, rest))),
+        ["every", every, ref rest @ ..] => {
+            service.schedule = Some(Box::new(schedule(span(every), rest == ["queue"])));
         }
         ["before", timeout] => {
             service.stop.before = Some(Box::new(Before {
@@ -138,6 +145,10 @@ fn field(service: &mut Service, line: &str, words: &[&str]) {
                 path: "finish".into(),
                 timeout: Some(Duration::from_secs(5)),
             }));
+        }
+        ["restart", "with", ..] => {
+            let names = words[2..].iter();
+            service.restart.with = names.map(|name| name.parse().unwrap()).collect();
         }
         ["restart", "always"] => service.restart.when = When::Always,
         ["restart", "on-failure"] => service.restart.when = When::OnFailure,
@@ -158,6 +169,44 @@ fn field(service: &mut Service, line: &str, words: &[&str]) {
     service.restart.jitter_permille = 0;
 }
 
+/// A `[health]`, from `tcp every 5s retries 3 start-period 10s then nothing`.
+fn health(kind: &str, rest: &[&str]) -> Health {
+    let mut health = Health {
+        probe: match kind {
+            "tcp" => Probe::Tcp("127.0.0.1:80".into()),
+            "notify" => Probe::Notify,
+            other => panic!("health by {other}?"),
+        },
+        interval: Duration::from_secs(5),
+        timeout: Duration::from_secs(1),
+        retries: 3,
+        start_period: Duration::ZERO,
+        then: Then::Restart,
+    };
+    for pair in rest.chunks(2) {
+        match *pair {
+            ["every", time] => health.interval = span(time),
+            ["retries", number] => health.retries = number.parse().unwrap(),
+            ["start-period", time] => health.start_period = span(time),
+            ["then", "nothing"] => health.then = Then::Nothing,
+            _ => panic!("health with {pair:?}?"),
+        }
+    }
+    health
+}
+
+fn schedule(every: Duration, queues: bool) -> Schedule {
+    Schedule {
+        times: Times::Every(every),
+        overlap: if queues {
+            Overlap::Queue
+        } else {
+            Overlap::Skip
+        },
+        spread: Duration::ZERO,
+    }
+}
+
 /// A life, from `ready after 1s, exits 1 after 2s`.
 fn life(text: &str) -> Life {
     let mut life = Life::default();
@@ -174,6 +223,8 @@ fn life(text: &str) -> Life {
             ["dies", "of", signal, "after", time] => {
                 life.ends = Some((span(time), Exit::Signal(signal.parse().unwrap())));
             }
+            ["sick", "after", time, "for", long] => life.sick = Some((span(time), span(long))),
+            ["says", "stopping", "after", time] => life.leaves = Some(span(time)),
             ["ignores", "TERM"] => life.on_term = None,
             ["ends", "in", time] => life.on_term = Some((span(time), Exit::Code(0))),
             ["does", "not", "die"] => life.is_undying = true,
@@ -211,6 +262,32 @@ fn exit(text: &str) -> Exit {
     Exit::Code(text.parse().unwrap())
 }
 
+/// What a reading finds: `- web` is gone; `web needs db` says something else, or is new; `web new`
+/// is new and says nothing.
+fn edit(defined: &mut Vec<(Service, Vec<Life>)>, words: &[&str]) {
+    for edit in words.split(|word| *word == "+") {
+        match edit {
+            ["-", name] => defined.retain(|(service, _)| service.name.as_str() != *name),
+            [name, said @ ..] => {
+                let is_it = |(service, _): &(Service, _)| service.name.as_str() == *name;
+                let at = defined.iter().position(is_it).unwrap_or_else(|| {
+                    let service = Service::new(name.parse().unwrap(), vec![(*name).into()]);
+                    defined.push((service, vec![Life::default()]));
+                    defined.len() - 1
+                });
+                match said {
+                    ["new"] => {}
+                    ["umask", mask] => {
+                        defined[at].0.context.umask = Some(mask.parse().unwrap());
+                    }
+                    said => field(&mut defined[at].0, &said.join(" "), said),
+                }
+            }
+            [] => {}
+        }
+    }
+}
+
 /// What follows from a script.
 fn play(text: &str) -> String {
     let script = read(text);
@@ -218,6 +295,7 @@ fn play(text: &str) -> String {
         stop: script.stop.unwrap_or(Duration::from_secs(9)),
         cmd_wait: script.cmd_wait.unwrap_or(Duration::from_secs(30)),
     };
+    let mut defined = script.services.clone();
     let mut world = World::new(script.services, limits);
     let begin = world.now;
     world.story = Some(Story::new(begin, usize::MAX, true));
@@ -234,6 +312,11 @@ fn play(text: &str) -> String {
         let input = match *words {
             ["over"] => {
                 over = begin + *at;
+                continue;
+            }
+            ["rescan", ref edits @ ..] => {
+                edit(&mut defined, edits);
+                world.plan_rescan(begin + *at, defined.clone());
                 continue;
             }
             ["exit", name, code] => {
@@ -258,11 +341,8 @@ fn play(text: &str) -> String {
     world.run(over);
     if world.exit.is_none() {
         let states = world.fleet.slots().iter().map(|slot| {
-            let by_hand = if slot.want == Want::Down {
-                " by hand"
-            } else {
-                ""
-            };
+            let is_by_hand = slot.want == Want::Down;
+            let by_hand = if is_by_hand { " by hand" } else { "" };
             format!("{} {}{by_hand}", slot.service.name, word(slot.unit.state))
         });
         let states = states.collect::<Vec<_>>().join(", ");

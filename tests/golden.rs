@@ -29,7 +29,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use pidone::cli::check;
+use pidone::os::programs;
 use pidone::service::environment::Environment;
+use pidone::service::program::{Seen, Sought};
 use pidone::service::settings::{self, Settings};
 
 /// A story that has been laid out in a directory of its own, which is gone when it ends.
@@ -78,6 +80,7 @@ impl Story {
         match word {
             "environment" => {
                 let (name, value) = rest.split_once('=').unwrap();
+                let value = value.replace("DIR", &self.dir.display().to_string());
                 self.environment.set(name, value);
             }
             "roots" => self.roots = rest.split(' ').map(|root| self.dir.join(root)).collect(),
@@ -179,7 +182,12 @@ fn check() {
             "root" | "app" | "1000" | "1000:1000" => Ok(()),
             other => Err(format!("unknown user `{other}`")),
         };
-        let screen = check::screen(&settings, faults, &story.environment, &user_known);
+        // Programs are looked for where a story has some.
+        let program = |sought: &Sought| match story.environment.get("PATH") {
+            Some(_) => programs::look(sought),
+            None => Seen::Runs,
+        };
+        let screen = check::screen(&settings, faults, &story.environment, &user_known, &program);
         (screen.code, screen.text)
     });
 }

@@ -78,6 +78,10 @@ fn requests() {
         r#"{"version":1,"verb":"events","last":null,"follow":false}"#,
     );
     writes(
+        Request::Rescan { dry_run: true },
+        r#"{"version":1,"verb":"rescan","dry_run":true}"#,
+    );
+    writes(
         Request::Shutdown { code: Some(3) },
         r#"{"version":1,"verb":"shutdown","code":3}"#,
     );
@@ -171,7 +175,13 @@ fn a_detailed_status() {
             name: "db".into(),
             state: State::Ready,
         }],
+        after: vec!["log".into()],
+        waits_for: vec!["db".into()],
+        oneshot: false,
+        main: true,
         ready: None,
+        health: None,
+        says: None,
         stop: "SIGTERM".into(),
         restart: "never".into(),
         reload: None,
@@ -195,6 +205,11 @@ fn a_detailed_status() {
         enabled: true,
         starts: 1,
         next_try_ms: None,
+        schedule: None,
+        next_run: None,
+        next_run_ms: None,
+        last_run: None,
+        last_took_ms: None,
         detail: Some(detail),
     };
     writes(
@@ -207,8 +222,11 @@ fn a_detailed_status() {
             r#"{"version":1,"reply":"status","pid":1,"phase":"running","services":["#,
             r#"{"name":"cmd","state":"starting","pid":9,"for_ms":1,"restarts":0,"#,
             r#""exit":{"signal":"SIGQUIT","core":true},"oom":false,"note":null,"enabled":true,"#,
-            r#""starts":1,"next_try_ms":null,"file":"CMD","#,
-            r#""needs":[{"name":"db","state":"ready"}],"ready":null,"stop":"SIGTERM","#,
+            r#""starts":1,"next_try_ms":null,"schedule":null,"next_run":null,"next_run_ms":null,"#,
+            r#""last_run":null,"last_took_ms":null,"file":"CMD","#,
+            r#""needs":[{"name":"db","state":"ready"}],"after":["log"],"waits_for":["db"],"#,
+            r#""oneshot":false,"main":true,"ready":null,"health":null,"says":null,"#,
+            r#""stop":"SIGTERM","#,
             r#""restart":"never","reload":null,"#,
             r#""history":[{"ts":"2026-11-22T06:01:12.345Z","from":"waiting","to":"starting","#,
             r#""why":null}],"lines":[]}]}"#

@@ -10,10 +10,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use pidone::cli::graph::{Format, Node};
 use pidone::cli::health::health;
 use pidone::cli::logs::{Part, Screen};
 use pidone::cli::page::page;
-use pidone::cli::{Answer, events, status, topics};
+use pidone::cli::{Answer, events, explain, graph, rescan, status, topics};
 use pidone::control::protocol::{Message, Reply, Status};
 
 const INPUT: &str = "# input\n";
@@ -66,6 +67,28 @@ fn show(input: &str) -> String {
         ["pidone", "status", ..] => {
             let pages: Vec<String> = status_of(answer).services.iter().map(page).collect();
             pages.join("\n")
+        }
+        ["pidone", "explain", name] => explain::explain(name, &status_of(answer).services),
+        ["pidone", "graph", "--format", format] => {
+            let nodes: Vec<Node> = status_of(answer)
+                .services
+                .into_iter()
+                .map(Node::from)
+                .collect();
+            let format = if *format == "dot" {
+                Format::Dot
+            } else {
+                Format::Mermaid
+            };
+            graph::draw(format, &nodes)
+        }
+        ["pidone", "rescan"] => {
+            let screen = |reply| match reply {
+                Reply::Rescanned(done) => rescan::screen(&done),
+                other => panic!("not a rescan: {other:?}"),
+            };
+            let screens: Vec<String> = replies(answer).into_iter().map(screen).collect();
+            screens.join("--\n")
         }
         ["pidone", "health"] => {
             let (answer, line) = health(&status_of(answer));

@@ -17,246 +17,23 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pidone::machine::shutdown::Reason;
-use pidone::machine::slot::{Input, Ix, Limits};
+use pidone::machine::slot::{Input, Limits};
 use pidone::machine::unit::State;
-use pidone::service::definition::{
-    Before, Finish, Kind, OnLimit, Probe, Ready, Restart, RestartLimit, Service, When,
-};
-use pidone::values::{Exit, Moment, Signal};
+use pidone::service::definition::Service;
+use pidone::values::{Moment, Signal};
 
 use world::World;
-use world::life::{Exec, Life, NO_BEFORE, NO_FINISH};
+use world::chance::Chance;
+use world::edits::rescans;
+use world::fleets::{people, world};
+use world::life::Life;
 use world::story::Story;
 
 /// How many seeds a run tries unless told otherwise.
 const SEEDS: u64 = 2_000;
 
-/// Chance from a seed (splitmix64, Steele, Lea and Flood 2014).
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `end`, which is not 0.
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).unwrap()
-    }
-
-    fn percent(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-
-    fn of<T: Clone>(&mut self, list: &[T]) -> T {
-        list[self.below(list.len())].clone()
-    }
-
-    /// Milliseconds, short ones more often than long ones.
-    fn span(&mut self, longest: usize) -> Duration {
-        let most = 1 + self.below(longest);
-        Duration::from_millis(self.below(most) as u64)
-    }
-
-    fn exit(&mut self) -> Exit {
-        match self.below(6) {
-            0..3 => Exit::Code(0),
-            3 => Exit::Signal(Signal::INT),
-            _bad => Exit::Code(u8::try_from(1 + self.below(125)).unwrap()),
-        }
-    }
-}
-
-/// A world by chance, and who is CMD.
-fn world(chance: &mut Chance) -> (World, Option<Ix>) {
-    let count = match chance.below(20) {
-        0 => 30,
-        1..5 => 1 + chance.below(2),
-        _usual => 2 + chance.below(7),
-    };
-    let mut order: Vec<Ix> = (0..count).collect();
-    for at in (1..count).rev() {
-        order.swap(at, chance.below(at + 1));
-    }
-    let links = chance.of(&[0, 15, 40, 80]);
-    let main = chance.percent(30).then(|| chance.below(count));
-    let is_cmd = main.is_some() && chance.percent(40);
-    let patience = chance.of(&[20, 60, 95]);
-    let names: Vec<String> = (0..count).map(|ix| format!("s{ix}")).collect();
-    let mut services = Vec::new();
-    for ix in 0..count {
-        let mut service = service(chance, &names[ix]);
-        let place = order.iter().position(|other| *other == ix).unwrap();
-        for below in &order[..place] {
-            if is_cmd && Some(*below) == main {
-                continue;
-            }
-            if chance.percent(links) {
-                let name = names[*below].parse().unwrap();
-                let list = if chance.percent(70) {
-                    &mut service.needs
-                } else {
-                    &mut service.after
-                };
-                list.push(name);
-            }
-        }
-        if Some(ix) == main {
-            service.main = true;
-            service.enabled = true;
-            if chance.percent(75) {
-                service.restart.when = When::Never;
-            }
-            if is_cmd {
-                let others = names.iter().filter(|name| **name != names[ix]);
-                service.needs.clear();
-                service.after.clear();
-                let list = if chance.percent(50) {
-                    &mut service.needs
-                } else {
-                    &mut service.after
-                };
-                list.extend(others.map(|name| name.parse().unwrap()));
-            }
-        }
-        let lives = (0..=chance.below(4))
-            .map(|_| life(chance, patience))
-            .collect();
-        services.push((service, lives));
-    }
-    let limits = Limits {
-        stop: Duration::from_millis(chance.of(&[9000, 9000, 9000, 30000, 3000, 1000, 300, 0])),
-        cmd_wait: Duration::from_millis(chance.of(&[30000, 3000, 0])),
-    };
-    let mut world = World::new(services, limits);
-    world.late = Duration::from_millis(chance.of(&[0, 0, 0, 1, 40, 3000]));
-    world.batches = chance.percent(50);
-    world.grain = Duration::from_millis(chance.of(&[1, 1, 50, 1000]));
-    (world, if is_cmd { main } else { None })
-}
-
-fn service(chance: &mut Chance, name: &str) -> Service {
-    let mut service = Service::new(name.parse().unwrap(), vec![name.into()]);
-    service.enabled = chance.percent(95);
-    if chance.percent(25) {
-        service.kind = Kind::Oneshot;
-    }
-    let always = if service.kind == Kind::Oneshot {
-        10
-    } else {
-        70
-    };
-    service.restart = Restart {
-        when: if chance.percent(always) {
-            When::Always
-        } else {
-            chance.of(&[When::OnFailure, When::Never])
-        },
-        delay: chance.of(&[Duration::ZERO, Duration::ZERO, Duration::from_millis(700)]),
-        limit: chance.percent(25).then(|| RestartLimit {
-            times: u32::try_from(1 + chance.below(4)).unwrap(),
-            within: Duration::from_secs(chance.of(&[1, 10, 60])),
-        }),
-        on_limit: chance.of(&[OnLimit::Stop, OnLimit::Exit]),
-        ..Restart::default()
-    };
-    if chance.percent(50) {
-        let probe = chance.of(&[Probe::Fd(3), Probe::Tcp("127.0.0.1:80".into())]);
-        service.ready = Some(Box::new(Ready {
-            probe,
-            interval: Duration::from_millis(chance.of(&[100, 2000])),
-            within: chance
-                .of(&[Some(30), Some(2), None])
-                .map(Duration::from_secs),
-        }));
-    }
-    if chance.percent(25) {
-        service.finish = Some(Box::new(Finish {
-            path: "finish".into(),
-            timeout: chance.percent(80).then(|| Duration::from_secs(5)),
-        }));
-    }
-    if chance.percent(30) {
-        service.stop.before = Some(Box::new(Before {
-            command: vec!["before".into()],
-            timeout: Duration::from_millis(chance.of(&[500, 500, 10, 4000, 60_000])),
-        }));
-    }
-    service.stop.timeout = chance
-        .of(&[Some(5), Some(5), Some(60), Some(0), None])
-        .map(Duration::from_secs);
-    service
-}
-
-/// A life by chance; the more patient, the longer and the better.
-fn life(chance: &mut Chance, patience: usize) -> Life {
-    let mut life = Life::default();
-    if chance.percent(patience) {
-        life.ready = Some(chance.span(3000));
-        life.on_term = Some((chance.span(4000), Exit::Signal(Signal::TERM)));
-        return life;
-    }
-    life.exec = match chance.below(12) {
-        0 => Exec::Fails(chance.span(20)),
-        1 => Exec::Hangs,
-        2 => Exec::NoProcess,
-        3 => Exec::After(chance.span(15000)),
-        _usual => Exec::After(chance.span(5)),
-    };
-    life.ready = chance.percent(80).then(|| chance.span(4000));
-    let longest = chance.of(&[3, 3000, 30000, 600_000]);
-    life.ends = chance
-        .percent(60)
-        .then(|| (chance.span(longest), chance.exit()));
-    let exit = chance.exit();
-    life.on_term = chance.percent(70).then(|| (chance.span(6000), exit));
-    let time = chance.span(3000);
-    life.before = chance.of(&[None, Some(time), Some(time), Some(NO_BEFORE)]);
-    life.is_undying = chance.percent(2);
-    life.orphans = if chance.percent(20) { 3 } else { 0 };
-    life.stubborn_orphans = chance.percent(50);
-    life.finish = chance.percent(80).then(|| {
-        let end = chance.of(&[Exit::Code(0), Exit::Code(1), Exit::Code(125), NO_FINISH]);
-        (chance.span(7000), end)
-    });
-    life
-}
-
-/// What people do, by chance, up to this moment.
-fn people(chance: &mut Chance, world: &mut World, until: Duration) {
-    let begin = world.now;
-    let most = usize::try_from(until.as_millis()).unwrap().max(1);
-    let services = world.fleet.slots().len();
-    let deeds = chance.of(&[0, 0, 3, 12]);
-    for _deed in 0..deeds {
-        let ix = chance.below(services);
-        let deed = chance.of(&[Input::Start(ix), Input::Stop(ix), Input::Restart(ix)]);
-        world.plan(begin + chance.span(most), deed);
-    }
-    if chance.percent(60) {
-        let reasons = [Signal::TERM, Signal::INT, Signal::QUIT].map(Reason::Signal);
-        let first = chance.span(most);
-        for nth in 0..=chance.below(3) {
-            let mut reason = chance.of(&reasons);
-            if nth == 0 && chance.percent(30) {
-                reason = Reason::Asked(chance.of(&[None, Some(3)]));
-            }
-            let gap = if nth == 0 {
-                Duration::ZERO
-            } else {
-                chance.span(9000)
-            };
-            world.plan(begin + first + gap, Input::Shutdown(reason));
-        }
-    }
-}
-
 /// The whole life of the world of this seed.
-fn live(seed: u64, story: Option<Story>) -> World {
+fn live(seed: u64, story: Option<Story>, rescanned: bool) -> World {
     let mut chance = Chance(seed);
     let (mut world, cmd) = world(&mut chance);
     world.story = story;
@@ -266,6 +43,14 @@ fn live(seed: u64, story: Option<Story>) -> World {
         _usual => 60,
     });
     people(&mut chance, &mut world, span.min(Duration::from_secs(60)));
+    if rescanned {
+        rescans(
+            &mut chance,
+            &mut world,
+            cmd,
+            span.min(Duration::from_secs(60)),
+        );
+    }
     world.boot(cmd);
     let end = world.now + span;
     world.run(end);
@@ -292,8 +77,21 @@ fn begin() -> Moment {
 
 #[test]
 fn fleets_by_chance_keep_the_rules() {
+    fleets(false);
+}
+
+#[test]
+fn fleets_that_are_defined_anew_keep_the_rules() {
+    fleets(true);
+}
+
+fn fleets(rescanned: bool) {
     if let Some(seed) = number("SEED") {
-        let world = live(seed, Some(Story::new(begin(), usize::MAX, false)));
+        let world = live(
+            seed,
+            Some(Story::new(begin(), usize::MAX, false)),
+            rescanned,
+        );
         print!("{}", world.story.unwrap().text());
         assert_eq!(world.broken, None, "seed {seed}");
         return;
@@ -302,14 +100,14 @@ fn fleets_by_chance_keep_the_rules() {
     let (mut turns, mut lived) = (0, Duration::ZERO);
     let mut ends: BTreeMap<&str, u32> = BTreeMap::new();
     for seed in 0..seeds {
-        let world = live(seed, None);
+        let world = live(seed, None, rescanned);
         turns += world.turns;
         lived += world.now.since(begin());
         for end in ends_of(&world) {
             *ends.entry(end).or_default() += 1;
         }
         if let Some(rule) = world.broken {
-            let told = live(seed, Some(Story::new(begin(), 40, false)));
+            let told = live(seed, Some(Story::new(begin(), 40, false)), rescanned);
             panic!(
                 "not so: {rule}\n{}SEED={seed} tells the whole story",
                 told.story.unwrap().text()
@@ -334,6 +132,7 @@ fn ends_of(world: &World) -> Vec<&'static str> {
         Reason::MainFailed(_) => "main failed",
         Reason::CmdWait(_) => "CMD waited in vain",
         Reason::Limit(..) => "limit",
+        Reason::Unhealthy(..) => "main was unhealthy",
         Reason::Empty(_) => "nothing left",
     };
     let more = [
@@ -355,7 +154,7 @@ fn ends_of(world: &World) -> Vec<&'static str> {
 fn a_seed_tells_the_same_story_twice() {
     for seed in 0..20 {
         let tell = || {
-            live(seed, Some(Story::new(begin(), usize::MAX, false)))
+            live(seed, Some(Story::new(begin(), usize::MAX, false)), true)
                 .story
                 .unwrap()
                 .text()
@@ -397,4 +196,71 @@ fn a_thousand_services_boot_and_stop() {
         booted.since(began).as_millis(),
         ended.since(booted).as_millis()
     );
+}
+
+#[test]
+fn thousands_of_rescans_leave_nothing_behind() {
+    let service = |name: &str| {
+        let service = Service::new(name.parse().unwrap(), vec!["x".into()]);
+        (service, vec![Life::default()])
+    };
+    let keep = ["a", "b"].map(service).to_vec();
+    let limits = Limits {
+        stop: Duration::from_secs(9),
+        cmd_wait: Duration::from_secs(30),
+    };
+    let mut world = World::new(keep.clone(), limits);
+    world.boot(None);
+    let pids = |world: &World| -> Vec<_> {
+        let slots = world.fleet.slots().iter();
+        slots.filter_map(|slot| slot.unit.state.pid()).collect()
+    };
+    world.run(begin() + Duration::from_secs(1));
+    let before = pids(&world);
+    for round in 1..=3000 {
+        let with = [keep.clone(), vec![service("c")]].concat();
+        let services = if round % 2 == 1 { with } else { keep.clone() };
+        let at = begin() + Duration::from_secs(1 + round);
+        world.plan_rescan(at, services);
+        world.run(at + Duration::from_millis(500));
+    }
+    assert_eq!(world.broken, None);
+    assert_eq!(pids(&world), before);
+    assert_eq!(
+        (world.fleet.slots().len(), world.fleet.deadline()),
+        (2, None)
+    );
+}
+
+#[test]
+fn a_thousand_services_are_changed_at_once() {
+    let service = |ix: usize, umask| {
+        let mut service = Service::new(format!("s{ix}").parse().unwrap(), vec!["x".into()]);
+        if !ix.is_multiple_of(10) {
+            service.needs.push(format!("s{}", ix - 1).parse().unwrap());
+        }
+        service.context.umask = umask;
+        (service, vec![Life::default()])
+    };
+    let services = |umask| (0..1000).map(|ix| service(ix, umask)).collect::<Vec<_>>();
+    let limits = Limits {
+        stop: Duration::from_secs(9),
+        cmd_wait: Duration::from_secs(30),
+    };
+    let mut world = World::new(services(None), limits);
+    world.is_checked = false;
+    world.boot(None);
+    world.run(begin() + Duration::from_secs(5));
+    for (what, umask) in [("unchanged", None), ("changed", Some(0o22))] {
+        let began = pidone::os::clock::now();
+        let at = world.now;
+        world.plan_rescan(at, services(umask));
+        world.run(at + Duration::from_secs(5));
+        let took = pidone::os::clock::now().since(began);
+        println!("1,000 services, {what}: {} ms", took.as_millis());
+    }
+    let is_new = |slot: &pidone::machine::slot::Slot| {
+        matches!(slot.unit.state, State::Ready { .. }) && slot.service.context.umask.is_some()
+    };
+    assert!(world.fleet.slots().iter().all(is_new));
 }

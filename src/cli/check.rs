@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::diag::{Diagnostic, Severity};
-use crate::os::files;
+use crate::os::{files, programs};
+use crate::service::definition::Service;
 use crate::service::environment::Environment;
+use crate::service::program::{Seen, Sought};
 use crate::service::settings::{self, Settings};
 use crate::service::{order, set};
 
@@ -34,10 +36,37 @@ pub fn run(dirs: &[PathBuf], user_known: &dyn Fn(&str) -> Result<(), String>) ->
     if !dirs.is_empty() {
         dirs.clone_into(&mut settings.services);
     }
-    let screen = screen(&settings, found, &environment, user_known);
+    // Whoever names directories may do so far from the image that they are for.
+    let image = |sought: &Sought| match dirs {
+        [] => programs::look(sought),
+        _elsewhere => Seen::Runs,
+    };
+    let screen = screen(&settings, found, &environment, user_known, &image);
     // A reader that has gone away has seen what it wanted; the code still says what was found.
     let _ = std::io::stdout().write_all(screen.text.as_bytes());
     ExitCode::from(screen.code)
+}
+
+/// The services of these directories; if there are errors, the screen that tells of them.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn read(dirs: &[PathBuf]) -> Result<Vec<Service>, Screen> {
+    let environment: Environment = std::env::vars_os().collect();
+    // Who is in the users' database does not matter to who needs whom.
+    let anybody = |_: &str| Ok(());
+    let source = files::services(dirs);
+    let loaded = set::load(&source.directories, &environment, &anybody, &files::zone);
+    if loaded.has_errors() || !source.diagnostics.is_empty() {
+        let settings = Settings {
+            services: dirs.to_vec(),
+            ..Settings::default()
+        };
+        let anything = |_: &Sought| Seen::Runs;
+        let screen = screen(&settings, Vec::new(), &environment, &anybody, &anything);
+        return Err(screen);
+    }
+    Ok(loaded.services)
 }
 
 /// The screen for these settings, below what is already found wrong with them.
@@ -46,9 +75,16 @@ pub fn screen(
     mut found: Vec<Diagnostic>,
     environment: &Environment,
     user_known: &dyn Fn(&str) -> Result<(), String>,
+    program: &dyn Fn(&Sought) -> Seen,
 ) -> Screen {
     let source = files::services(&settings.services);
-    let loaded = set::load(&source.directories, environment, user_known);
+    let loaded = set::inspect(
+        &source.directories,
+        environment,
+        user_known,
+        &files::zone,
+        program,
+    );
     let budget = order::stop_budget(&loaded, settings.stop_timeout);
     let services = source.directories.len();
     let nothing_read = !source.diagnostics.is_empty();

@@ -20,6 +20,10 @@ pub mod status;
 
 pub mod page;
 
+pub mod explain;
+
+pub mod graph;
+
 pub mod logs;
 
 pub mod events;
@@ -34,11 +38,13 @@ pub mod health;
 
 pub mod shutdown;
 
-mod crew;
+pub mod rescan;
 
 pub mod init;
 
 pub mod help;
+
+pub mod completions;
 
 pub mod topics;
 
@@ -62,6 +68,10 @@ struct Cli {
 enum Verb {
     /// Show all services as a table, or a page for each NAME
     Status(status::Args),
+    /// Tell why a service is not ready, and what to do
+    Explain(explain::Args),
+    /// Draw who needs whom, for Graphviz or Mermaid
+    Graph(graph::Args),
     /// Start services, and wait until they are ready (a oneshot: finished)
     Start(control::ChangeArgs),
     /// Stop services, and wait until they are down
@@ -82,10 +92,13 @@ enum Verb {
     Health,
     /// Check service directories, and show every fault; nothing is started
     Check {
-        /// Directories of services; default: PIDONE_SERVICES, or /etc/services.d
+        /// Directories of services; without, PIDONE_SERVICES or /etc/services.d, and the programs
+        /// that their commands name are looked for too
         #[arg(value_name = "DIR")]
         dirs: Vec<PathBuf>,
     },
+    /// Read the service directories again, and apply what has changed
+    Rescan(rescan::Args),
     /// Stop all services in reverse order, and end the container
     Shutdown(shutdown::Args),
     /// Start the services and supervise them (as the entry point /init does)
@@ -124,7 +137,7 @@ enum Verb {
     /// Tell about a verb, or a topic
     Help(help::Args),
     /// Print what completes verbs and options in a shell
-    Completions(help::CompletionsArgs),
+    Completions(completions::Args),
     /// Print the manual page of pidone, or of a verb
     Man(help::ManArgs),
 }
@@ -188,6 +201,8 @@ pub fn help() -> ExitCode {
 fn run_verb(verb: Verb) -> ExitCode {
     exit_code(match verb {
         Verb::Status(args) => status::run(args),
+        Verb::Explain(args) => explain::run(&args),
+        Verb::Graph(args) => return graph::run(&args),
         Verb::Start(args) => control::start(args),
         Verb::Stop(args) => control::stop(args),
         Verb::Restart(args) => control::restart(args),
@@ -197,9 +212,10 @@ fn run_verb(verb: Verb) -> ExitCode {
         Verb::Events(args) => events::run(&args),
         Verb::Wait(args) => wait::run(&args),
         Verb::Health => health::run(),
+        Verb::Rescan(args) => rescan::run(&args),
         Verb::Shutdown(args) => shutdown::run(&args),
         Verb::Help(args) => help::run(args),
-        Verb::Completions(args) => help::completions(&args),
+        Verb::Completions(args) => completions::run(&args),
         Verb::Man(args) => help::man(&args),
         Verb::Check { dirs } => {
             return check::run(&dirs, &|user| users::resolve(user).map(drop));

@@ -28,6 +28,8 @@ pub fn page(service: &ServiceStatus) -> String {
         ("file", text(&detail.file)),
         ("needs", needs(detail)),
         ("ready", detail.ready.as_deref().and_then(text)),
+        ("health", detail.health.as_deref().and_then(text)),
+        ("says", detail.says.as_deref().and_then(text)),
         ("stop", text(&detail.stop)),
         ("reload", detail.reload.as_deref().and_then(text)),
         ("restarts", Some(restarts)),

@@ -1,22 +1,41 @@
 //! A service's policies in words, for the page of one service.
 
-use crate::service::definition::{Probe, Ready, Reload, Restart, Stop, StopBy, When};
+use std::time::Duration;
+
+use crate::service::definition::{
+    Health, Probe, Ready, Reload, Restart, RestartLimit, Stop, StopBy, When,
+};
+use crate::service::schedule::{Schedule, Times};
+use crate::values::Name;
 use crate::values::span::show_span;
 
 /// `http://127.0.0.1:3000/healthz every 0.1s, within 30s`.
 pub fn ready(ready: &Ready) -> String {
-    let every = format!(" every {}", show_span(ready.interval));
     let asked = match &ready.probe {
+        Probe::Notify => "READY=1".to_owned(),
+        probe => asked(probe, ready.interval),
+    };
+    match ready.within {
+        Some(within) => format!("{asked}, within {}", show_span(within)),
+        None => asked,
+    }
+}
+
+/// `http://127.0.0.1:3000/healthz every 5s`.
+pub fn health(health: &Health) -> String {
+    asked(&health.probe, health.interval)
+}
+
+fn asked(probe: &Probe, interval: Duration) -> String {
+    let every = format!(" every {}", show_span(interval));
+    match probe {
         Probe::Tcp(address) => format!("tcp {address}{every}"),
         Probe::Http(address) => format!("{address}{every}"),
         Probe::Unix(path) => format!("unix {path}{every}"),
         Probe::File(path) => format!("file {path}{every}"),
         Probe::Exec(command) => format!("exec {}{every}", command.join(" ")),
         Probe::Fd(fd) => format!("a newline on descriptor {fd}"),
-    };
-    match ready.within {
-        Some(within) => format!("{asked}, within {}", show_span(within)),
-        None => asked,
+        Probe::Notify => format!("WATCHDOG=1{every}"),
     }
 }
 
@@ -41,20 +60,34 @@ pub fn stop(stop: &Stop) -> String {
     }
 }
 
-/// `on failure, at most 5 in 60s`.
+/// `on failure, at most 5 in 60s, and with db`.
 pub fn restart(restart: &Restart) -> String {
     let when = match restart.when {
         When::Always => "always",
         When::OnFailure => "on failure",
         When::Never => "never",
     };
-    match (restart.when, restart.limit) {
-        (When::Always | When::OnFailure, Some(limit)) => format!(
-            "{when}, at most {} in {}",
-            limit.times,
-            show_span(limit.within)
-        ),
-        (When::Always | When::OnFailure, None) | (When::Never, _) => when.to_owned(),
+    let limit = restart.limit.filter(|_| restart.when != When::Never);
+    let limit = limit.map(|RestartLimit { times, within }| {
+        let within = show_span(within);
+        format!("at most {times} in {within}")
+    });
+    let with: Vec<&str> = restart.with.iter().map(Name::as_str).collect();
+    let with = (!with.is_empty()).then(|| format!("and with {}", with.join(", ")));
+    let parts = [Some(when.to_owned()), limit, with];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// `*/5 * * * * in Europe/Vienna, up to 30s later`.
+pub fn schedule(schedule: &Schedule) -> String {
+    let times = match &schedule.times {
+        Times::Cron(line) => format!("{} in {}", line.text, line.zone.name),
+        Times::Every(every) => format!("every {}", show_span(*every)),
+    };
+    if schedule.spread.is_zero() {
+        times
+    } else {
+        format!("{times}, up to {} later", show_span(schedule.spread))
     }
 }
 
@@ -68,10 +101,8 @@ pub fn reload(reload: &Reload) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::service::definition::{Before, RestartLimit};
+    use crate::service::definition::Before;
     use crate::values::Signal;
 
     #[test]
@@ -94,13 +125,17 @@ mod tests {
         assert_eq!(restart(&Restart::default()), "always");
         let limited = Restart {
             when: When::OnFailure,
+            with: vec!["db".parse().unwrap()],
             limit: Some(RestartLimit {
                 times: 5,
                 within: seconds(60),
             }),
             ..Restart::default()
         };
-        assert_eq!(restart(&limited), "on failure, at most 5 in 1m");
+        assert_eq!(
+            restart(&limited),
+            "on failure, at most 5 in 1m, and with db"
+        );
         let probe = Ready {
             probe: Probe::Tcp("127.0.0.1:80".into()),
             interval: Duration::from_millis(100),

@@ -111,6 +111,12 @@ impl Lane {
         idle && self.left.is_none() && self.ending.is_empty()
     }
 
+    /// Whether a stream of which this holds has yet to be read to its end.
+    pub(super) fn is_ending(&self, of: impl FnMut(&Token) -> bool) -> bool {
+        let left = self.left.as_ref().map(|left| &left.token);
+        self.ending.iter().chain(left).any(of)
+    }
+
     /// Waits until there is something to do. Cancel-safe.
     pub(super) async fn wait(&self) -> Task {
         let room = self.has_room();

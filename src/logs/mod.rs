@@ -14,3 +14,5 @@ mod outlet;
 mod recent;
 
 pub mod router;
+
+mod farewell;

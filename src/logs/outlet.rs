@@ -60,6 +60,8 @@ pub(super) struct Outlet {
     pub(super) format: Format,
     /// The process that writes, for JSON.
     pub(super) pid: Option<Pid>,
+    /// Whom the pipes were given to.
+    owner: Option<(u32, u32)>,
     stdout: Option<Source>,
     stderr: Option<Source>,
     pub(super) recent: Recent,
@@ -81,6 +83,7 @@ impl Outlet {
             name,
             format,
             pid: None,
+            owner: None,
             stdout: None,
             stderr: None,
             recent,
@@ -88,13 +91,32 @@ impl Outlet {
         }
     }
 
-    /// The pipe of one stream, if it was opened.
-    pub(super) fn source(&mut self, stderr: bool) -> Option<&mut Source> {
+    /// Gives up the pipe of one stream, if it was opened.
+    pub(super) fn close(&mut self, stderr: bool) -> Option<Source> {
         if stderr {
-            self.stderr.as_mut()
+            self.stderr.take()
         } else {
-            self.stdout.as_mut()
+            self.stdout.take()
         }
+    }
+
+    /// Whether any pipe is open.
+    pub(super) fn has_pipes(&self) -> bool {
+        self.stdout.is_some() || self.stderr.is_some()
+    }
+
+    /// An open pipe is its new owner's, if there is another one now.
+    pub(super) fn give_again(&mut self, stderr: bool, owner: Option<(u32, u32)>) -> io::Result<()> {
+        if let Some(owner) = owner.filter(|_| self.owner != owner)
+            && let Some(source) = if stderr { &self.stderr } else { &self.stdout }
+        {
+            give(&source.write, owner)?;
+            // stderr is asked for last.
+            if stderr {
+                self.owner = Some(owner);
+            }
+        }
+        Ok(())
     }
 
     /// Where the service writes.
@@ -107,6 +129,7 @@ impl Outlet {
     pub(super) fn open(&mut self, stderr: bool, owner: Option<(u32, u32)>) -> io::Result<&Source> {
         let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
         set_nonblocking(&read)?;
+        self.owner = owner;
         if let Some(owner) = owner
             && !give(&write, owner)?
             && !stderr

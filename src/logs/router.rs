@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use crate::logs::farewell::End;
 use crate::logs::format::{OWN_NAME, Origin, Writer};
 use crate::logs::lane::{Lane, Setting, Task};
 use crate::logs::loggers::Loggers;
@@ -50,15 +51,17 @@ pub struct Count {
 pub struct Router {
     settings: Settings,
     /// stdout, stderr (unless it is the same file), and last those that are only remembered.
-    lanes: Vec<Lane>,
+    pub(super) lanes: Vec<Lane>,
     stderr: usize,
     remembered: usize,
     /// What `inherit` hands over.
     own_stdout: OwnedFd,
     own_stderr: OwnedFd,
-    outlets: Outlets,
-    by_name: BTreeMap<Name, usize>,
-    loggers: Loggers,
+    pub(super) outlets: Outlets,
+    pub(super) by_name: BTreeMap<Name, usize>,
+    pub(super) loggers: Loggers,
+    /// Services whose pipes are to be closed once they are read to the end.
+    pub(super) ending: Vec<End>,
     /// What pidone says about itself.
     own: Recent,
 }
@@ -89,12 +92,14 @@ impl Router {
             outlets: Outlets::new(),
             by_name: BTreeMap::new(),
             loggers: Loggers::default(),
+            ending: Vec::new(),
             own: Recent::new(share(settings.memory, settings.services)),
         })
     }
 
-    /// The width of the names changed: other services were read.
-    pub fn set_column(&mut self, column: usize) {
+    /// There are other services now: so many, with names of this width.
+    pub fn set_services(&mut self, services: usize, column: usize) {
+        self.settings.services = services;
         self.settings.column = column;
     }
 
@@ -170,22 +175,9 @@ impl Router {
         self.tell_failures();
     }
 
-    /// The service is no more: its pipes are closed, its lines forgotten.
-    pub fn forget(&mut self, unit: usize) {
-        for token in Token::both(unit) {
-            if let Some(lane) = self.lane_of(token).and_then(|at| self.lanes.get(at))
-                && let Some(source) = self
-                    .outlets
-                    .get_mut(&unit)
-                    .and_then(|outlet| outlet.source(token.stderr))
-            {
-                lane.poller().remove(&source.read);
-            }
-        }
-        self.loggers.forget(unit);
-        if let Some(outlet) = self.outlets.remove(&unit) {
-            self.by_name.remove(&outlet.name);
-        }
+    /// The name of a service that has or had pipes.
+    pub fn name(&self, unit: usize) -> Option<&str> {
+        self.outlets.get(&unit).map(|outlet| outlet.name.as_str())
     }
 
     /// Waits until something can be read that has somewhere to go, or written. Cancel-safe; one
@@ -321,7 +313,7 @@ impl Router {
     }
 
     /// The lane that serves a stream; `None` if the service is unknown or has no pipes.
-    fn lane_of(&self, token: Token) -> Option<usize> {
+    pub(super) fn lane_of(&self, token: Token) -> Option<usize> {
         let outlet = self.outlets.get(&token.unit)?;
         match outlet.format {
             Format::None => Some(self.remembered),
@@ -344,8 +336,13 @@ impl Router {
             .entry(token.unit)
             .or_insert_with(|| Box::new(Outlet::new(name.clone(), format, Recent::new(share))));
         self.by_name.insert(name.clone(), token.unit);
+        // The next start has come before the last lines went out.
+        self.ending.retain(|end| end.unit != token.unit);
+        if !outlet.has_pipes() {
+            outlet.format = format;
+        }
         if outlet.write_end(token.stderr).is_some() || outlet.format == Format::Inherit {
-            return Ok(());
+            return outlet.give_again(token.stderr, owner);
         }
         let Some(lane) = self.lane_of(token).and_then(|at| self.lanes.get(at)) else {
             return Ok(());

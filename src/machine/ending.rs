@@ -23,10 +23,15 @@ impl Fleet {
             .filter(|slot| slot.unit.state.is_alive())
             .count();
         self.ending = Some(Shutdown::new(reason, alive, self.limits.stop, now));
-        for (ix, slot) in self.slots.iter_mut().enumerate() {
-            slot.want = Want::Down;
+        for ix in self.slots.numbers() {
+            self.renew_now(ix, orders);
+        }
+        for slot in self.slots.iter_mut() {
+            if slot.want != Want::Gone {
+                slot.want = Want::Down;
+            }
             slot.at_end = Some(Box::new(slot.unit.state));
-            self.look.push_back(ix);
+            self.look.push_back(slot.ix);
         }
         orders.push(Order::Ending);
     }
@@ -46,6 +51,7 @@ impl Fleet {
             Some(Failure::Need | Failure::NotReady) => Reason::MainFailed(ix),
             // Even if it exited 0 each time: it was not to end.
             Some(Failure::Limit) => Reason::Limit(ix, exit),
+            Some(Failure::Unhealthy) => Reason::Unhealthy(ix, exit),
             Some(Failure::Died | Failure::Exec | Failure::Finish) | None => Reason::Main(ix, exit),
         };
         if slot.service.main || is_limit && slot.service.restart.on_limit == OnLimit::Exit {
@@ -64,9 +70,11 @@ impl Fleet {
             .min_by_key(|(slot, failure)| (*failure == Failure::Need, slot.entered))
             .map_or(0, |(slot, failure)| match failure {
                 Failure::Need | Failure::NotReady => 1,
-                Failure::Died | Failure::Exec | Failure::Limit | Failure::Finish => {
-                    slot.exit.map_or(1, |exit| exit.code().max(1))
-                }
+                Failure::Died
+                | Failure::Exec
+                | Failure::Unhealthy
+                | Failure::Limit
+                | Failure::Finish => slot.exit.map_or(1, |exit| exit.code().max(1)),
             })
     }
 
@@ -92,7 +100,7 @@ impl Fleet {
         if let Some(ending) = &mut self.ending {
             ending.cut_off = true;
         }
-        for ix in 0..self.slots.len() {
+        for ix in self.slots.numbers() {
             if self
                 .slots
                 .get(ix)

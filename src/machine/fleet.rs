@@ -3,10 +3,12 @@
 //! state and the others' states ask for is done. Nothing is remembered that could be forgotten.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::rc::Rc;
 
-use crate::machine::links::link;
+use crate::machine::links::relink;
 use crate::machine::shutdown::{Reason, Shutdown};
 use crate::machine::slot::{Change, Input, Ix, Limits, Order, Slot, Want};
+use crate::machine::slots::Slots;
 use crate::machine::step::{NO_PROCESS, step};
 use crate::machine::unit::{Action, Event, State};
 use crate::service::definition::Service;
@@ -15,11 +17,13 @@ use crate::values::{Exit, Moment, Pid};
 /// All services of a container.
 #[derive(Clone, Debug)]
 pub struct Fleet {
-    pub(super) slots: Vec<Slot>,
+    pub(super) slots: Slots,
     /// Whose process a pid is. A pid is here exactly while a state holds it.
     pids: HashMap<Pid, Ix>,
     /// Every deadline that a state holds.
     timers: BTreeSet<(Moment, Ix)>,
+    /// Every moment at which somebody is to run by its schedule.
+    pub(super) runs: BTreeSet<(Moment, Ix)>,
     /// Who must be looked at again in this turn.
     pub(super) look: VecDeque<Ix>,
     /// What the services that changed in this turn were before it, and since when.
@@ -29,33 +33,47 @@ pub struct Fleet {
     cmd: Option<(Ix, Moment)>,
     pub(super) ending: Option<Shutdown>,
     pub(super) over: bool,
+    /// The links are not those of the definitions any more.
+    pub(super) is_stale: bool,
+    /// Who vanishes once it is at rest.
+    pub(super) leaving: BTreeSet<Ix>,
 }
 
 impl Fleet {
     /// These services, all down. `needs` and `after` that name nobody are ignored: what must be
     /// refused was refused when the definitions were read.
     pub fn new(services: Vec<Service>, limits: Limits, now: Moment) -> Self {
+        let numbered = services.into_iter().enumerate();
+        let slot = |(ix, service)| Slot {
+            ix,
+            ..Slot::new(Rc::new(service), now)
+        };
+        let mut slots: Vec<Slot> = numbered.map(slot).collect();
+        // They may stand in the services' own memory, which is twice as large.
+        slots.shrink_to_fit();
+        relink(&mut slots);
         Self {
-            slots: link(services, now),
+            slots: Slots::new(slots),
             pids: HashMap::new(),
             timers: BTreeSet::new(),
+            runs: BTreeSet::new(),
             look: VecDeque::new(),
             before: BTreeMap::new(),
             limits,
             cmd: None,
             ending: None,
             over: false,
+            is_stale: false,
+            leaving: BTreeSet::new(),
         }
     }
 
     /// The boot: everything enabled is to be up. `cmd` is CMD's number, if there is one.
     pub fn boot(&mut self, cmd: Option<Ix>, now: Moment, orders: &mut Vec<Order>) {
         self.cmd = cmd.map(|ix| (ix, now + self.limits.cmd_wait));
-        for ix in 0..self.slots.len() {
-            if let Some(slot) = self.slots.get_mut(ix).filter(|slot| slot.service.enabled) {
-                slot.want = Want::Up;
-                self.look.push_back(ix);
-            }
+        for slot in self.slots.iter_mut().filter(|slot| slot.service.enabled) {
+            slot.want = Want::Up;
+            self.look.push_back(slot.ix);
         }
         self.settle(now, orders);
     }
@@ -72,25 +90,35 @@ impl Fleet {
             Input::Exited { pid, exit, oom } => self.exited(pid, exit, oom, now, orders),
             Input::Start(ix) => self.start(ix, now, orders),
             Input::Stop(ix) => self.stop(ix, now, orders),
+            Input::Restart(ix) if self.is_leaving(ix) => {}
             Input::Restart(ix) => {
                 self.start(ix, now, orders);
                 self.apply(ix, Event::Restart, now, orders);
             }
+            Input::Clock => self.clock(now, orders),
             Input::Shutdown(reason) => self.shutdown(reason, now, orders),
+            Input::Vanished(ix) => self.vanished(ix),
             Input::Childless => self.childless(orders),
             Input::Tick => self.tick(now, orders),
         }
         self.settle(now, orders);
     }
 
-    /// The services, by number.
+    /// The services, in the order of their numbers.
     pub fn slots(&self) -> &[Slot] {
-        &self.slots
+        self.slots.as_slice()
     }
 
     /// One service.
     pub fn slot(&self, ix: Ix) -> Option<&Slot> {
         self.slots.get(ix)
+    }
+
+    /// Whether it stays only until it has stopped.
+    fn is_leaving(&self, ix: Ix) -> bool {
+        self.slots
+            .get(ix)
+            .is_some_and(|slot| slot.want == Want::Gone)
     }
 
     /// Whose process this is.
@@ -140,14 +168,19 @@ impl Fleet {
             if from.word() != to.word() {
                 slot.entered = now;
             }
-            slot.starts += u32::from(from == State::Spawning && to.pid().is_some());
+            if from == State::Spawning && to.pid().is_some() {
+                slot.started();
+            }
             slot.restarts += u32::from(is_restart);
+            slot.part = slot.part.at(&to);
             if let Some(pid) = from.pid() {
                 self.pids.remove(&pid);
             }
             if let Some(pid) = to.pid() {
                 self.pids.insert(pid, ix);
             }
+            slot.ran(&from, now);
+            self.count_run(ix, &from, &to);
             if let Some(at) = from.deadline() {
                 self.timers.remove(&(at, ix));
             }
@@ -174,6 +207,10 @@ impl Fleet {
             }
         }
         if from != to {
+            self.lead(ix, from, now, orders);
+            if !to.is_alive() {
+                self.renew(ix, now, orders);
+            }
             self.gone_for_good(ix, now, orders);
         }
     }
@@ -194,7 +231,7 @@ impl Fleet {
     }
 
     /// Whoever waits for this one to go may stand below several that are gone.
-    fn look_below(&mut self, ix: Ix) {
+    pub(super) fn look_below(&mut self, ix: Ix) {
         let (mut todo, mut seen) = (vec![ix], BTreeSet::new());
         while let Some(slot) = todo.pop().and_then(|next| self.slots.get(next)) {
             for below in slot.needs.iter().chain(&slot.after) {
@@ -231,6 +268,10 @@ impl Fleet {
             let Some(slot) = self.slots.get_mut(next).filter(|_| seen.insert(next)) else {
                 continue;
             };
+            // What is gone from its directory does not come back by hand.
+            if slot.want == Want::Gone {
+                continue;
+            }
             slot.want = Want::Up;
             todo.extend(&slot.needs);
             todo.extend(slot.logger);
@@ -258,6 +299,9 @@ impl Fleet {
                 continue;
             };
             todo.extend(&slot.needed_by);
+            if slot.want == Want::Gone {
+                continue;
+            }
             if next == ix || slot.want == Want::Up {
                 slot.want = Want::Down;
                 slot.stopped_with = Some(ix);
@@ -265,6 +309,7 @@ impl Fleet {
             if slot.unit.state.is_at_rest() {
                 self.apply(next, Event::Stop { by: None }, now, orders);
             }
+            self.renew_now(next, orders);
             self.look_around(next);
         }
     }
@@ -292,16 +337,17 @@ impl Fleet {
     }
 
     /// Looks at everybody concerned until nobody has anything to do.
-    fn settle(&mut self, now: Moment, orders: &mut Vec<Order>) {
+    pub(super) fn settle(&mut self, now: Moment, orders: &mut Vec<Order>) {
         loop {
             while let Some(ix) = self.look.pop_front() {
+                self.relink();
                 if let Some(event) = self.wish(ix) {
                     self.apply(ix, event, now, orders);
                 }
             }
             self.tell_changes(now, orders);
             if !self.turn_page(now, orders) {
-                return;
+                return self.see_off(orders);
             }
         }
     }

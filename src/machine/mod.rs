@@ -3,22 +3,34 @@
 
 pub mod unit;
 
+mod state;
+
 mod retry;
 
 pub mod step;
 
 mod start;
 
+mod health;
+
 mod stop;
+
+mod planned;
 
 pub mod shutdown;
 
 pub mod slot;
 
+mod slots;
+
 mod links;
+
+mod with;
 
 mod wish;
 
 mod ending;
+
+mod rescan;
 
 pub mod fleet;

@@ -39,8 +39,19 @@ pub(super) fn after(
         Cause::Died => Failure::Died,
         Cause::NotReady => Failure::NotReady,
         Cause::Exec => Failure::Exec,
+        Cause::Unhealthy => Failure::Unhealthy,
     };
     (State::Failed(failure), retry.clone())
+}
+
+/// What is remembered of a service that was up since then: nothing, if that was for long.
+pub(super) fn once_up(service: &Service, retry: &Retry, since: Moment, now: Moment) -> Retry {
+    let up_long = now.since(since) >= service.restart.reset_after;
+    let failures = if up_long { 0 } else { retry.failures };
+    Retry {
+        failures,
+        ..retry.clone()
+    }
 }
 
 /// A restart, if the limit allows one more: at once, or after a wait.
@@ -48,7 +59,7 @@ fn again_at(service: &Service, retry: &Retry, cause: Cause, now: Moment) -> (Sta
     let mut next = retry.clone();
     next.hopeless |= match cause {
         Cause::NotReady | Cause::Exec => true,
-        Cause::Died => overdue(service, retry, now),
+        Cause::Died | Cause::Unhealthy => overdue(service, retry, now),
     };
     if let Some(limit) = service.restart.limit {
         next.restarts.retain(|at| now.since(*at) < limit.within);

@@ -19,6 +19,8 @@ pub enum Reason {
     Asked(Option<u8>),
     /// The main service, or CMD, has ended.
     Main(usize, Exit),
+    /// The main service's health failed.
+    Unhealthy(usize, Exit),
     /// The main service, or CMD, could not start.
     MainFailed(usize),
     /// CMD waited longer than `PIDONE_CMD_WAIT`.
@@ -103,7 +105,7 @@ impl Shutdown {
             Reason::Main(_, exit) => exit.code(),
             Reason::Asked(Some(code)) | Reason::Empty(code) => code,
             Reason::MainFailed(_) | Reason::CmdWait(_) => 1,
-            Reason::Limit(_, exit) => exit.code().max(1),
+            Reason::Limit(_, exit) | Reason::Unhealthy(_, exit) => exit.code().max(1),
             Reason::Signal(_) | Reason::Asked(None) => {
                 if self.killed == 0 && !self.killed_strays {
                     0

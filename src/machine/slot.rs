@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use crate::machine::shutdown::Reason;
 use crate::machine::unit::{Action, Event, Failure, State, Unit};
+use crate::machine::with::Part;
 use crate::service::definition::Service;
 use crate::values::{Exit, Moment, Pid, Signal};
 
-/// A service's number, from 0.
+/// A service's number, from 0. It is never given to another one.
 pub type Ix = usize;
 
 /// Whether a service is meant to be up.
@@ -21,6 +22,8 @@ pub enum Want {
     Off,
     /// Down because somebody stopped it, or what it needs.
     Down,
+    /// Down for good: its directory is gone.
+    Gone,
 }
 
 /// What can happen to the fleet.
@@ -43,8 +46,12 @@ pub enum Input {
     Stop(Ix),
     /// A person wants it stopped and started.
     Restart(Ix),
+    /// The wall clock has come to a moment that somebody waits for, or was set.
+    Clock,
     /// The container is to end.
     Shutdown(Reason),
+    /// The answer to [`Order::Vanish`].
+    Vanished(Ix),
     /// `waitpid` says that there is no child.
     Childless,
     /// Time has passed.
@@ -58,6 +65,11 @@ pub enum Order {
     Act(Ix, Action),
     /// A service has changed: tell whoever listens.
     Changed(Change),
+    /// It is another program's from the next start on: its output goes another way, or it tells in
+    /// another way how it is.
+    Rewired(Ix),
+    /// It has left for good: forget it, and answer with [`Input::Vanished`] in this turn.
+    Vanish(Ix),
     /// The end of the container has begun.
     Ending,
     /// This signal to every process that belongs to no service.
@@ -83,11 +95,24 @@ pub struct Change {
     pub restarts: u32,
 }
 
+/// A run of a oneshot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Run {
+    /// When it began.
+    pub began: Moment,
+    /// When it was over.
+    pub ended: Option<Moment>,
+}
+
 /// A service and what became of it.
 #[derive(Clone, Debug)]
 pub struct Slot {
+    /// Its number.
+    pub ix: Ix,
     /// Its definition.
     pub service: Rc<Service>,
+    /// The definition that takes the place of that one as soon as its process is gone.
+    pub(super) next: Option<Rc<Service>>,
     /// Its state and its retries.
     pub unit: Unit,
     /// Whether it is meant to be up.
@@ -100,6 +125,8 @@ pub struct Slot {
     pub starts: u32,
     /// How often it was started again after a death.
     pub restarts: u32,
+    /// Its last run by itself, if it has a schedule.
+    pub run: Option<Box<Run>>,
     /// How its main process last ended.
     pub exit: Option<Exit>,
     /// The kernel killed that process for memory.
@@ -113,15 +140,51 @@ pub struct Slot {
     /// What it needs, and what comes before it.
     pub(super) needs: Box<[Ix]>,
     pub(super) after: Box<[Ix]>,
+    /// Who is restarted with it.
+    pub(super) followers: Box<[Ix]>,
+    /// What its last start means to them.
+    pub(super) part: Part,
     /// Who needs it, and who comes after it.
     pub(super) needed_by: Box<[Ix]>,
     pub(super) followed_by: Box<[Ix]>,
 }
 
 impl Slot {
+    /// A service that is down, is not wanted, and knows nobody.
+    pub(super) fn new(service: Rc<Service>, now: Moment) -> Self {
+        Self {
+            ix: 0,
+            service,
+            next: None,
+            unit: Unit::new(),
+            want: Want::Off,
+            stopped_with: None,
+            entered: now,
+            starts: 0,
+            restarts: 0,
+            run: None,
+            exit: None,
+            oom: false,
+            logger: None,
+            at_end: None,
+            killed: false,
+            needs: Box::default(),
+            after: Box::default(),
+            needed_by: Box::default(),
+            followed_by: Box::default(),
+            followers: Box::default(),
+            part: Part::None,
+        }
+    }
+
     /// What it is, or what it was when the end of the container began.
     pub fn standing(&self) -> &State {
         self.at_end.as_deref().unwrap_or(&self.unit.state)
+    }
+
+    /// Whether its process is to be replaced by one of a new definition.
+    pub fn is_changing(&self) -> bool {
+        self.next.is_some()
     }
 
     /// Why it has failed, if it has.
@@ -133,11 +196,13 @@ impl Slot {
             | State::Spawning
             | State::Starting(_)
             | State::Ready { .. }
+            | State::Unready { .. }
             | State::BeforeStop { .. }
             | State::Stopping { .. }
             | State::SpawningFinish { .. }
             | State::Finishing { .. }
             | State::Backoff { .. }
+            | State::Scheduled { .. }
             | State::Finished => None,
         }
     }

@@ -1,7 +1,7 @@
 //! The way from exec to ready: probes, notifications, and starts that take too long.
 
 use crate::machine::step::{Outcome, Turn};
-use crate::machine::unit::{Action, Cause, Event, Next, StartStep, Starting, State};
+use crate::machine::unit::{Action, Cause, Event, Next, Said, StartStep, Starting, State};
 use crate::service::definition::{Kind, Probe, RETRY_FIRST};
 use crate::values::Moment;
 
@@ -22,8 +22,13 @@ impl Turn<'_> {
                     .map_or(RETRY_FIRST, |r| r.interval);
                 at(StartStep::ProbeAt(self.now + interval))
             }
-            Event::Notified if self.tells_by_itself() => self.is_ready(pid),
-            Event::Exited(exit) => self.ended(exit, Next::Policy(Cause::Died)),
+            Event::Said(Said::Ready) if self.tells_by_itself() => self.is_ready(pid),
+            // From now, and never shorter than it was.
+            Event::Said(Said::Extend(more)) => self.settle(State::Starting(Starting {
+                ready_by: starting.ready_by.map(|by| by.max(self.now + more)),
+                ..starting
+            })),
+            Event::Exited(exit) => self.ended(pid, exit, Next::Policy(Cause::Died)),
             Event::Stop { by } => self.ask(pid, by, Next::Down),
             Event::Restart => self.ask(pid, None, Next::Restart),
             Event::Kill => self.kill(pid, Next::Down),
@@ -36,14 +41,17 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
-            | Event::BeforeEnded => at(step),
+            | Event::Said(_)
+            | Event::BeforeEnded
+            | Event::Plan
+            | Event::Due(_)
+            | Event::Clock => at(step),
         }
     }
 
     fn tells_by_itself(&self) -> bool {
         match self.service.ready.as_ref().map(|ready| &ready.probe) {
-            Some(Probe::Fd(_)) => true,
+            Some(Probe::Fd(_) | Probe::Notify) => true,
             Some(
                 Probe::Tcp(_) | Probe::Http(_) | Probe::Unix(_) | Probe::File(_) | Probe::Exec(_),
             )
@@ -56,7 +64,7 @@ impl Turn<'_> {
         let at = |step| self.settle(State::Starting(Starting { step, ..starting }));
         match self.service.ready.as_ref().map(|ready| &ready.probe) {
             None if self.service.kind == Kind::Longrun => self.is_ready(starting.pid),
-            None | Some(Probe::Fd(_)) => at(StartStep::Listen),
+            None | Some(Probe::Fd(_) | Probe::Notify) => at(StartStep::Listen),
             Some(
                 Probe::Tcp(_) | Probe::Http(_) | Probe::Unix(_) | Probe::File(_) | Probe::Exec(_),
             ) => (at(StartStep::Probing).0, vec![Action::Probe]),

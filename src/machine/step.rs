@@ -1,15 +1,17 @@
 //! The transition function of one service: `(service, unit, event, now) → (unit, actions)`.
 //! Every state names every event. An event that comes too late (an answer to a question that no
 //! longer matters) changes nothing. `start.rs` beside this has the state between exec and ready,
-//! `stop.rs` those between a wish to stop and the end of the process.
+//! `health.rs` what comes after that, `stop.rs` those between a wish to stop and the end of the
+//! process.
 
 use std::time::Duration;
 
+use crate::machine::planned::plan;
 use crate::machine::retry;
 use crate::machine::unit::{
     Action, Cause, Event, Failure, Next, Retry, StartStep, Starting, State, Unit,
 };
-use crate::service::definition::{FINISH_PERMANENT, Service};
+use crate::service::definition::{FINISH_PERMANENT, OnLimit, Service};
 use crate::values::{Exit, Moment, Pid};
 
 /// A child that has not reached its exec by then hangs (a `chdir` on a dead NFS mount, say) and
@@ -33,7 +35,17 @@ pub fn step(service: &Service, unit: &Unit, event: Event, now: Moment) -> (Unit,
         State::Waiting => turn.waiting(),
         State::Spawning => turn.spawning(),
         State::Starting(starting) => turn.starting(starting),
-        State::Ready { pid, since } => turn.ready(pid, since),
+        State::Ready {
+            pid,
+            since,
+            health,
+            on_trial,
+        } => turn.ready(pid, since, health, on_trial),
+        State::Unready {
+            pid,
+            health,
+            failed,
+        } => turn.unready(pid, health, failed),
         State::BeforeStop {
             pid,
             until,
@@ -49,6 +61,7 @@ pub fn step(service: &Service, unit: &Unit, event: Event, now: Moment) -> (Unit,
             next,
         } => turn.finishing(pid, exit, kill_at, next),
         State::Backoff { until } => turn.backoff(until),
+        State::Scheduled { at } => turn.scheduled(at),
     }
 }
 
@@ -88,6 +101,7 @@ impl Turn<'_> {
                 self.settle(state)
             }
             Event::Stop { .. } | Event::Kill => self.settle(State::Down),
+            Event::Plan if self.service.schedule.is_some() => plan(true),
             Event::Go
             | Event::NeedFailed
             | Event::Spawned(_)
@@ -95,8 +109,11 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
             | Event::BeforeEnded
+            | Event::Plan
+            | Event::Due(_)
+            | Event::Clock
             | Event::Exited(_)
             | Event::Tick => self.settle(state),
         }
@@ -118,6 +135,8 @@ impl Turn<'_> {
                     vec![Action::Spawn],
                 )
             }
+            // The next run may find it there again.
+            Event::NeedFailed if self.service.schedule.is_some() => plan(true),
             Event::NeedFailed => self.settle(State::Failed(Failure::Need)),
             Event::Stop { .. } | Event::Kill => self.settle(State::Down),
             Event::Start
@@ -127,8 +146,11 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
             | Event::BeforeEnded
+            | Event::Plan
+            | Event::Due(_)
+            | Event::Clock
             | Event::Exited(_)
             | Event::Tick => self.settle(State::Waiting),
         }
@@ -159,42 +181,13 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
             | Event::BeforeEnded
+            | Event::Plan
+            | Event::Due(_)
+            | Event::Clock
             | Event::Exited(_)
             | Event::Tick => self.settle(State::Spawning),
-        }
-    }
-
-    fn ready(&self, pid: Pid, since: Moment) -> Outcome {
-        match self.event {
-            Event::Exited(exit) => {
-                let up_long = self.now.since(since) >= self.service.restart.reset_after;
-                let failures = if up_long { 0 } else { self.retry.failures };
-                let retry = Retry {
-                    failures,
-                    ..self.retry.clone()
-                };
-                Turn {
-                    retry: &retry,
-                    ..*self
-                }
-                .ended(exit, Next::Policy(Cause::Died))
-            }
-            Event::Stop { by } => self.ask(pid, by, Next::Down),
-            Event::Restart => self.ask(pid, None, Next::Restart),
-            Event::Kill => self.kill(pid, Next::Down),
-            Event::Start
-            | Event::Go
-            | Event::NeedFailed
-            | Event::Spawned(_)
-            | Event::SpawnFailed
-            | Event::Execed
-            | Event::ExecFailed
-            | Event::Probed { .. }
-            | Event::Notified
-            | Event::BeforeEnded
-            | Event::Tick => self.settle(State::Ready { pid, since }),
         }
     }
 
@@ -223,8 +216,11 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
             | Event::BeforeEnded
+            | Event::Plan
+            | Event::Due(_)
+            | Event::Clock
             | Event::Exited(_)
             | Event::Tick => then(next),
         }
@@ -258,8 +254,11 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
             | Event::BeforeEnded
+            | Event::Plan
+            | Event::Due(_)
+            | Event::Clock
             | Event::Tick => self.settle(then(kill_at, next)),
         }
     }
@@ -276,8 +275,11 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
             | Event::BeforeEnded
+            | Event::Plan
+            | Event::Due(_)
+            | Event::Clock
             | Event::Exited(_)
             | Event::Tick => self.settle(State::Backoff { until }),
         }
@@ -294,34 +296,19 @@ impl Turn<'_> {
         )
     }
 
-    pub(super) fn is_ready(&self, pid: Pid) -> Outcome {
-        let retry = Retry {
-            trying_since: None,
-            hopeless: false,
-            ..self.retry.clone()
-        };
-        (
-            Unit {
-                state: State::Ready {
-                    pid,
-                    since: self.now,
-                },
-                retry,
-            },
-            vec![],
-        )
-    }
-
     /// Its process is gone: `finish` comes first, but not for a program that never ran (s6 does
     /// not run it then either).
-    pub(super) fn ended(&self, exit: Exit, next: Next) -> Outcome {
+    pub(super) fn ended(&self, pid: Pid, exit: Exit, next: Next) -> Outcome {
         match (&self.service.finish, next) {
-            (Some(_), Next::Down | Next::Restart | Next::Policy(Cause::Died | Cause::NotReady)) => {
-                (
-                    self.settle(State::SpawningFinish { exit, next }).0,
-                    vec![Action::SpawnFinish(exit)],
-                )
-            }
+            (
+                Some(_),
+                Next::Down
+                | Next::Restart
+                | Next::Policy(Cause::Died | Cause::NotReady | Cause::Unhealthy),
+            ) => (
+                self.settle(State::SpawningFinish { exit, next }).0,
+                vec![Action::SpawnFinish(pid, exit)],
+            ),
             (None, _) | (Some(_), Next::Policy(Cause::Exec)) => self.over(exit, next),
         }
     }
@@ -342,6 +329,11 @@ impl Turn<'_> {
 
     fn policy(&self, exit: Exit, cause: Cause) -> Outcome {
         let (state, retry) = retry::after(self.service, self.retry, exit, cause, self.now);
+        let ends = state == State::Failed(Failure::Limit)
+            && self.service.restart.on_limit == OnLimit::Exit;
+        if state.is_at_rest() && !ends && self.service.schedule.is_some() {
+            return plan(true);
+        }
         (Unit { state, retry }, vec![])
     }
 }

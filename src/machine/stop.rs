@@ -6,10 +6,12 @@ use crate::values::{Moment, Pid};
 
 impl Turn<'_> {
     /// Asks it to end, and will kill it if it does not. What `stop.before` has to do comes first,
-    /// but not for a failed start: who was never ready has nobody to take leave of.
+    /// but not for a failed start: who was never ready has nobody to take leave of. Who is not well
+    /// may have: what it was given before that is still under way (Kubernetes' preStop, too, comes
+    /// before what a failed liveness probe leads to).
     pub(super) fn ask(&self, pid: Pid, by: Option<Moment>, next: Next) -> Outcome {
         let is_deliberate = match next {
-            Next::Down | Next::Restart => true,
+            Next::Down | Next::Restart | Next::Policy(Cause::Unhealthy) => true,
             Next::Policy(Cause::Died | Cause::NotReady | Cause::Exec) => false,
         };
         match &self.service.stop.before {
@@ -69,7 +71,7 @@ impl Turn<'_> {
         match self.event {
             Event::BeforeEnded => self.signal(pid, by, next),
             // It did not wait to be asked.
-            Event::Exited(exit) => without_before(self.ended(exit, next)),
+            Event::Exited(exit) => without_before(self.ended(pid, exit, next)),
             Event::Kill => without_before(self.kill(pid, Next::Down)),
             Event::Tick if by.is_some_and(|by| by <= self.now) => {
                 without_before(self.kill(pid, next))
@@ -87,7 +89,10 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Plan
+            | Event::Due(_)
+            | Event::Clock
+            | Event::Said(_)
             | Event::Tick => then(until, by, next),
         }
     }
@@ -95,7 +100,7 @@ impl Turn<'_> {
     pub(super) fn stopping(&self, pid: Pid, kill_at: Option<Moment>, next: Next) -> Outcome {
         let then = |next| self.settle(State::Stopping { pid, kill_at, next });
         match self.event {
-            Event::Exited(exit) => self.ended(exit, next),
+            Event::Exited(exit) => self.ended(pid, exit, next),
             Event::Kill => self.kill(pid, Next::Down),
             Event::Tick if kill_at.is_some_and(|at| at <= self.now) => self.kill(pid, next),
             Event::Stop { by } => {
@@ -114,8 +119,11 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
-            | Event::Notified
+            | Event::Said(_)
             | Event::BeforeEnded
+            | Event::Plan
+            | Event::Due(_)
+            | Event::Clock
             | Event::Tick => then(next),
         }
     }

@@ -1,13 +1,16 @@
 //! One service's life as values: its states, what can happen to it, and what it asks to be done.
 
+use std::time::Duration;
+
 use crate::values::{Exit, Moment, Pid};
 
 /// Where a service is in its life. A state carries exactly what exists in it: a pid only where a
 /// process lives, a deadline only where something is due. Deadlines are part of the state, so a
 /// timer can be neither forgotten nor stale.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum State {
     /// No process, and none is due.
+    #[default]
     Down,
     /// It is to start, once what it needs is ready.
     Waiting,
@@ -21,6 +24,19 @@ pub enum State {
         pid: Pid,
         /// Since when.
         since: Moment,
+        /// What is due for its health.
+        health: Health,
+        /// It has passed no check yet, so that failures within `start-period` do not count.
+        on_trial: bool,
+    },
+    /// Its process lives and was ready, but its health fails, or it has said that it is stopping.
+    Unready {
+        /// The main process.
+        pid: Pid,
+        /// What is due for its health.
+        health: Health,
+        /// So many checks in a row has it failed; at most `retries`.
+        failed: u32,
     },
     /// It is to end, and `stop.before` runs first.
     BeforeStop {
@@ -65,6 +81,12 @@ pub enum State {
         /// Started again then.
         until: Moment,
     },
+    /// It runs by its schedule, and not now.
+    Scheduled {
+        /// Its next run is due then; `None`: that was asked for in this turn, and its answer comes
+        /// in this turn.
+        at: Option<Moment>,
+    },
     /// It ended well and is not to be started again.
     Finished,
     /// It did not, and is not to be started again.
@@ -98,6 +120,19 @@ pub enum StartStep {
     Probing,
 }
 
+/// What is due for the health of a service that runs.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Health {
+    /// Nothing: it has no `[health]`, or has said that it is stopping.
+    Unwatched,
+    /// It is asked at this moment.
+    AskAt(Moment),
+    /// It has been asked, and the answer is on its way.
+    Asked,
+    /// It gives a sign of life by then, or has failed once more.
+    SignBy(Moment),
+}
+
 /// What follows the end of a process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Next {
@@ -118,6 +153,8 @@ pub enum Cause {
     NotReady,
     /// It could not be executed, or not in time.
     Exec,
+    /// Its health failed `retries` times in a row.
+    Unhealthy,
 }
 
 /// Why a service has failed.
@@ -129,6 +166,8 @@ pub enum Failure {
     NotReady,
     /// It could not be executed, and its policy is not to restart.
     Exec,
+    /// Its health failed, and its policy is not to restart.
+    Unhealthy,
     /// It restarted more often than its limit allows.
     Limit,
     /// Its `finish` exited 125, s6's word for "do not restart me".
@@ -138,7 +177,7 @@ pub enum Failure {
 }
 
 /// One service as the machine knows it: where it is, and what its past restarts make of the next.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Unit {
     /// Where it is.
     pub state: State,
@@ -173,6 +212,12 @@ pub enum Event {
         /// SIGKILL is due then at the latest.
         by: Option<Moment>,
     },
+    /// It is to be up by its schedule.
+    Plan,
+    /// The answer to `Plan`: its next run is due then, or now.
+    Due(Moment),
+    /// The wall clock has come to a moment that somebody waits for, or was set.
+    Clock,
     /// It is to be stopped and started again.
     Restart,
     /// It is to be killed now.
@@ -185,13 +230,13 @@ pub enum Event {
     Execed,
     /// The child could not become the program; its end follows.
     ExecFailed,
-    /// The answer to `Probe`.
+    /// The answer to `Probe` and `CheckUp`.
     Probed {
-        /// It is ready.
+        /// It is ready, or well.
         ready: bool,
     },
-    /// It told by itself that it is ready.
-    Notified,
+    /// It has told something by itself.
+    Said(Said),
     /// The command of `stop.before` has ended, or could not be run.
     BeforeEnded,
     /// Its process (or that of `finish`) is gone.
@@ -200,13 +245,34 @@ pub enum Event {
     Tick,
 }
 
+/// What a service can tell of itself (sd_notify(3), and s6's newline).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Said {
+    /// It is ready.
+    Ready,
+    /// It lives: what a watchdog waits for.
+    Alive,
+    /// It knows that it is not well: as if it had failed every check already.
+    Alarm,
+    /// It is on its way down.
+    Stopping,
+    /// Its start takes this much longer from now.
+    Extend(Duration),
+}
+
 /// What the machine asks to be done.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Action {
     /// Start its process. The answer comes in this turn.
     Spawn,
-    /// Run `finish` for a process that ended so. The answer comes in this turn.
-    SpawnFinish(Exit),
+    /// Run `finish` for this process, whose number its group still has, and which ended so. The
+    /// answer comes in this turn.
+    SpawnFinish(Pid, Exit),
+    /// Say when its next run is due. The answer comes in this turn.
+    Plan {
+        /// After the boot or a run; else the clock only has to be looked at again.
+        anew: bool,
+    },
     /// Run the command of `stop.before`. Its end comes as `BeforeEnded`.
     RunBefore,
     /// SIGKILL to that command, if it still runs.
@@ -217,137 +283,13 @@ pub enum Action {
     Kill(Pid),
     /// Ask it once whether it is ready.
     Probe,
-}
-
-impl State {
-    /// The word that users see.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Down => "down",
-            Self::Waiting => "waiting",
-            Self::Spawning | Self::Starting(_) => "starting",
-            Self::Ready { .. } => "ready",
-            Self::BeforeStop { .. } | Self::Stopping { .. } => "stopping",
-            Self::SpawningFinish { .. } | Self::Finishing { .. } => "finishing",
-            Self::Backoff { .. } => "waiting to restart",
-            Self::Finished => "finished",
-            Self::Failed(_) => "failed",
-        }
-    }
-
-    /// The process that lives in this state: the main one, or that of `finish`.
-    pub fn pid(&self) -> Option<Pid> {
-        match self {
-            Self::Starting(Starting { pid, .. })
-            | Self::Ready { pid, .. }
-            | Self::BeforeStop { pid, .. }
-            | Self::Stopping { pid, .. }
-            | Self::Finishing { pid, .. } => Some(*pid),
-            Self::Down
-            | Self::Waiting
-            | Self::Spawning
-            | Self::SpawningFinish { .. }
-            | Self::Backoff { .. }
-            | Self::Finished
-            | Self::Failed(_) => None,
-        }
-    }
-
-    /// The process of the service itself, not that of `finish`.
-    pub fn main_pid(&self) -> Option<Pid> {
-        if matches!(self, Self::Finishing { .. }) {
-            return None;
-        }
-        self.pid()
-    }
-
-    /// When time alone changes it.
-    pub fn deadline(&self) -> Option<Moment> {
-        match self {
-            Self::Starting(starting) => {
-                let step = match starting.step {
-                    StartStep::Exec { by } => Some(by),
-                    StartStep::ProbeAt(at) => Some(at),
-                    StartStep::Listen | StartStep::Probing => None,
-                };
-                [step, starting.ready_by].into_iter().flatten().min()
-            }
-            Self::Stopping { kill_at, .. } | Self::Finishing { kill_at, .. } => *kill_at,
-            Self::BeforeStop { until, .. } | Self::Backoff { until } => Some(*until),
-            Self::Down
-            | Self::Waiting
-            | Self::Spawning
-            | Self::Ready { .. }
-            | Self::SpawningFinish { .. }
-            | Self::Finished
-            | Self::Failed(_) => None,
-        }
-    }
-
-    /// Nothing lives, and nothing is due.
-    pub fn is_at_rest(&self) -> bool {
-        match self {
-            Self::Down | Self::Finished | Self::Failed(_) => true,
-            Self::Waiting
-            | Self::Spawning
-            | Self::Starting(_)
-            | Self::Ready { .. }
-            | Self::BeforeStop { .. }
-            | Self::Stopping { .. }
-            | Self::SpawningFinish { .. }
-            | Self::Finishing { .. }
-            | Self::Backoff { .. } => false,
-        }
-    }
-
-    /// A process lives or is being made, so what stands below it must not stop yet.
-    pub fn is_alive(&self) -> bool {
-        match self {
-            Self::Spawning
-            | Self::Starting(_)
-            | Self::Ready { .. }
-            | Self::BeforeStop { .. }
-            | Self::Stopping { .. }
-            | Self::SpawningFinish { .. }
-            | Self::Finishing { .. } => true,
-            Self::Down
-            | Self::Waiting
-            | Self::Backoff { .. }
-            | Self::Finished
-            | Self::Failed(_) => false,
-        }
-    }
-
-    /// What needs this service may start.
-    pub fn satisfies(&self) -> bool {
-        match self {
-            Self::Ready { .. } | Self::Finished => true,
-            Self::Down
-            | Self::Waiting
-            | Self::Spawning
-            | Self::Starting(_)
-            | Self::BeforeStop { .. }
-            | Self::Stopping { .. }
-            | Self::SpawningFinish { .. }
-            | Self::Finishing { .. }
-            | Self::Backoff { .. }
-            | Self::Failed(_) => false,
-        }
-    }
+    /// Ask it once whether it is well.
+    CheckUp,
 }
 
 impl Unit {
     /// A service that has never run.
     pub fn new() -> Self {
-        Self {
-            state: State::Down,
-            retry: Retry::default(),
-        }
-    }
-}
-
-impl Default for Unit {
-    fn default() -> Self {
-        Self::new()
+        Self::default()
     }
 }

@@ -14,25 +14,43 @@ impl Fleet {
         let slot = self.slots.get(ix)?;
         match slot.want {
             Want::Up => self.wish_up(slot),
-            Want::Off | Want::Down => self.wish_down(ix, slot),
+            Want::Off | Want::Down | Want::Gone => self.wish_down(ix, slot),
         }
     }
 
     fn wish_up(&self, slot: &Slot) -> Option<Event> {
         match slot.unit.state {
+            State::Down if slot.service.schedule.is_some() => Some(Event::Plan),
             State::Down => Some(Event::Start),
             State::Waiting if self.has_failed_need(slot) => Some(Event::NeedFailed),
             State::Waiting if self.is_cleared(slot) => Some(Event::Go),
             State::Failed(Failure::Need) if self.has_its_needs(slot) => Some(Event::Go),
+            State::Starting(_)
+            | State::Ready { .. }
+            | State::Unready { .. }
+            | State::Stopping {
+                next: Next::Policy(_),
+                ..
+            }
+            | State::SpawningFinish {
+                next: Next::Policy(_),
+                ..
+            }
+            | State::Finishing {
+                next: Next::Policy(_),
+                ..
+            } if slot.next.is_some() && self.may_change(slot) => Some(Event::Restart),
             State::Waiting
             | State::Spawning
             | State::Starting(_)
             | State::Ready { .. }
+            | State::Unready { .. }
             | State::BeforeStop { .. }
             | State::Stopping { .. }
             | State::SpawningFinish { .. }
             | State::Finishing { .. }
             | State::Backoff { .. }
+            | State::Scheduled { .. }
             | State::Finished
             | State::Failed(_) => None,
         }
@@ -41,9 +59,12 @@ impl Fleet {
     fn wish_down(&self, ix: Ix, slot: &Slot) -> Option<Event> {
         let by = self.ending.as_ref().map(Shutdown::cutoff);
         match slot.unit.state {
-            State::Waiting | State::Backoff { .. } => Some(Event::Stop { by }),
+            State::Waiting | State::Backoff { .. } | State::Scheduled { .. } => {
+                Some(Event::Stop { by })
+            }
             State::Starting(_)
             | State::Ready { .. }
+            | State::Unready { .. }
             | State::BeforeStop {
                 next: Next::Restart | Next::Policy(_),
                 ..
@@ -90,8 +111,13 @@ impl Fleet {
     }
 
     fn has_its_needs(&self, slot: &Slot) -> bool {
+        // What is about to be replaced is waited for anew, and what is to go is no ground to stand
+        // on: a new definition may need what a person is stopping.
+        let stays = |need: &Slot| {
+            need.want == Want::Up && need.next.is_none() || need.unit.state == State::Finished
+        };
         self.each(&slot.needs)
-            .all(|need| need.unit.state.satisfies())
+            .all(|need| need.unit.state.satisfies() && stays(need))
     }
 
     /// Its needs are ready, and what comes before it has become ready, has failed, or is not meant
@@ -105,19 +131,23 @@ impl Fleet {
             | State::Spawning
             | State::Starting(_)
             | State::Ready { .. }
+            | State::Unready { .. }
             | State::BeforeStop { .. }
             | State::Stopping { .. }
             | State::SpawningFinish { .. }
             | State::Finishing { .. }
             | State::Backoff { .. }
+            | State::Scheduled { .. }
             | State::Finished
             | State::Failed(_) => false,
         };
         let is_past = |other: &Slot| {
             let state = &other.unit.state;
-            state.satisfies()
+            let is_settled = state.satisfies()
+                || matches!(state, State::Scheduled { .. })
                 || other.unit.retry.hopeless
-                || state.is_at_rest() && (other.want != Want::Up || !is_due(other))
+                || state.is_at_rest() && (other.want != Want::Up || !is_due(other));
+            is_settled && other.next.is_none()
         };
         self.has_its_needs(slot) && self.each(&slot.after).all(is_past)
     }
@@ -135,11 +165,25 @@ impl Fleet {
                         }
                     }
                     Some(other) if other.want != Want::Up => return false,
+                    // Its process is of an older definition; the next one may stand elsewhere.
+                    Some(other) if slot.ix == ix && other.next.is_some() => return false,
                     Some(_) | None => {}
                 }
             }
         }
         true
+    }
+
+    /// Nobody whose process is to be replaced too stands on it: they stop in reverse. Only they
+    /// count, and only by their own definitions (not through a oneshot, which may be of the new
+    /// ones), so that these waits follow one set of definitions and cannot be a circle.
+    fn may_change(&self, slot: &Slot) -> bool {
+        let name = &slot.service.name;
+        let stands_on_it =
+            |other: &Slot| other.service.needs.contains(name) || other.service.after.contains(name);
+        let above = slot.needed_by.iter().chain(&slot.followed_by);
+        let mut others = above.filter_map(|above| self.slots.get(*above));
+        !others.any(|other| other.next.is_some() && stands_on_it(other))
     }
 
     fn each<'a>(&'a self, list: &'a [Ix]) -> impl Iterator<Item = &'a Slot> {

@@ -136,7 +136,10 @@ impl ExecError {
                  machine"
             }
             (Step::Exec, libc::EACCES, Sight::Present) => {
-                return Some(format!("it has no run bit: `chmod +x {}`", self.file()));
+                return Some(format!(
+                    "it has no run bit (`chmod +x {}`), or its file system is mounted noexec",
+                    self.file()
+                ));
             }
             (Step::Exec, libc::EACCES, Sight::Runnable) => {
                 "a directory, an interpreter without a run bit, or a file system mounted noexec"

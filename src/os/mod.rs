@@ -1,5 +1,6 @@
 //! The kernel: every system call that is not a socket or a pipe of its owner, and all `unsafe`.
 
+pub mod alarm;
 pub mod attempt;
 mod child;
 mod chunks;
@@ -16,6 +17,7 @@ pub mod kill;
 pub mod locks;
 pub mod memory;
 pub mod notification;
+pub mod notify;
 pub mod oom;
 pub mod output;
 pub mod outq;
@@ -25,6 +27,7 @@ pub mod pid1;
 pub mod plan;
 pub mod poll;
 pub mod probes;
+pub mod programs;
 pub mod queue;
 pub mod reaper;
 pub mod reason;

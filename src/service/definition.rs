@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::service::permit::Permit;
+use crate::service::schedule::Schedule;
 use crate::values::{Exit, Name, Signal};
 
 /// Everything that is known about a service before it runs. Read once, never changed. What most
@@ -34,12 +35,16 @@ pub struct Service {
     pub context: Context,
     /// How readiness is told; without it, a service is ready once exec'd.
     pub ready: Option<Box<Ready>>,
+    /// How it is watched once it is ready.
+    pub health: Option<Box<Health>>,
     /// What follows a death.
     pub restart: Restart,
     /// How it is asked to end.
     pub stop: Stop,
     /// How it is asked to read its configuration again.
     pub reload: Option<Reload>,
+    /// When a oneshot runs by itself.
+    pub schedule: Option<Box<Schedule>>,
     /// Where its output goes.
     pub output: Output,
     /// What it may ask of pidone; with any of it, it is handed a descriptor for that.
@@ -171,6 +176,44 @@ pub enum Probe {
     Exec(Vec<String>),
     /// The service writes a newline to this descriptor (s6's notification-fd).
     Fd(i32),
+    /// The service tells it by sd_notify(3): `READY=1`, and for its health `WATCHDOG=1` in time.
+    Notify,
+}
+
+impl Probe {
+    /// Whether the service is asked, or tells by itself.
+    pub fn is_asked(&self) -> bool {
+        match self {
+            Self::Tcp(_) | Self::Http(_) | Self::Unix(_) | Self::File(_) | Self::Exec(_) => true,
+            Self::Fd(_) | Self::Notify => false,
+        }
+    }
+}
+
+/// How a service that is ready is watched.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Health {
+    /// The one probe; never `Fd`.
+    pub probe: Probe,
+    /// From one check's end to the next check; the longest silence, where it tells by itself.
+    pub interval: Duration,
+    /// An answer must come within this time.
+    pub timeout: Duration,
+    /// So many failures in a row are too many.
+    pub retries: u32,
+    /// Failures do not count for so long after it became ready, until the first success.
+    pub start_period: Duration,
+    /// What too many failures lead to.
+    pub then: Then,
+}
+
+/// What too many failures lead to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Then {
+    /// It is stopped, and its restart policy decides.
+    Restart,
+    /// Nothing: it is unready until it is well again.
+    Nothing,
 }
 
 /// What follows a death.
@@ -178,6 +221,8 @@ pub enum Probe {
 pub struct Restart {
     /// After which deaths a restart follows.
     pub when: When,
+    /// It is also restarted when one of these has been.
+    pub with: Vec<Name>,
     /// Before the first restart; the next waits `RETRY_FIRST`, then twice as long each time.
     pub delay: Duration,
     /// The longest wait.
@@ -295,6 +340,7 @@ impl Default for Restart {
     fn default() -> Self {
         Self {
             when: When::Always,
+            with: Vec::new(),
             delay: Duration::ZERO,
             max_delay: Duration::from_secs(30),
             jitter_permille: 100,
@@ -332,9 +378,11 @@ impl Service {
             enabled: true,
             context: Context::default(),
             ready: None,
+            health: None,
             restart: Restart::default(),
             stop: Stop::default(),
             reload: None,
+            schedule: None,
             output: Output::Container(None),
             control: Box::default(),
         }

@@ -17,6 +17,8 @@ pub(super) struct Places {
     pub(super) needs: Vec<(Name, Range<usize>)>,
     /// Each name in `after`.
     pub(super) after: Vec<(Name, Range<usize>)>,
+    /// Each name in `restart.with`.
+    pub(super) with: Vec<(Name, Range<usize>)>,
     /// Each name in `control`.
     pub(super) control: Vec<(Name, Range<usize>)>,
     /// `main`.

@@ -100,6 +100,11 @@ const HTTP: Takes = Takes(
 const UNIX: Takes = Takes("a path like \"/run/app/app.sock\"", Shape::Text);
 const FILE: Takes = Takes("a path like \"/run/app/ready\"", Shape::Text);
 const DESCRIPTOR: Takes = Takes("a whole number", Shape::Whole(3, 254));
+const YES: Takes = Takes("true", Shape::Flag);
+const THEN: Takes = Takes(
+    "\"restart\" or \"nothing\"",
+    Shape::Words(&["restart", "nothing"]),
+);
 const POLICY: Takes = Takes(
     "a table, or one of \"always\", \"on-failure\", \"never\"",
     Shape::TableOr(&["always", "on-failure", "never"]),
@@ -115,6 +120,8 @@ const LIMIT: Takes = Takes(
 );
 const TIMES: Takes = Takes("a whole number", Shape::Whole(1, 1000));
 const ON_LIMIT: Takes = Takes("\"stop\" or \"exit\"", Shape::Words(&["stop", "exit"]));
+const CRON: Takes = Takes("a string like \"30 4 * * *\", or \"@daily\"", Shape::Text);
+const OVERLAP: Takes = Takes("\"skip\" or \"queue\"", Shape::Words(&["skip", "queue"]));
 const FORMAT: Takes = Takes(
     "\"prefix\", \"raw\", \"json\", \"none\" or \"inherit\"",
     Shape::Words(&["prefix", "raw", "json", "none", "inherit"]),
@@ -147,6 +154,12 @@ pub const SERVICE: &[Field] = table! {
     "" "after": NAMES, "none", "started once these are ready or have failed, stopped before them";
     "" "main": BOOL, "false", "when it ends, the container ends with its exit code";
     "" "enabled": ENABLED, "true", "whether the boot starts it";
+    "" "schedule": CRON, "none", "a oneshot that runs by itself, by this line of cron";
+    "" "every": SPAN, "none", "a oneshot that runs by itself, so long after it last did";
+    "" "timezone": TEXT, "the container's TZ, else UTC", "whose clocks `schedule` is about";
+    "" "overlap": OVERLAP, "skip",
+        "moments that come while it runs pass, or make it run once more after that";
+    "" "spread": SPAN, "0s", "each run comes later by up to this, left to chance";
     "" "user": TEXT, "pidone's own", "a name or uid[:gid]";
     "" "workdir": TEXT, "the image's; the service directory for `run`", "where it starts";
     "" "umask": OCTAL, "pidone's own", "the mode bits that new files do not get";
@@ -164,7 +177,9 @@ pub const SERVICE: &[Field] = table! {
     "" "control": PERMITS, "nothing",
         "what it may ask of pidone, over the descriptor PIDONE_CONTROL_FD";
     "" "ready": TABLE, "ready once started",
-        "how readiness is told: exactly one of http, tcp, unix, exec, file, fd";
+        "how readiness is told: exactly one of http, tcp, unix, exec, file, fd, notify";
+    "" "health": TABLE, "none",
+        "how it is watched once it is ready: exactly one of http, tcp, unix, exec, file, notify";
     "" "restart": POLICY, "always; never for main and oneshot", "what follows a death";
     "" "stop": TABLE, "SIGTERM, SIGKILL after 5s", "how it is asked to end";
     "" "reload": TABLE, "none", "how it is asked to read its configuration again";
@@ -175,9 +190,25 @@ pub const SERVICE: &[Field] = table! {
     "ready" "exec": COMMAND, "", "ready when this command exits 0";
     "ready" "file": FILE, "", "ready when this file is there";
     "ready" "fd": DESCRIPTOR, "", "ready when the service writes a newline to this descriptor";
+    "ready" "notify": YES, "", "ready when the service sends READY=1 (sd_notify)";
     "ready" "interval": SPAN, "100ms", "from one attempt's end to the next";
     "ready" "within": SPAN, "30s", "not ready by then: a failed start";
+    "health" "http": HTTP, "", "well when a GET is answered with 200 to 399";
+    "health" "tcp": TCP, "", "well when a connection is accepted";
+    "health" "unix": UNIX, "", "well when a connection to this socket is accepted";
+    "health" "exec": COMMAND, "", "well when this command exits 0";
+    "health" "file": FILE, "", "well while this file is there";
+    "health" "notify": YES, "", "well while WATCHDOG=1 comes at least every `interval` (sd_notify)";
+    "health" "interval": SPAN, "5s", "from one check's end to the next";
+    "health" "timeout": SPAN, "1s", "an answer that takes longer is a failure";
+    "health" "retries": TIMES, "3",
+        "the first failure makes it unready, so many in a row are too many";
+    "health" "start-period": SPAN, "0s",
+        "failures do not count for so long, until the first success";
+    "health" "then": THEN, "restart", "what too many failures lead to";
     "restart" "when": WHEN, "always; never for main and oneshot", "after which deaths";
+    "restart" "with": NAMES, "none",
+        "also restarted once one of these has been, and is ready again";
     "restart" "delay": SPAN, "0s", "before the first restart; then 250ms, doubling";
     "restart" "max-delay": SPAN, "30s", "the longest wait";
     "restart" "jitter": PART, "0.1", "the part of a wait that is left to chance";

@@ -8,6 +8,8 @@ pub mod fields;
 
 pub mod expand;
 
+pub mod notice;
+
 pub mod envfile;
 
 pub mod environment;
@@ -24,11 +26,25 @@ mod form;
 
 mod draft;
 
+pub mod zone;
+
+pub mod schedule;
+
+mod timing;
+
+mod names;
+
 mod context;
 
 mod policy;
 
+mod probes;
+
 pub mod permit;
+
+pub mod elf;
+
+pub mod program;
 
 mod scripts;
 
@@ -39,5 +55,7 @@ mod parse;
 pub mod order;
 
 pub mod set;
+
+pub mod difference;
 
 pub mod settings;

@@ -1,7 +1,5 @@
 //! One service directory → services (itself, and its logger), with every fault at its place.
 
-use std::collections::BTreeSet;
-use std::ops::Range;
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
@@ -13,9 +11,10 @@ use crate::service::draft::{Draft, Places};
 use crate::service::environment::Environment;
 use crate::service::faults::Faults;
 use crate::service::fields;
+use crate::service::program::{Seen, Sought};
 use crate::service::source::{Directory, File, Script};
 use crate::service::table::Table;
-use crate::service::{foresight, form, permit, policy, scripts};
+use crate::service::{foresight, form, names, permit, policy, probes, program, scripts, timing};
 use crate::values::Name;
 
 /// What is known from outside the files.
@@ -24,6 +23,10 @@ pub(super) struct World<'a> {
     pub(super) container: &'a Environment,
     /// Whether a user (as `user` has it, expanded) is known; else why not.
     pub(super) user_known: &'a dyn Fn(&str) -> Result<(), String>,
+    /// The file of a zone in the zoneinfo database; else why there is none.
+    pub(super) zone: &'a dyn Fn(&str) -> Result<Vec<u8>, String>,
+    /// What is to be seen of a program.
+    pub(super) program: &'a dyn Fn(&Sought) -> Seen,
 }
 
 /// Reads a directory. With faults, what it returns is as near as can be, so that the checks of the
@@ -66,6 +69,7 @@ pub(super) fn directory(
             }
         }
     };
+    program::run(&draft.service, world, faults);
     let mut drafts = Vec::new();
     if let Some(log) = &found.log {
         drafts.extend(logger(log, &mut draft, faults));
@@ -154,9 +158,11 @@ fn parsed(
         };
         places.needs.retain(|(_, span)| sure(line_of(span.start)));
         places.after.retain(|(_, span)| sure(line_of(span.start)));
+        places.with.retain(|(_, span)| sure(line_of(span.start)));
         places.control.retain(|(_, span)| sure(line_of(span.start)));
     }
-    if !(places.needs.is_empty() && places.after.is_empty() && places.control.is_empty()) {
+    let lists = [&places.needs, &places.after, &places.with, &places.control];
+    if lists.iter().any(|list| !list.is_empty()) {
         path.clone_into(&mut places.path);
         text.clone_into(&mut places.source);
     }
@@ -177,21 +183,19 @@ fn definition(
     let program = program(&top, &base, faults);
     let kind = kind(&top, faults);
     let (needs, after) = (
-        names("needs", &top, &base.name, faults),
-        names("after", &top, &base.name, faults),
+        names::read(top.get("needs"), "needs", &base.name, faults),
+        names::read(top.get("after"), "waits for", &base.name, faults),
     );
-    let main = top
-        .get("main")
-        .and_then(|item| item.flag(faults))
-        .unwrap_or(false);
+    let main = top.get("main").and_then(|item| item.flag(faults));
+    let main = main.unwrap_or(false);
     let enabled = enabled(&top, base.enabled, world.container, faults);
-    let (mut restart, when) = policy::restart(&top, faults);
+    let (mut restart, when, with) = policy::restart(&top, &base.name, faults);
     restart.when = when.unwrap_or(if main || kind == Kind::Oneshot {
         When::Never
     } else {
         When::Always
     });
-    let ready = policy::ready(&top, faults)
+    let ready = probes::ready(&top, faults)
         .map(Box::new)
         .or_else(|| base.ready.clone());
     if kind == Kind::Oneshot {
@@ -211,6 +215,7 @@ fn definition(
         stop_timeout: stop_timeout.map(|item| faults.place(item.span)),
         needs,
         after,
+        with,
         control: asked,
         ..Places::default()
     };
@@ -223,14 +228,17 @@ fn definition(
         enabled,
         context: context::context(&top, world.container, faults),
         ready,
+        health: probes::health(&top, faults).map(Box::new),
         restart,
         stop,
         reload: policy::reload(&top, faults),
+        schedule: timing::schedule(&top, kind, main, world, faults),
         output: Output::Container(format.map(|(format, _)| format)),
         control,
         ..base
     };
     foresight::user(&top, &service, world, faults);
+    program::commands(&top, &service, world, faults);
     foresight::secrets_stay_inside(&top, &service, world, faults);
     Draft { service, places }
 }
@@ -267,48 +275,6 @@ fn program(top: &Table<'_>, base: &Service, faults: &mut Faults<'_>) -> Program 
         }
     }
     base.program.clone()
-}
-
-/// `needs` or `after`, each name once, with its place.
-fn names(
-    field: &'static str,
-    top: &Table<'_>,
-    own: &Name,
-    faults: &mut Faults<'_>,
-) -> Vec<(Name, Range<usize>)> {
-    let Some(items) = top
-        .get(field)
-        .and_then(|item| item.array("a service's name", faults))
-    else {
-        return Vec::new();
-    };
-    let mut found: Vec<(Name, Range<usize>)> = Vec::new();
-    let mut seen = BTreeSet::new();
-    for item in items {
-        let Some(text) = item.text(faults) else {
-            continue;
-        };
-        match text.parse::<Name>() {
-            Err(why) => {
-                item.bad::<()>(faults, Diagnostic::error(why));
-            }
-            Ok(name) if name == *own => {
-                let verb = if field == "needs" {
-                    "needs"
-                } else {
-                    "waits for"
-                };
-                let fault = format!("`{name}` {verb} itself");
-                item.bad::<()>(faults, Diagnostic::error(fault).hint("take it out"));
-            }
-            Ok(name) if !seen.insert(name.clone()) => {
-                let fault = format!("`{field}` names `{name}` twice");
-                item.bad::<()>(faults, Diagnostic::warning(fault).hint("once is enough"));
-            }
-            Ok(name) => found.push((name, item.span)),
-        }
-    }
-    found
 }
 
 /// `enabled`: said, or decided by the environment now.
@@ -348,6 +314,11 @@ fn oneshot_checks(top: &Table<'_>, when: When, faults: &mut Faults<'_>) {
         let fault =
             Diagnostic::error("a oneshot has no `[ready]`: it is ready when it has exited 0")
                 .hint("take it away, or make the service a longrun");
+        item.bad::<()>(faults, fault);
+    }
+    if let Some(item) = top.get("health") {
+        let fault = Diagnostic::error("a oneshot has no `[health]`: it runs once, and ends")
+            .hint("take it away, or make the service a longrun");
         item.bad::<()>(faults, fault);
     }
     if let Some(item) = top.get("restart").filter(|_| when == When::Always) {

@@ -1,36 +1,22 @@
-//! The tables of `service.toml` that say what happens when: `[ready] [restart] [stop] [reload]
-//! [log]`.
+//! The tables of `service.toml` that say what happens when: `[restart] [stop] [reload] [log]`.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use toml::de::DeValue;
 
 use crate::diag::Diagnostic;
-use crate::service::address;
-use crate::service::context::template;
 use crate::service::definition::{
-    Before, Format, OnLimit, Probe, Ready, Reload, Restart, RestartLimit, Stop, StopBy, When,
+    Before, Format, OnLimit, Reload, Restart, RestartLimit, Stop, StopBy, When,
 };
 use crate::service::faults::Faults;
-use crate::service::fields;
 use crate::service::table::{Item, Table};
-
-/// From one attempt to the next, unless the file says otherwise: short enough that a start is not
-/// noticeably later, long enough to cost nothing.
-const INTERVAL: Duration = Duration::from_millis(100);
-
-/// Not ready by then, unless the file says otherwise.
-const WITHIN: Duration = Duration::from_secs(30);
+use crate::service::{fields, names};
+use crate::values::Name;
 
 /// `stop.before` is killed after this, unless the file says otherwise: a load balancer needs some
 /// milliseconds to take a backend out, and a person who stops a service waits for it.
 const BEFORE_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// Descriptors 0–2 are the service's own input and output; 255 is where some shells keep theirs.
-const READY_FDS: std::ops::RangeInclusive<i64> = 3..=254;
-
-/// The ways to tell readiness.
-const PROBES: [&str; 6] = ["http", "tcp", "unix", "exec", "file", "fd"];
 
 /// How `restart.when` is written.
 const WHEN: [(&str, When); 3] = [
@@ -48,110 +34,38 @@ pub(super) const FORMATS: [(&str, Format); 5] = [
     ("inherit", Format::Inherit),
 ];
 
-/// `[ready]`: exactly one probe. The outer `None`: there is no such table, or no usable one.
-pub(super) fn ready(top: &Table<'_>, faults: &mut Faults<'_>) -> Option<Ready> {
-    let (table, span) = top.table("ready", "ready", faults)?;
-    let interval = table
-        .get("interval")
-        .map_or(Some(INTERVAL), |item| item.span_above_zero(faults));
-    let within = table
-        .get("within")
-        .map_or(Some(WITHIN), |item| item.span_above_zero(faults));
-    let probes: Vec<(&str, Item<'_>)> = PROBES
-        .into_iter()
-        .filter_map(|name| table.get(name).map(|item| (name, item)))
-        .collect();
-    let found: Vec<Option<Probe>> = probes
-        .iter()
-        .map(|(name, item)| probe(name, item, faults))
-        .collect();
-    match probes.as_slice() {
-        [] => {
-            let fault = Diagnostic::error("`[ready]` has no probe")
-                .hint("give it one of `http`, `tcp`, `unix`, `exec`, `file`, `fd`");
-            faults.at(span, fault);
-        }
-        [_] => {}
-        [(first, _), (second, item), ..] => {
-            let fault = format!("`[ready]` has two probes, `{first}` and `{second}`");
-            let hint = "keep one; `exec` can run a command that checks both";
-            item.bad::<()>(faults, Diagnostic::error(fault).hint(hint));
-        }
-    }
-    let probe = found.into_iter().next().flatten()?;
-    Some(Ready {
-        probe,
-        interval: interval?,
-        within: Some(within?),
-    })
-}
-
-fn probe(name: &str, item: &Item<'_>, faults: &mut Faults<'_>) -> Option<Probe> {
-    match name {
-        "exec" => item.command(faults).map(Probe::Exec),
-        "fd" => {
-            let fd = item.whole(READY_FDS, faults)?;
-            i32::try_from(fd).ok().map(Probe::Fd)
-        }
-        "tcp" => target(item, |text| address::tcp(text).map(drop), faults).map(Probe::Tcp),
-        "unix" => target(item, |text| address::socket(text).map(drop), faults).map(Probe::Unix),
-        "file" => target(item, |text| address::path(text).map(drop), faults).map(Probe::File),
-        _ => target(item, |text| address::http(text).map(drop), faults).map(Probe::Http),
-    }
-}
-
-/// A probe's target. One that holds variables is checked when it is expanded.
-fn target(
-    item: &Item<'_>,
-    check: impl Fn(&str) -> Result<(), String>,
-    faults: &mut Faults<'_>,
-) -> Option<String> {
-    let text = template(item, faults)?;
-    let checked = if text.contains('$') {
-        Ok(())
-    } else {
-        check(text)
-    };
-    match checked {
-        Ok(()) => Some(text.to_owned()),
-        Err(why) => {
-            let hint = if text.starts_with("https:") {
-                "TLS is not spoken here; ask a plain port, or use `exec`".to_owned()
-            } else if text.starts_with('/') || item.takes.starts_with("a path") {
-                format!("{} must be {}", item.subject, item.takes)
-            } else {
-                format!(
-                    "{} must be {}; names are not resolved, but `localhost` is known",
-                    item.subject, item.takes
-                )
-            };
-            item.bad(faults, Diagnostic::error(why).hint(hint))
-        }
-    }
-}
+/// Other services, each with the place where it is named.
+type Named = Vec<(Name, Range<usize>)>;
 
 /// `[restart]` or its short form, over what stands without it. `None` in `when`'s place: not said.
-pub(super) fn restart(top: &Table<'_>, faults: &mut Faults<'_>) -> (Restart, Option<When>) {
+/// The names are those of `with`.
+pub(super) fn restart(
+    top: &Table<'_>,
+    own: &Name,
+    faults: &mut Faults<'_>,
+) -> (Restart, Option<When>, Named) {
     let base = Restart::default();
     let Some(item) = top.get("restart") else {
-        return (base, None);
+        return (base, None, Vec::new());
     };
     if let DeValue::String(_) = item.value {
         let when = item.word(&WHEN, faults);
-        return (base, when);
+        return (base, when, Vec::new());
     }
     let DeValue::Table(items) = item.value else {
         item.wrong::<()>(faults);
-        return (base, None);
+        return (base, None, Vec::new());
     };
     let table = Table::open(fields::SERVICE, "restart", items, faults);
     let when = table.get("when").and_then(|item| item.word(&WHEN, faults));
+    let with = names::read(table.get("with"), "restarts with", own, faults);
     let mut span = |name, default| {
         let item = table.get(name);
         item.and_then(|item| item.span(faults)).unwrap_or(default)
     };
     let restart = Restart {
         when: base.when,
+        with: with.iter().map(|(name, _)| name.clone()).collect(),
         delay: span("delay", base.delay),
         max_delay: span("max-delay", base.max_delay),
         reset_after: span("reset-after", base.reset_after),
@@ -166,7 +80,7 @@ pub(super) fn restart(top: &Table<'_>, faults: &mut Faults<'_>) -> (Restart, Opt
             .unwrap_or(base.on_limit),
     };
     cross_checks(&table, &restart, faults);
-    (restart, when)
+    (restart, when, with)
 }
 
 /// What the fields of `[restart]` must have to do with each other.

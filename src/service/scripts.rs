@@ -107,7 +107,7 @@ fn first_line(head: &[u8]) -> String {
 
 /// What is wrong with the first line of a script: message, label and hint. The kernel's own answer
 /// to these would be "No such file or directory" or "Exec format error".
-fn bad_head(
+pub(super) fn bad_head(
     head: &[u8],
     found: Interpreter,
 ) -> Option<(String, Option<&'static str>, &'static str)> {

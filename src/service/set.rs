@@ -9,6 +9,7 @@ use crate::service::draft::Draft;
 use crate::service::environment::Environment;
 use crate::service::order;
 use crate::service::parse::{self, World};
+use crate::service::program::{Seen, Sought};
 use crate::service::source::Directory;
 use crate::values::Name;
 
@@ -33,15 +34,31 @@ impl Loaded {
 }
 
 /// Reads what was found; what is given away is freed as soon as it is read. `container` decides
-/// `enabled`; `user_known` says whether a user (a name or `uid[:gid]`) exists, or why not.
+/// `enabled`; `user_known` says whether a user (a name or `uid[:gid]`) exists, or why not; `zone`
+/// gives the file of a time zone.
 pub fn load(
     found: impl IntoIterator<Item = impl Borrow<Directory>>,
     container: &Environment,
     user_known: &dyn Fn(&str) -> Result<(), String>,
+    zone: &dyn Fn(&str) -> Result<Vec<u8>, String>,
+) -> Loaded {
+    inspect(found, container, user_known, zone, &|_| Seen::Runs)
+}
+
+/// The same, and looks for the programs that are to be started: `program` says what is to be seen
+/// of one.
+pub fn inspect(
+    found: impl IntoIterator<Item = impl Borrow<Directory>>,
+    container: &Environment,
+    user_known: &dyn Fn(&str) -> Result<(), String>,
+    zone: &dyn Fn(&str) -> Result<Vec<u8>, String>,
+    program: &dyn Fn(&Sought) -> Seen,
 ) -> Loaded {
     let world = World {
         container,
         user_known,
+        zone,
+        program,
     };
     let mut diagnostics = Vec::new();
     let mut drafts: Vec<Draft> = Vec::new();

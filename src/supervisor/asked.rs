@@ -55,6 +55,7 @@ impl Supervisor {
             | Request::Restart { .. }
             | Request::Reload { .. }
             | Request::Signal { .. }
+            | Request::Rescan { .. }
             | Request::Shutdown { .. } => {
                 let server = self.server.as_ref();
                 let service = server.and_then(|server| server.service_of(client));
@@ -92,6 +93,10 @@ impl Supervisor {
                 Ok(events
                     .chain([Reply::Status(self.status(None, false))])
                     .collect())
+            }
+            Request::Rescan { dry_run } => {
+                let done = self.rescan(*dry_run)?;
+                Ok(vec![Reply::Rescanned(done)])
             }
             Request::Shutdown { code } => {
                 let accepted = self.accepted(&[]);
@@ -192,7 +197,7 @@ impl Supervisor {
         let last = last.map(|last| last as usize);
         let mut lines: Vec<Line> = if names.is_empty() {
             let own = self.remembered(None, last);
-            (0..self.fleet.slots().len())
+            self.numbers_of_all()
                 .flat_map(|ix| self.lines(ix, last))
                 .chain(own)
                 .collect()
@@ -229,7 +234,7 @@ impl Supervisor {
     fn follow_lines(&mut self, client: ClientId, names: Vec<String>) {
         // What is remembered now has just been sent; whoever follows gets what comes after it.
         if self.followed.is_empty() {
-            let all = (0..self.fleet.slots().len()).map(Some).chain([None]);
+            let all = self.numbers_of_all().map(Some).chain([None]);
             self.followed = all.map(|of| (of, self.router.numbers(of).1)).collect();
         }
         if let Some(server) = &mut self.server {
@@ -241,6 +246,15 @@ impl Supervisor {
     /// follows the logs.
     pub(super) fn tell_all(&mut self) {
         self.router.tell_story(clock::wall());
+        self.tell_followers();
+        if self.router.sweep() {
+            let (router, fleet) = (&self.router, &self.fleet);
+            let is_known = |ix: Ix| router.name(ix).is_some() || fleet.slot(ix).is_some();
+            self.followed.retain(|of, _| of.is_none_or(is_known));
+        }
+    }
+
+    fn tell_followers(&mut self) {
         let Some(server) = self.server.as_ref().filter(|_| !self.followed.is_empty()) else {
             return;
         };
@@ -250,10 +264,9 @@ impl Supervisor {
         }
         for (of, from) in &mut self.followed {
             let (_, next) = self.router.numbers(*of);
-            let name = of
-                .and_then(|ix| self.fleet.slot(ix))
-                .map(|slot| slot.service.name.as_str());
-            let name = name.unwrap_or(OWN_NAME);
+            let name = of.map_or(Some(OWN_NAME), |ix| self.router.name(ix));
+            // Who has written nothing yet has no pipes, and no name there.
+            let name = name.unwrap_or_default();
             if next > *from && server.wants_lines(name) {
                 for line in self.router.lines(*of, *from) {
                     server.publish_line(&wire_line(name, &line));

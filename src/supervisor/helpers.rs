@@ -26,7 +26,11 @@ pub(super) enum Kind {
     Probe {
         /// Which start.
         starts: u32,
+        /// For so long an answer is waited for.
+        within: Duration,
     },
+    /// It was to tell that, took too long, and has been killed.
+    Late,
     /// It makes its service read its configuration again.
     Reload,
     /// Its service is asked to end after it.
@@ -37,9 +41,9 @@ impl Kind {
     /// How long it may take; `None`: the machine tells.
     fn timeout(self) -> Option<Duration> {
         match self {
-            Self::Probe { .. } => Some(Duration::from_secs(5)),
+            Self::Probe { within, .. } => Some(within),
             Self::Reload => Some(Duration::from_secs(60)),
-            Self::BeforeStop => None,
+            Self::Late | Self::BeforeStop => None,
         }
     }
 }
@@ -91,6 +95,14 @@ impl Helpers {
         }
     }
 
+    /// Everything beside this service is killed now: the service is gone.
+    pub(super) fn give_up(&mut self, ix: Ix, now: Moment) {
+        let of_it = self.0.values_mut().filter(|alive| alive.helper.ix == ix);
+        of_it
+            .filter_map(|alive| alive.deadline.as_mut())
+            .for_each(|deadline| *deadline = now);
+    }
+
     /// The command of this service's `stop.before`, if it lives.
     pub(super) fn before_stop(&self, ix: Ix) -> Option<Pid> {
         let is_it = |helper: Helper| helper.ix == ix && helper.kind == Kind::BeforeStop;
@@ -103,12 +115,17 @@ impl Helpers {
         self.0.values().filter_map(|alive| alive.deadline).min()
     }
 
-    /// Those that must be killed now; each is named once.
-    pub(super) fn overdue(&mut self, now: Moment) -> Vec<(Pid, Ix)> {
-        let due = |deadline: &mut Option<Moment>| deadline.take_if(|at| *at <= now).is_some();
-        self.0
-            .iter_mut()
-            .filter_map(|(pid, alive)| due(&mut alive.deadline).then_some((*pid, alive.helper.ix)))
-            .collect()
+    /// Those that must be killed now; each is named once. A probe among them has answered by that.
+    pub(super) fn overdue(&mut self, now: Moment) -> Vec<(Pid, Helper)> {
+        let mut overdue = Vec::new();
+        for (pid, alive) in &mut self.0 {
+            if alive.deadline.take_if(|at| *at <= now).is_some() {
+                overdue.push((*pid, alive.helper));
+                if matches!(alive.helper.kind, Kind::Probe { .. }) {
+                    alive.helper.kind = Kind::Late;
+                }
+            }
+        }
+        overdue
     }
 }

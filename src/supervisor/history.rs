@@ -9,7 +9,7 @@ use crate::control::protocol::{
 };
 use crate::machine::slot::Ix;
 use crate::values::stamp::rfc3339;
-use crate::values::{Exit, Pid};
+use crate::values::{Exit, Name, Pid};
 
 /// How many changes of one service are remembered, for its page.
 const CHANGES_MAX: usize = 8;
@@ -49,6 +49,10 @@ pub(super) enum What {
     Reload,
     /// A service was sent a signal by hand.
     Signal,
+    /// The definitions were read again.
+    Rescan,
+    /// A service has vanished.
+    Gone,
 }
 
 impl Deed {
@@ -64,6 +68,8 @@ impl Deed {
             What::Phase { from, to } => (EventKind::Phase, Some(from.word()), Some(to.word())),
             What::Reload => (EventKind::Reload, None, None),
             What::Signal => (EventKind::Signal, None, None),
+            What::Rescan => (EventKind::Rescan, None, None),
+            What::Gone => (EventKind::Gone, None, None),
         };
         Event {
             ts: rfc3339(Duration::from_millis(self.wall_ms)),
@@ -112,6 +118,8 @@ pub(super) struct History {
     events: VecDeque<Deed>,
     /// Changes of each service that are no longer among the events.
     older: HashMap<Ix, VecDeque<Deed>>,
+    /// The names of services that are gone, as long as there are events of them.
+    gone: HashMap<Ix, Name>,
 }
 
 impl History {
@@ -120,9 +128,32 @@ impl History {
         let Some(passed) = push_bounded(&mut self.events, deed, EVENTS_MAX) else {
             return;
         };
+        if let Some(ix) = passed.ix().filter(|ix| self.gone.contains_key(ix)) {
+            if !self.has_events_of(ix) {
+                self.gone.remove(&ix);
+            }
+            return;
+        }
         if let (Some(ix), What::State { .. }) = (passed.ix(), passed.what) {
             push_bounded(self.older.entry(ix).or_default(), passed, CHANGES_MAX);
         }
+    }
+
+    /// This service is gone. What has happened to it stays among the events, by its name.
+    pub(super) fn forget(&mut self, ix: Ix, name: &Name) {
+        self.older.remove(&ix);
+        if self.has_events_of(ix) {
+            self.gone.insert(ix, name.clone());
+        }
+    }
+
+    /// The name of a service that is gone.
+    pub(super) fn name_of_gone(&self, ix: Ix) -> Option<&str> {
+        self.gone.get(&ix).map(Name::as_str)
+    }
+
+    fn has_events_of(&self, ix: Ix) -> bool {
+        self.events.iter().any(|deed| deed.ix() == Some(ix))
     }
 
     /// The last events, oldest first.
@@ -189,5 +220,20 @@ mod tests {
         }
         assert_eq!(history.last(None).count(), EVENTS_MAX);
         assert_eq!(history.changes(2).len(), CHANGES_MAX);
+    }
+
+    #[test]
+    fn who_is_gone_is_named_as_long_as_there_are_events_of_it() {
+        let mut history = History::default();
+        history.add(change(1, 0));
+        history.forget(1, &"old".parse().unwrap());
+        history.forget(2, &"silent".parse().unwrap());
+        assert_eq!(history.name_of_gone(1), Some("old"));
+        assert_eq!(history.name_of_gone(2), None);
+        for at in 0..EVENTS_MAX {
+            history.add(change(3, at));
+        }
+        assert_eq!(history.name_of_gone(1), None);
+        assert!(history.gone.is_empty() && !history.older.contains_key(&1));
     }
 }

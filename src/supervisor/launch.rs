@@ -18,7 +18,7 @@ use crate::service::address;
 use crate::service::definition::{Output, Probe, Program, Service};
 use crate::service::environment::{self, Environment};
 use crate::service::permit;
-use crate::values::Exit;
+use crate::values::{Exit, Pid};
 
 /// What every start needs, whatever the service.
 pub(super) struct Launcher {
@@ -55,6 +55,14 @@ pub(super) struct Streams<'fd> {
     pub(super) control: Option<(BorrowedFd<'fd>, i32)>,
 }
 
+impl Surroundings {
+    /// One more variable of its process.
+    pub(super) fn set(&mut self, name: &'static str, value: OsString) {
+        Rc::make_mut(&mut self.env).set(name, value);
+        self.variables = None;
+    }
+}
+
 impl Launcher {
     /// A launcher of services in this container's environment.
     ///
@@ -69,6 +77,11 @@ impl Launcher {
             environment,
             null: pid1::null()?,
         })
+    }
+
+    /// The container's environment.
+    pub(super) fn environment(&self) -> &Environment {
+        &self.environment
     }
 
     /// Expands what a definition leaves to the moment of the start. The error is for people.
@@ -129,12 +142,13 @@ impl Launcher {
         self.spawn(service, around, argv, streams, session)
     }
 
-    /// Starts s6's `finish`: `./finish EXIT|256 SIGNAL|0 NAME`, in the service directory.
+    /// Starts s6's `finish`: `./finish EXIT|256 SIGNAL|0 NAME PGID`, in the service directory. What
+    /// is left of the service is in that group, which its main process made of itself.
     pub(super) fn finish(
         &self,
         service: &Service,
         around: &Surroundings,
-        exit: Exit,
+        (group, exit): (Pid, Exit),
         streams: Streams<'_>,
     ) -> Result<Spawned, String> {
         let Some(finish) = &service.finish else {
@@ -149,6 +163,7 @@ impl Launcher {
             code.to_string().into(),
             signal.to_string().into(),
             service.name.as_str().into(),
+            group.to_string().into(),
         ];
         self.spawn(service, around, argv, streams, Session::New)
     }
@@ -226,18 +241,21 @@ impl Launcher {
     }
 }
 
-/// Where this service's probe dials, if it does.
-pub(super) fn target(service: &Service, around: &Surroundings) -> Result<Option<Target>, String> {
+/// Where this probe dials, if it does.
+pub(super) fn target(
+    probe: Option<&Probe>,
+    around: &Surroundings,
+) -> Result<Option<Target>, String> {
     let expand = |text: &str| {
         let expanded = around.env.expand_text(text);
         expanded.map_err(|fault| format!("cannot expand the probe's address: {fault}"))
     };
-    match service.ready.as_ref().map(|ready| &ready.probe) {
+    match probe {
         Some(Probe::Tcp(text)) => Ok(Some(Target::Tcp(address::tcp(&expand(text)?)?))),
         Some(Probe::Http(text)) => Ok(Some(Target::Http(address::http(&expand(text)?)?))),
         Some(Probe::Unix(text)) => Ok(Some(Target::Unix(address::socket(&expand(text)?)?))),
         Some(Probe::File(text)) => Ok(Some(Target::File(address::path(&expand(text)?)?))),
-        Some(Probe::Exec(_) | Probe::Fd(_)) | None => Ok(None),
+        Some(Probe::Exec(_) | Probe::Fd(_) | Probe::Notify) | None => Ok(None),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::machine::shutdown::{Reason, Shutdown};
 use crate::machine::slot::{Change, Ix, Slot};
 use crate::machine::unit::{Cause, Failure, Next, State};
 use crate::service::definition::StopBy;
+use crate::supervisor::planned::next_run;
 use crate::supervisor::why::{self, Faults};
 use crate::values::span::show_span;
 use crate::values::{Exit, Moment, Signal};
@@ -110,8 +111,13 @@ impl Narrator {
         let booting = self.boot.is_some();
         let since_boot = show_span(change.at.since(self.since));
         let line = match change.to {
+            State::Ready { .. } if matches!(change.from, State::Unready { .. }) => {
+                about(slot, format!("ready again after {took}"))
+            }
+            State::Unready { .. } => warn(slot, format!("unready: {}", why::unready(slot, faults))),
             State::Ready { .. } if booting => about(slot, format!("ready in {since_boot}")),
             State::Ready { pid, .. } => about(slot, format!("ready in {took}, pid {pid}")),
+            State::Scheduled { .. } => planned(change, slot, fleet)?,
             State::Finished if booting => about(slot, format!("finished in {since_boot}")),
             State::Finished => about(slot, format!("finished in {took}")),
             State::Down => match change.from {
@@ -128,23 +134,24 @@ impl Narrator {
                 slot,
                 format!("{}: stopping it", why::not_ready(slot, faults)),
             ),
+            State::BeforeStop {
+                next: Next::Policy(Cause::Unhealthy),
+                ..
+            }
+            | State::Stopping {
+                next: Next::Policy(Cause::Unhealthy),
+                ..
+            } => warn(
+                slot,
+                format!("{}: stopping it", why::unhealthy(slot, faults)),
+            ),
             State::Failed(failure) => failed(change.ix, slot, failure, fleet, faults),
             State::Backoff { until } => {
-                let wait = show_span(until.since(change.at));
-                warn(
-                    slot,
-                    format!(
-                        "{}, restart {} in {wait}",
-                        death(slot, faults),
-                        change.restarts
-                    ),
-                )
+                let wait = until.since(change.at);
+                again(change, slot, faults, &format!("in {}", show_span(wait)))
             }
             State::Waiting | State::Spawning | State::Starting(_) if is_retry(&change.from) => {
-                warn(
-                    slot,
-                    format!("{}, restart {} now", death(slot, faults), change.restarts),
-                )
+                again(change, slot, faults, "now")
             }
             State::Waiting
             | State::Spawning
@@ -168,6 +175,7 @@ impl Narrator {
             Reason::Signal(signal) => signal.to_string(),
             Reason::Asked(_) => "asked by `pidone shutdown`".into(),
             Reason::Main(ix, exit) => format!("{} ended ({})", name(ix), ended(exit)),
+            Reason::Unhealthy(ix, _) => format!("{} is unhealthy", name(ix)),
             Reason::MainFailed(ix) => format!("{} could not start", name(ix)),
             Reason::CmdWait(ix) => {
                 let waits = why::waits_for(fleet, ix).unwrap_or_default();
@@ -231,25 +239,30 @@ impl Narrator {
 /// once already. What fails again and again would make the boot last for ever.
 fn has_arrived(slot: &Slot) -> bool {
     let state = &slot.unit.state;
-    !slot.service.enabled || state.satisfies() || state.is_at_rest() || slot.restarts > 0
+    let was_ready = matches!(state, State::Unready { .. });
+    let is_planned = matches!(state, State::Scheduled { .. });
+    let is_there = was_ready || is_planned || state.satisfies() || state.is_at_rest();
+    !slot.service.enabled || is_there || slot.restarts > 0
 }
 
 /// Whether this change is a service's arrival, which the boot's one line tells.
 fn is_arrival(change: &Change) -> bool {
-    matches!(change.to, State::Ready { .. } | State::Finished)
+    let is_again = matches!(change.from, State::Unready { .. });
+    matches!(change.to, State::Ready { .. } | State::Finished) && !is_again
 }
 
 /// Whether what follows this state, if it is a start, follows a death and no person's wish.
 fn is_retry(from: &State) -> bool {
     match from {
         // From spawning: no process could be made, and it is tried again.
-        State::Spawning | State::Starting(_) | State::Ready { .. } => true,
+        State::Spawning | State::Starting(_) | State::Ready { .. } | State::Unready { .. } => true,
         State::BeforeStop { next, .. }
         | State::Stopping { next, .. }
         | State::SpawningFinish { next, .. }
         | State::Finishing { next, .. } => matches!(next, Next::Policy(_)),
         State::Down
         | State::Waiting
+        | State::Scheduled { .. }
         | State::Backoff { .. }
         | State::Finished
         | State::Failed(_) => false,
@@ -279,6 +292,38 @@ fn warn(slot: &Slot, text: String) -> Line {
 
 fn is_killed(slot: &Slot) -> bool {
     !slot.oom && slot.exit == Some(Exit::Signal(Signal::KILL))
+}
+
+/// `finished in 0.4s; next run in 4m 10s`
+fn planned(change: &Change, slot: &Slot, fleet: &Fleet) -> Option<Line> {
+    let next = next_run(slot, change.at).map(show_span);
+    let next = next.map_or(String::new(), |next| format!("; next run in {next}"));
+    let took = |slot: &Slot| {
+        let run = slot.run.as_deref()?;
+        Some(show_span(run.ended?.since(run.began)))
+    };
+    Some(match change.from {
+        State::Down | State::Failed(_) | State::Finished => about(slot, format!("scheduled{next}")),
+        State::Waiting => {
+            let waits = why::waits_for(fleet, change.ix).unwrap_or_default();
+            warn(slot, format!("not run: {waits}{next}"))
+        }
+        State::Scheduled { .. } => return None,
+        _it_ran if slot.exit.is_some_and(Exit::is_success) => {
+            let took = took(slot).map_or(String::new(), |took| format!(" in {took}"));
+            about(slot, format!("finished{took}{next}"))
+        }
+        _it_ran => warn(
+            slot,
+            format!("failed: {}{next}", death(slot, Faults::default())),
+        ),
+    })
+}
+
+/// `exit code 1, restart 5 in 3.2s`
+fn again(change: &Change, slot: &Slot, faults: Faults<'_>, when: &str) -> Line {
+    let (death, restarts) = (death(slot, faults), change.restarts);
+    warn(slot, format!("{death}, restart {restarts} {when}"))
 }
 
 /// `stopped by SIGQUIT in 0.2s (code 0)`
@@ -322,7 +367,7 @@ fn failed(ix: Ix, slot: &Slot, failure: Failure, fleet: &Fleet, faults: Faults<'
         (Failure::Limit | Failure::Finish, Some(why)) => {
             format!("failed: {}, {why}", death(slot, Faults::default()))
         }
-        (Failure::NotReady | Failure::Exec | Failure::Need, Some(why)) => {
+        (Failure::NotReady | Failure::Exec | Failure::Unhealthy | Failure::Need, Some(why)) => {
             format!("failed: {why}")
         }
     };

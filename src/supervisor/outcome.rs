@@ -6,8 +6,10 @@ use tokio::task::AbortHandle;
 
 use crate::machine::slot::{Input, Ix};
 use crate::machine::unit::{Event, State};
-use crate::os::probes::Target;
+use crate::service::schedule::Timetable;
 use crate::supervisor::Supervisor;
+use crate::supervisor::checks::Targets;
+use crate::supervisor::notices::Sayings;
 use crate::supervisor::starts;
 use crate::supervisor::why::Faults;
 
@@ -17,12 +19,18 @@ pub(super) type Sides = HashMap<Ix, Side>;
 /// What is known of a service beside the machine's knowledge.
 #[derive(Default)]
 pub(super) struct Side {
-    /// Where its probe dials in this start.
-    pub(super) target: Option<Target>,
+    /// Where its probes dial in this start.
+    pub(super) targets: Targets,
+    /// How many checks of its health it has passed in this start.
+    pub(super) passed: u64,
     /// The last attempt to dial there.
     pub(super) dial: Option<AbortHandle>,
+    /// When it is due by its schedule.
+    pub(super) timetable: Option<Timetable>,
     /// Why its last start made no process.
     pub(super) start_fault: Option<String>,
+    /// What it has said of itself in this start.
+    pub(super) sayings: Option<Box<Sayings>>,
     /// What its last probe saw.
     pub(super) probe_fault: Option<String>,
 }
@@ -58,20 +66,37 @@ impl Supervisor {
     }
 
     /// A new process, of which nothing is known yet but where to dial.
-    pub(super) fn aim(&mut self, ix: Ix, target: Option<Target>) {
-        if target.is_some() {
+    pub(super) fn aim(&mut self, ix: Ix, targets: Targets) {
+        if !targets.is_empty() {
             self.sides.entry(ix).or_default();
         }
         if let Some(side) = self.sides.get_mut(&ix) {
-            side.target = target;
+            side.targets = targets;
+            side.passed = 0;
+            side.sayings = None;
             side.probe_fault = None;
+        }
+    }
+
+    /// A probe has been answered; what an earlier start answers no longer matters.
+    pub(super) fn answered(&mut self, ix: Ix, starts: u32, result: Result<(), String>) {
+        let slot = self.fleet.slot(ix);
+        if slot.is_some_and(|slot| slot.starts == starts) {
+            self.probed(ix, result);
         }
     }
 
     /// A probe has been answered.
     pub(super) fn probed(&mut self, ix: Ix, result: Result<(), String>) {
         let ready = result.is_ok();
-        self.sides.entry(ix).or_default().probe_fault = result.err();
+        let slot = self.fleet.slot(ix);
+        let is_check = slot.is_some_and(|slot| {
+            let state = &slot.unit.state;
+            matches!(state, State::Ready { .. } | State::Unready { .. })
+        });
+        let side = self.sides.entry(ix).or_default();
+        side.passed += u64::from(ready && is_check);
+        side.probe_fault = result.err();
         self.take(Input::Unit(ix, Event::Probed { ready }));
     }
 
@@ -89,5 +114,6 @@ pub(super) fn faults_of(sides: &Sides, ix: Ix) -> Faults<'_> {
     Faults {
         start: side.and_then(|side| side.start_fault.as_deref()),
         probe: side.and_then(|side| side.probe_fault.as_deref()),
+        sayings: side.and_then(|side| side.sayings.as_deref()),
     }
 }

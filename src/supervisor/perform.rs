@@ -2,6 +2,7 @@
 
 use std::os::fd::AsFd;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::task::spawn_local;
 
@@ -13,19 +14,18 @@ use crate::os::spawner::Spawned;
 use crate::os::{clock, kill, notification};
 use crate::service::definition::{Probe, Reload, StopBy};
 use crate::service::permit;
+use crate::supervisor::checks::{Purpose, Targets, descriptor};
 use crate::supervisor::helpers::{Helper, Kind};
-use crate::supervisor::launch;
 use crate::supervisor::narrator::Narrator;
+use crate::supervisor::notices::variables;
 use crate::supervisor::outcome::faults_of;
 use crate::supervisor::wiring::wire;
 use crate::supervisor::{Answer, Supervisor};
+use crate::values::span::show_span;
 use crate::values::{Exit, Pid, Signal};
 
 /// What is said of a service that is not there, which only a bug could ask for.
 const GONE: &str = "there is no such service";
-
-/// One dialled attempt may take this long; the service is asked again after that.
-const PROBE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(3);
 
 impl Supervisor {
     /// Performs what is ordered until nothing is, the answers and the dead included.
@@ -44,17 +44,26 @@ impl Supervisor {
     fn perform(&mut self, order: Order) {
         match order {
             Order::Act(ix, Action::Spawn) => self.answer_spawn(ix, None),
-            Order::Act(ix, Action::SpawnFinish(exit)) => self.answer_spawn(ix, Some(exit)),
+            Order::Act(ix, Action::SpawnFinish(pid, exit)) => {
+                self.answer_spawn(ix, Some((pid, exit)));
+            }
             // A batch of the dead is taken in as a whole: whoever was to be asked may be in it,
             // and a pid without a process is nobody's, or soon somebody else's.
             Order::Act(ix, Action::Ask(pid) | Action::Kill(pid))
                 if self.fleet.owner(pid) != Some(ix) => {}
+            Order::Act(ix, Action::Plan { anew }) => self.plan(ix, anew),
             Order::Act(ix, Action::RunBefore) => self.run_before(ix),
             Order::Act(ix, Action::KillBefore) => self.kill_before(ix),
             Order::Act(ix, Action::Ask(pid)) => self.ask(ix, pid),
             Order::Act(ix, Action::Kill(pid)) => self.kill(ix, pid),
-            Order::Act(ix, Action::Probe) => self.probe(ix),
+            Order::Act(ix, Action::Probe) => self.probe(ix, Purpose::Ready),
+            Order::Act(ix, Action::CheckUp) => self.probe(ix, Purpose::Health),
             Order::Changed(change) => self.changed(&change),
+            Order::Rewired(ix) => {
+                self.router.renew(ix);
+                self.notices.forget(ix);
+            }
+            Order::Vanish(ix) => self.vanish(ix),
             Order::Ending => self.announce_ending(),
             Order::Strays(signal) => {
                 kill::strays(signal);
@@ -67,10 +76,10 @@ impl Supervisor {
         }
     }
 
-    fn answer_spawn(&mut self, ix: Ix, finish: Option<Exit>) {
+    fn answer_spawn(&mut self, ix: Ix, finish: Option<(Pid, Exit)>) {
         let spawned = match finish {
             None => self.spawn(ix),
-            Some(exit) => self.spawn_finish(ix, exit),
+            Some((pid, exit)) => self.spawn_finish(ix, pid, exit),
         };
         let event = match spawned {
             Ok(pid) => Event::Spawned(pid),
@@ -89,21 +98,20 @@ impl Supervisor {
     fn spawn(&mut self, ix: Ix) -> Result<Pid, String> {
         let slot = self.fleet.slot(ix).ok_or(GONE)?;
         let service = Rc::clone(&slot.service);
-        let around = self.launcher.surroundings(&service)?;
-        let target = launch::target(&service, &around)?;
-        let number = match service.ready.as_ref().map(|ready| &ready.probe) {
-            Some(Probe::Fd(number)) => Some(*number),
-            Some(
-                Probe::Tcp(_) | Probe::Http(_) | Probe::Unix(_) | Probe::File(_) | Probe::Exec(_),
-            )
-            | None => None,
-        };
+        let mut around = self.launcher.surroundings(&service)?;
+        let targets = Targets::of(&service, &around)?;
+        let number = descriptor(&service);
         let pipe = number
             .map(|_| notification::pipe())
             .transpose()
             .map_err(|e| e.to_string())?;
         let control = self.control_of(&service)?;
         let owner = around.user.as_ref().map(|user| (user.uid, user.gid));
+        if let Some(socket) = self.notify_socket(ix, &service, owner)? {
+            for (name, value) in variables(&service, socket) {
+                around.set(name, value);
+            }
+        }
         let wiring = self.wiring(ix);
         let mut hold = None;
         let mut streams = wire(
@@ -120,7 +128,7 @@ impl Supervisor {
         let Spawned { pid, attempt } = self.launcher.main(&service, &around, streams)?;
         self.router.started(ix, pid);
         let ours = pipe.map(|(ours, _)| ours);
-        self.aim(ix, target);
+        self.aim(ix, targets);
         if let Err(error) = self.starts.add(ix, attempt, ours) {
             // The process lives, but how its start goes cannot be seen: let its end come.
             to_process(pid, Signal::KILL);
@@ -129,7 +137,7 @@ impl Supervisor {
         Ok(pid)
     }
 
-    fn spawn_finish(&mut self, ix: Ix, exit: Exit) -> Result<Pid, String> {
+    fn spawn_finish(&mut self, ix: Ix, group: Pid, exit: Exit) -> Result<Pid, String> {
         let service = Rc::clone(&self.fleet.slot(ix).ok_or(GONE)?.service);
         let around = self.launcher.surroundings(&service)?;
         let owner = around.user.as_ref().map(|user| (user.uid, user.gid));
@@ -143,7 +151,8 @@ impl Supervisor {
             owner,
             &mut hold,
         )?;
-        let Spawned { pid, attempt } = self.launcher.finish(&service, &around, exit, streams)?;
+        let ended = (group, exit);
+        let Spawned { pid, attempt } = self.launcher.finish(&service, &around, ended, streams)?;
         if let Err(error) = self.starts.add(ix, attempt, None) {
             // It runs, or its exit code tells that it does not.
             tracing::debug!(service = %service.name, "cannot watch its finish: {error}");
@@ -156,7 +165,13 @@ impl Supervisor {
         self.fleet
             .slots()
             .iter()
-            .position(|slot| slot.service.name.as_str() == name)
+            .find(|slot| slot.service.name.as_str() == name)
+            .map(|slot| slot.ix)
+    }
+
+    /// The numbers of all services.
+    pub(super) fn numbers_of_all(&self) -> impl Iterator<Item = Ix> {
+        self.fleet.slots().iter().map(|slot| slot.ix)
     }
 
     fn ask(&mut self, ix: Ix, pid: Pid) {
@@ -189,36 +204,56 @@ impl Supervisor {
         to_group(pid, Signal::KILL);
     }
 
-    fn probe(&mut self, ix: Ix) {
+    fn probe(&mut self, ix: Ix, purpose: Purpose) {
         let Some(slot) = self.fleet.slot(ix) else {
             return;
         };
-        let starts = slot.starts;
+        let (starts, service) = (slot.starts, Rc::clone(&slot.service));
+        let Some((probe, within)) = purpose.question(&service) else {
+            return;
+        };
         // A service that dies faster than its probe answers must not pile up probes.
         self.helpers.give_up_probes(ix, clock::now());
-        if let Some(Probe::Exec(command)) = slot.service.ready.as_ref().map(|ready| &ready.probe) {
+        if let Probe::Exec(command) = probe {
             let streams = self.launcher.silent();
-            match self.launcher.beside(&slot.service, command, streams) {
+            match self.launcher.beside(&service, command, streams) {
                 Ok(spawned) => {
-                    let helper = Helper {
-                        ix,
-                        kind: Kind::Probe { starts },
-                    };
+                    let kind = Kind::Probe { starts, within };
+                    let helper = Helper { ix, kind };
                     self.helpers.add(spawned, helper, clock::now());
                 }
                 Err(text) => self.probed(ix, Err(text)),
             }
             return;
         }
-        let Some(target) = self.sides.get(&ix).and_then(|side| side.target.clone()) else {
+        let Some(side) = self.sides.get_mut(&ix) else {
+            return;
+        };
+        let Some(target) = side.targets.of_purpose(purpose).cloned() else {
             return;
         };
         let answers = self.answers.0.clone();
-        let dial = spawn_local(dial(target, ix, starts, answers));
-        if let Some(side) = self.sides.get_mut(&ix)
-            && let Some(earlier) = side.dial.replace(dial.abort_handle())
-        {
+        let dial = spawn_local(dial(target, within, ix, starts, answers));
+        if let Some(earlier) = side.dial.replace(dial.abort_handle()) {
             earlier.abort();
+        }
+    }
+
+    /// Commands beside services that take too long are killed; a probe has answered by that, even
+    /// if not even SIGKILL ends it.
+    pub(super) fn end_helpers(&mut self) {
+        for (pid, Helper { ix, kind }) in self.helpers.overdue(clock::now()) {
+            to_group(pid, Signal::KILL);
+            match kind {
+                Kind::Probe { starts, within } => {
+                    let late = format!("its probe: no answer within {}", show_span(within));
+                    self.answered(ix, starts, Err(late));
+                }
+                Kind::Late | Kind::Reload | Kind::BeforeStop => tracing::debug!(
+                    service = self.name(ix),
+                    "a command beside it hangs: SIGKILL"
+                ),
+            }
         }
     }
 
@@ -227,16 +262,12 @@ impl Supervisor {
         let Helper { ix, kind } = helper;
         let why = fault.unwrap_or_else(|| exit.to_string());
         match kind {
-            Kind::Probe { starts } => {
-                if self
-                    .fleet
-                    .slot(ix)
-                    .is_some_and(|slot| slot.starts == starts)
-                {
-                    let failed = Err(format!("its probe: {why}"));
-                    self.probed(ix, if exit.is_success() { Ok(()) } else { failed });
-                }
+            Kind::Probe { starts, .. } => {
+                let failed = Err(format!("its probe: {why}"));
+                self.answered(ix, starts, if exit.is_success() { Ok(()) } else { failed });
             }
+            // Its answer was that it took too long.
+            Kind::Late => {}
             Kind::Reload => self.reloaded(ix, Some((exit, why))),
             Kind::BeforeStop => self.before_ended(ix, exit, &why),
         }
@@ -315,8 +346,14 @@ impl Supervisor {
 }
 
 /// Dials once and brings the answer to the loop.
-async fn dial(target: Target, ix: Ix, starts: u32, answers: tokio::sync::mpsc::Sender<Answer>) {
-    let result = probes::ask(&target, PROBE_TIMEOUT).await;
+async fn dial(
+    target: Target,
+    within: Duration,
+    ix: Ix,
+    starts: u32,
+    answers: tokio::sync::mpsc::Sender<Answer>,
+) {
+    let result = probes::ask(&target, within).await;
     // Nobody listens any more only when PID 1 is about to exit.
     let _ = answers.send(Answer { ix, starts, result }).await;
 }

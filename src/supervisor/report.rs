@@ -7,11 +7,14 @@ use crate::control::protocol::{
     Detail, Event, ExitStatus, Need, Phase, ServiceStatus, State as WireState, Status,
 };
 use crate::machine::slot::{Change, Ix, Slot};
-use crate::machine::unit::State;
-use crate::service::definition::{Probe, Ready};
+use crate::machine::unit::{Failure, State};
+use crate::service::definition::{Health, Kind, Ready};
+use crate::supervisor::checks::{Purpose, aimed};
 use crate::supervisor::history::{Deed, What};
+use crate::supervisor::planned::next_run;
 use crate::supervisor::{Supervisor, why};
-use crate::values::{Exit, Moment};
+use crate::values::stamp::rfc3339;
+use crate::values::{Exit, Moment, Name};
 
 /// How many lines the page of one service shows.
 const PAGE_LINES: usize = 5;
@@ -28,9 +31,11 @@ pub(super) fn wire_state(state: &State) -> WireState {
         State::Waiting => WireState::Waiting,
         State::Spawning | State::Starting(_) => WireState::Starting,
         State::Ready { .. } => WireState::Ready,
+        State::Unready { .. } => WireState::Unready,
         State::BeforeStop { .. } | State::Stopping { .. } => WireState::Stopping,
         State::SpawningFinish { .. } | State::Finishing { .. } => WireState::Finishing,
         State::Backoff { .. } => WireState::WaitingToRestart,
+        State::Scheduled { .. } => WireState::Scheduled,
         State::Finished => WireState::Finished,
         State::Failed(_) => WireState::Failed,
     }
@@ -51,7 +56,7 @@ impl Supervisor {
     /// How these services are; `None` is all.
     pub(super) fn status(&self, only: Option<&[Ix]>, detail: bool) -> Status {
         let (now, wall) = Self::stamp();
-        let all: Vec<Ix> = (0..self.fleet.slots().len()).collect();
+        let all: Vec<Ix> = self.numbers_of_all().collect();
         let mut services: Vec<ServiceStatus> = only
             .unwrap_or(&all)
             .iter()
@@ -78,6 +83,7 @@ impl Supervisor {
             State::Backoff { until } => Some(millis(until.since(now))),
             _not_waiting => None,
         };
+        let (next, run) = (next_run(slot, now), slot.run.as_deref());
         Some(ServiceStatus {
             name: slot.service.name.to_string(),
             state: wire_state(state),
@@ -90,13 +96,18 @@ impl Supervisor {
             enabled: slot.service.enabled,
             starts: slot.starts.into(),
             next_try_ms,
+            schedule: slot.service.schedule.as_deref().map(describe::schedule),
+            next_run: next.map(|next| rfc3339(wall + next)),
+            next_run_ms: next.map(millis),
+            last_run: run.map(|run| rfc3339(wall.saturating_sub(now.since(run.began)))),
+            last_took_ms: run.and_then(|run| Some(millis(run.ended?.since(run.began)))),
             detail: detail.then(|| self.detail(ix, slot, wall)),
         })
     }
 
     fn detail(&self, ix: Ix, slot: &Slot, _wall: Duration) -> Detail {
         let service = &slot.service;
-        let need = |name: &crate::values::Name| {
+        let need = |name: &Name| {
             let state = self
                 .fleet
                 .slot(self.find(name.as_str())?)
@@ -111,10 +122,27 @@ impl Supervisor {
         Detail {
             file: service.file().display().to_string(),
             needs: service.needs.iter().filter_map(need).collect(),
+            after: service
+                .after
+                .iter()
+                .filter(|name| self.find(name.as_str()).is_some())
+                .map(ToString::to_string)
+                .collect(),
+            waits_for: self.waits_for(ix, slot),
+            oneshot: service.kind == Kind::Oneshot,
+            main: service.main,
             ready: service
                 .ready
                 .as_ref()
-                .map(|ready| self.describe_probe(ix, ready)),
+                .map(|ready| self.describe_ready(ix, ready)),
+            health: service
+                .health
+                .as_ref()
+                .map(|health| self.describe_health(ix, health)),
+            says: self.sides.get(&ix).and_then(|side| {
+                let sayings = side.sayings.as_ref()?;
+                sayings.status.clone()
+            }),
             stop: describe::stop(&service.stop),
             restart: describe::restart(&service.restart),
             reload: service.reload.as_ref().map(describe::reload),
@@ -123,20 +151,43 @@ impl Supervisor {
         }
     }
 
-    /// The probe in words, with the address that this start's environment makes of it.
-    fn describe_probe(&self, ix: Ix, ready: &Ready) -> String {
-        let target = self.sides.get(&ix).and_then(|side| side.target.as_ref());
-        let probe = match (target, &ready.probe) {
-            (Some(target), Probe::Tcp(_)) => Probe::Tcp(target.to_string()),
-            (Some(target), Probe::Http(_)) => Probe::Http(target.to_string()),
-            (Some(target), Probe::Unix(_)) => Probe::Unix(target.to_string()),
-            (Some(target), Probe::File(_)) => Probe::File(target.to_string()),
-            (_, probe) => probe.clone(),
-        };
+    /// What keeps it from starting; nothing if it does not wait. What a oneshot below it stands
+    /// on counts only once that has finished: before, the oneshot says so itself.
+    fn waits_for(&self, ix: Ix, slot: &Slot) -> Vec<String> {
+        match slot.unit.state {
+            State::Waiting | State::Failed(Failure::Need) => {}
+            _does_not => return Vec::new(),
+        }
+        let service = &slot.service;
+        let is_named = |name: &Name| service.needs.contains(name) || service.after.contains(name);
+        let others = self.fleet.waits_for(ix);
+        let mut names: Vec<&Name> = others.iter().map(|other| &other.service.name).collect();
+        if names.iter().any(|name| is_named(name)) {
+            names.retain(|name| is_named(name));
+        }
+        names.into_iter().map(ToString::to_string).collect()
+    }
+
+    /// The probe of `[ready]` in words, with the address that this start's environment makes of it.
+    fn describe_ready(&self, ix: Ix, ready: &Ready) -> String {
+        let side = self.sides.get(&ix);
+        let target = side.and_then(|side| side.targets.of_purpose(Purpose::Ready));
         describe::ready(&Ready {
-            probe,
+            probe: aimed(&ready.probe, target),
             ..ready.clone()
         })
+    }
+
+    /// The same of `[health]`, and how it went: `http://… every 5s, 1412 passed since start`.
+    fn describe_health(&self, ix: Ix, health: &Health) -> String {
+        let side = self.sides.get(&ix);
+        let target = side.and_then(|side| side.targets.of_purpose(Purpose::Health));
+        let asked = describe::health(&Health {
+            probe: aimed(&health.probe, target),
+            ..health.clone()
+        });
+        let passed = side.map_or(0, |side| side.passed);
+        format!("{asked}, {passed} passed since start")
     }
 
     /// Tells whoever listens that a service has changed.
@@ -178,6 +229,21 @@ impl Supervisor {
         });
     }
 
+    /// Tells whoever listens that the definitions were read again, and what had changed.
+    pub(super) fn publish_rescan(&mut self, what: String) {
+        let (at, wall) = Self::stamp();
+        self.publish(Deed {
+            wall_ms: millis(wall),
+            mono_ms: millis(at.since_origin()),
+            ix: None,
+            what: What::Rescan,
+            pid: None,
+            exit: None,
+            oom: false,
+            why: Some(what.into()),
+        });
+    }
+
     /// Tells whoever listens of something that was done to a service by hand.
     pub(super) fn publish_deed(
         &mut self,
@@ -204,7 +270,12 @@ impl Supervisor {
     /// The last events, oldest first.
     pub(super) fn past_events(&self, last: Option<u32>) -> impl Iterator<Item = Event> {
         let events = self.history.last(last);
-        events.map(|deed| deed.event(deed.ix().map(|ix| self.name(ix))))
+        events.map(|deed| deed.event(deed.ix().map(|ix| self.name_even_if_gone(ix))))
+    }
+
+    fn name_even_if_gone(&self, ix: Ix) -> &str {
+        let name = self.history.name_of_gone(ix);
+        name.unwrap_or_else(|| self.name(ix))
     }
 
     fn publish(&mut self, deed: Deed) {

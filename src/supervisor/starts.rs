@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use crate::machine::slot::Ix;
-use crate::machine::unit::Event;
+use crate::machine::unit::{Event, Said};
 use crate::os::attempt::{Attempt, Progress};
 use crate::os::notification::{self, Told};
 use crate::os::poll::Poller;
@@ -135,7 +135,7 @@ impl Starts {
             Told::Nothing => None,
             Told::Ready => {
                 self.close_notification(ix);
-                Some((Event::Notified, None))
+                Some((Event::Said(Said::Ready), None))
             }
             Told::End => {
                 self.close_notification(ix);
@@ -145,7 +145,8 @@ impl Starts {
         }
     }
 
-    fn forget(&mut self, ix: Ix) {
+    /// What a start of this service has yet to say no longer matters.
+    pub(super) fn forget(&mut self, ix: Ix) {
         self.attempts.remove(&ix);
         self.close_notification(ix);
     }

@@ -2,16 +2,33 @@
 
 use crate::machine::fleet::Fleet;
 use crate::machine::slot::{Ix, Slot, Want};
-use crate::machine::unit::{Failure, State};
+use crate::machine::unit::{Cause, Failure, Health, Next, State};
+use crate::supervisor::notices::Sayings;
 use crate::values::span::show_span;
 
 /// What went wrong with a service's last start.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Faults<'a> {
     /// Why its process could not be started.
     pub(super) start: Option<&'a str>,
     /// What its last probe saw.
     pub(super) probe: Option<&'a str>,
+    /// What it has said of itself.
+    pub(super) sayings: Option<&'a Sayings>,
+}
+
+impl<'a> Faults<'a> {
+    fn status(&self) -> Option<&'a str> {
+        self.sayings?.status.as_deref()
+    }
+
+    fn errno(&self) -> Option<&'a str> {
+        self.sayings?.errno.as_deref()
+    }
+
+    fn is_reloading(&self) -> bool {
+        self.sayings.is_some_and(|sayings| sayings.is_reloading)
+    }
 }
 
 /// What is exceptional about a service, beyond how its process ended.
@@ -24,18 +41,31 @@ pub(super) fn note(fleet: &Fleet, ix: Ix, faults: Faults<'_>) -> Option<String> 
                 let named = &fleet.slot(slot.stopped_with?)?.service.name;
                 Some(format!("stopped by `pidone stop {named}`"))
             }
-            Want::Down | Want::Up => None,
+            Want::Down | Want::Up | Want::Gone => None,
         },
         State::Waiting => waits_for(fleet, ix),
         State::Failed(failure) => failed(fleet, ix, slot, failure, faults),
-        State::Spawning | State::Starting(_) => faults.probe.map(str::to_owned),
+        State::Spawning | State::Starting(_) => {
+            joined([faults.probe, faults.status(), faults.errno()])
+        }
         State::Backoff { .. } => faults.start.map(str::to_owned),
+        State::Unready { .. } => Some(unready(slot, faults)),
+        State::Ready { .. } if faults.is_reloading() => Some("reloading".into()),
+        State::BeforeStop {
+            next: Next::Policy(Cause::Unhealthy),
+            ..
+        }
+        | State::Stopping {
+            next: Next::Policy(Cause::Unhealthy),
+            ..
+        } => Some(unhealthy(slot, faults)),
         State::Ready { .. }
         | State::BeforeStop { .. }
         | State::Stopping { .. }
         | State::SpawningFinish { .. }
         | State::Finishing { .. }
         | State::Finished => None,
+        State::Scheduled { .. } => needs_failed(fleet, ix),
     }
 }
 
@@ -50,6 +80,7 @@ fn failed(
         Failure::Died => None,
         Failure::Exec => faults.start.map(str::to_owned),
         Failure::NotReady => Some(not_ready(slot, faults)),
+        Failure::Unhealthy => Some(unhealthy(slot, faults)),
         Failure::Limit => slot.service.restart.limit.map(|limit| {
             let plural = if limit.times == 1 { "" } else { "s" };
             let within = show_span(limit.within);
@@ -74,6 +105,17 @@ fn failed(
     }
 }
 
+/// `needs db, which is failed`: its runs fall out.
+fn needs_failed(fleet: &Fleet, ix: Ix) -> Option<String> {
+    let needs = &fleet.slot(ix)?.service.needs;
+    let others = fleet.waits_for(ix);
+    let mut others = others
+        .iter()
+        .filter(|other| needs.contains(&other.service.name));
+    let failed = others.find(|other| other.failure().is_some())?;
+    Some(format!("needs {}, which is failed", failed.service.name))
+}
+
 /// `not ready within 30s: 127.0.0.1:3000: connection refused`
 pub(super) fn not_ready(slot: &Slot, faults: Faults<'_>) -> String {
     let within = slot.service.ready.as_ref().and_then(|ready| ready.within);
@@ -84,6 +126,40 @@ pub(super) fn not_ready(slot: &Slot, faults: Faults<'_>) -> String {
         .probe
         .map_or(String::new(), |fault| format!(": {fault}"));
     format!("not ready{within}{fault}")
+}
+
+/// `127.0.0.1:3000: HTTP 503`
+pub(super) fn unready(slot: &Slot, faults: Faults<'_>) -> String {
+    let is_unwatched = matches!(
+        slot.unit.state,
+        State::Unready {
+            health: Health::Unwatched,
+            ..
+        }
+    );
+    let silence = slot
+        .service
+        .health
+        .as_ref()
+        .map_or(String::new(), |health| {
+            format!("no WATCHDOG=1 for {}", show_span(health.interval))
+        });
+    let cause = if is_unwatched {
+        "it is stopping"
+    } else {
+        faults.probe.unwrap_or(&silence)
+    };
+    joined([Some(cause), faults.status(), faults.errno()]).unwrap_or_default()
+}
+
+fn joined<const N: usize>(parts: [Option<&str>; N]) -> Option<String> {
+    let parts: Vec<&str> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// `unhealthy: 127.0.0.1:3000: HTTP 503`
+pub(super) fn unhealthy(slot: &Slot, faults: Faults<'_>) -> String {
+    format!("unhealthy: {}", unready(slot, faults))
 }
 
 /// `waits for db (starting)`

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -10,13 +11,15 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use pidone::control::grant::Grant;
 use pidone::control::place::Place;
 use pidone::control::protocol::{
     Accepted, Before, Event, EventKind, ExitStatus, Line, Phase, Refusal, Reply, Request,
-    ServiceStatus, State, Status, Stream,
+    Rescanned, ServiceStatus, State, Status, Stream,
 };
 use pidone::control::server::Server;
 use pidone::control::session::ClientId;
+use pidone::service::permit::{Of, Permit};
 
 /// Whatever takes longer than this has failed.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
@@ -50,6 +53,21 @@ pub(crate) fn plain(path: impl Into<PathBuf>) -> Place {
     }
 }
 
+/// Verbs, each of all services or of one.
+type Permits = &'static [(&'static str, Option<&'static str>)];
+
+fn grant(permits: Permits) -> Grant {
+    let of = |name: &str| Of::One(name.parse().unwrap());
+    let permit = |(verb, name): &(&'static str, Option<&str>)| Permit {
+        verb,
+        of: name.map_or(Of::All, of),
+    };
+    Grant {
+        service: "agent".parse().unwrap(),
+        permits: permits.iter().map(permit).collect(),
+    }
+}
+
 /// A running server. Its end is asked for by `shutdown`, as PID 1's is.
 pub(crate) struct House {
     pub(crate) socket: PathBuf,
@@ -59,6 +77,16 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) fn open(group: Option<u32>) -> Self {
+        Self::furnish(group, None).0
+    }
+
+    /// With the descriptor of a service that was granted this.
+    pub(crate) fn handing(grant: Permits) -> (Self, Talk) {
+        let (house, handed) = Self::furnish(None, Some(grant));
+        (house, Talk::over(handed.unwrap().into()))
+    }
+
+    fn furnish(group: Option<u32>, permits: Option<Permits>) -> (Self, Option<OwnedFd>) {
         let dir = Dir::new();
         let socket = dir.0.join("control.sock");
         let (told, ready) = mpsc::channel();
@@ -69,17 +97,19 @@ impl House {
                 .build()
                 .unwrap();
             tokio::task::LocalSet::new().block_on(&runtime, async {
-                let server = Server::bind(&[place], group).unwrap();
-                told.send(()).unwrap();
+                let mut server = Server::bind(&[place], group).unwrap();
+                let handed = permits.map(|permits| server.admit(grant(permits)).unwrap());
+                told.send(handed).unwrap();
                 run(server).await;
             });
         });
-        ready.recv_timeout(DEADLINE).unwrap();
-        Self {
+        let handed = ready.recv_timeout(DEADLINE).unwrap();
+        let house = Self {
             socket,
             thread: Some(thread),
             _dir: dir,
-        }
+        };
+        (house, handed)
     }
 
     pub(crate) fn connect(&self) -> Talk {
@@ -102,7 +132,10 @@ pub(crate) struct Talk(pub(crate) UnixStream, BufReader<UnixStream>);
 
 impl Talk {
     pub(crate) fn open(socket: &Path) -> Self {
-        let stream = UnixStream::connect(socket).unwrap();
+        Self::over(UnixStream::connect(socket).unwrap())
+    }
+
+    pub(crate) fn over(stream: UnixStream) -> Self {
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
         let reader = BufReader::new(stream.try_clone().unwrap());
@@ -173,6 +206,13 @@ async fn run(mut server: Server) {
                 } else {
                     server.reply(client, &Reply::End);
                 }
+            }
+            Request::Rescan { dry_run } => {
+                let done = Rescanned {
+                    dry_run,
+                    ..Rescanned::default()
+                };
+                server.reply(client, &Reply::Rescanned(done));
             }
             // A flood of as many lines as the name says.
             Request::Signal { names, .. } => {
@@ -269,6 +309,11 @@ fn status() -> Status {
             enabled: true,
             starts: 1,
             next_try_ms: None,
+            schedule: None,
+            next_run: None,
+            next_run_ms: None,
+            last_run: None,
+            last_took_ms: None,
             detail: None,
         }],
     }

@@ -10,6 +10,7 @@
 
 mod bad_input;
 mod binary;
+mod handed;
 mod house;
 mod place;
 mod rights;

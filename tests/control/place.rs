@@ -84,7 +84,9 @@ fn what_is_not_ours_stays() {
         .listen(None)
         .unwrap_err();
     assert!(
-        refusal.to_string().ends_with("others may enter it"),
+        refusal
+            .to_string()
+            .ends_with("others may see or change what is in it"),
         "{refusal}"
     );
 }

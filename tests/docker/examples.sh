@@ -1,12 +1,12 @@
 # shellcheck shell=bash
 # The stories of the examples: each is built by its own Dockerfile, and run. For tests/docker.sh.
-: "${root:?}"
+: "${OWN:=}" "${BASE:=}" "${work:=}"
 
 # example NAME: its image, from its own Dockerfile with the pidone of this test; prints its tag.
 example() {
   local tag=$OWN-$1 dir=docker/examples/$1
   sed "s/--from=pidone /--from=$OWN-pidone /" "$dir/Dockerfile" |
-    docker build -q -t "$tag" --label "$OWN=1" -f - "$dir" >"$work/build" 2>&1 ||
+    docker build -q -t "$tag" --label "$OWN=example" -f - "$dir" >"$work/build" 2>&1 ||
     { cat "$work/build" >&2; return 1; }
   echo "$tag"
 }
@@ -104,7 +104,62 @@ story_ship() {
   check "events arrive, as JSON" got '"stream":"event".*\\"service\\":\\"web\\"'
   stops_well "$tag" 4000
   sent=$(docker logs "$tag" 2>&1 | sed -n 's/^web\/log ! \([0-9]*\) lines: \1 sent, 0 dropped, 0 left;.*/\1/p')
-  received=$(got ' web - - - request [0-9]' | wc -l)
+  received=$(got ' web - - - request [0-9]' | wc -l || true)
   check "all lines that were sent (${sent:-0}) arrived ($received)" is "$received" "${sent:-0}"
   shown "$tag"
+}
+
+story_postgres() {
+  local tag options
+  printf 'hunter2-of-the-test\n' >"$work/password"
+  tag=$(example postgres)
+  docker volume create --label "$OWN" "$tag" >/dev/null
+  options=(-v "$tag:/var/lib/postgresql" -v "$work/password:/run/secrets/postgres-password:ro")
+  visits() { docker exec -u postgres -e PGPASSWORD=hunter2-of-the-test "$tag" psql -Atc 'select count(*) from visits'; }
+
+  start "$tag" "${options[@]}"
+  check "the database is made, the schema brought up, the application started" wait_for all_ready "$tag"
+  check "each migration was applied" is "$(docker logs "$tag" 2>/dev/null | grep -c '^migrate *| applied ')" 2
+  check "the application could write" is "$(visits)" 1
+  docker exec "$tag" pidone signal KILL postgres >/dev/null
+  back() { docker exec "$tag" pidone status -o state,restarts postgres | grep -x 'ready.[1-9]'; }
+  check "a killed postgres is ready again" wait_for back
+  check "… with what was written" is "$(visits)" 1
+  no_secret "$tag"
+  stops_well "$tag" 5000
+  check "postgres has shut down in order" logged "$tag" '^postgres *! .* database system is shut down'
+  shown "$tag"
+
+  docker rm "$tag" >/dev/null
+  start "$tag" "${options[@]}"
+  check "another container with the same volume gets ready" wait_for all_ready "$tag"
+  check "no migration is applied again" lacks "$(docker logs "$tag" 2>&1)" '| applied '
+  check "what the first one wrote is there" is "$(visits)" 2
+  stops_well "$tag" 5000
+  shown "$tag"
+
+  docker rm "$tag" >/dev/null
+  start "$tag" -v "$tag:/var/lib/postgresql"
+  check "without the password the log says what is missing" wait_for logged "$tag" '^initdb *\* failed: cannot use `/run/secrets/postgres-password`'
+  shown "$tag"
+}
+# The password is nowhere a screen, a log or the list of processes would show it.
+no_secret() {
+  local where
+  {
+    docker logs "$1" 2>&1
+    docker inspect "$1"
+    docker exec "$1" pidone status --json
+    docker exec "$1" pidone status app postgres migrate initdb
+    docker exec "$1" pidone logs
+    docker exec "$1" pidone events --json
+    docker exec "$1" sh -c 'cat /proc/[0-9]*/cmdline' | tr '\0' ' ' || true
+  } >"$work/seen" 2>&1
+  # Read from here: not even root in the container may look at another user's.
+  where=$(for pid in $(docker top "$1" -eo pid | sed 1d); do
+    if grep -q hunter2 "/proc/$pid/environ"; then echo "$pid"; fi
+  done | wc -l)
+  check "the password shows on no screen" lacks "$(cat "$work/seen")" hunter2
+  check "… but its file's name" has "$(cat "$work/seen")" POSTGRES_PASSWORD_FILE=/run/secrets/postgres-password
+  check "of all processes only the application has it ($where)" is "$where" 1
 }

@@ -35,7 +35,7 @@ fn section(name: &str) -> Value {
         .map(|field| field.name)
         .collect();
     let (key, value) = match name {
-        "ready" | "reload" => {
+        "ready" | "health" | "reload" => {
             let one = |name: &&str| json!({ "required": [name] });
             ("oneOf", must.iter().map(one).collect())
         }

@@ -3,6 +3,7 @@
 // A test may panic, and so may what helps it.
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod farewell;
 mod stage;
 
 use std::fs::File;
@@ -372,7 +373,8 @@ fn a_forgotten_service_is_gone() {
     run(async {
         let (mut router, _out, _err) = router(Format::Raw);
         let mut to = stdout_of(&mut router, 0, "web", Format::Raw);
-        router.forget(0);
+        router.retire(0);
+        assert!(router.sweep() && !router.sweep());
         assert!(to.write_all(b"x").is_err());
         assert_eq!(router.numbers(Some(0)), (0, 0));
         router.drain(0, clock::wall());

@@ -6,7 +6,7 @@ use crate::support::{Recipe, SOON, can_contain, container};
 
 /// Tells what it sees of itself, a fact a line, then its readiness; then stays.
 const LOOK: &str = r#"{
-    grep -E '^(Sig|Shd|NoNewPrivs|Uid|Gid|Groups|CapEff|CapPrm|Umask)' /proc/$$/status
+    grep -E '^(Sig|Shd|NoNewPrivs|Uid|Gid|Groups|CapEff|CapPrm|CapBnd|CapAmb|Umask)' /proc/$$/status
     echo "nofile $(ulimit -Sn) $(ulimit -Hn)"
     echo "core $(ulimit -Sc)"
     echo "session $(cut -d' ' -f6 /proc/$$/stat) pid $$"
@@ -121,6 +121,54 @@ fn limits_are_the_containers() {
 }
 
 #[test]
+fn every_limit_that_can_be_set() {
+    if !can_contain() {
+        return;
+    }
+    // In the order and the words of the kernel (proc_pid_limits(5)).
+    let limits = [
+        ("cpu", "3600", "Max cpu time 3600 3600 seconds"),
+        (
+            "fsize",
+            "\"2GiB\"",
+            "Max file size 2147483648 2147483648 bytes",
+        ),
+        (
+            "data",
+            "\"unlimited\"",
+            "Max data size unlimited unlimited bytes",
+        ),
+        ("stack", "\"1MiB\"", "Max stack size 1048576 1048576 bytes"),
+        ("core", "0", "Max core file size 0 0 bytes"),
+        ("nproc", "1234", "Max processes 1234 1234 processes"),
+        ("nofile", "77", "Max open files 77 77 files"),
+        ("memlock", "65536", "Max locked memory 65536 65536 bytes"),
+        (
+            "as",
+            "\"1GiB\"",
+            "Max address space 1073741824 1073741824 bytes",
+        ),
+        ("rtprio", "0", "Max realtime priority 0 0"),
+    ];
+    let said = limits.map(|(name, value, _)| format!("{name} = {value}"));
+    let toml = format!(
+        "type = \"oneshot\"\ncommand = [\"cat\", \"/proc/self/limits\"]\nlimits = {{ {} }}\n",
+        said.join(", ")
+    );
+    let mut it = container().service("self", &toml).start();
+    assert_eq!(it.wait(SOON).code, 0, "{}", it.err.text());
+    let out = it.out.text();
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let told: Vec<String> = out
+        .lines()
+        .map(|line| words(line.trim_start_matches("self | ")))
+        .collect();
+    for (_, _, line) in limits {
+        assert!(told.iter().any(|told| told == line), "{line}: {out}");
+    }
+}
+
+#[test]
 fn a_session_of_its_own() {
     if !can_contain() {
         return;
@@ -187,6 +235,15 @@ fn capabilities_kept_when_dropping_the_user() {
     let facts = look(container(), toml, "");
     assert_eq!(facts["Uid"].split('\t').next(), Some("65534"), "{facts:#?}");
     assert_eq!(facts["CapEff"], "0000000000000400", "{facts:#?}");
+    assert_eq!(facts["CapPrm"], "0000000000000400");
+    assert_eq!(
+        facts["CapBnd"], "0000000000000400",
+        "nothing else can come back"
+    );
+    assert_eq!(
+        facts["CapAmb"], "0000000000000400",
+        "its children have it too"
+    );
 }
 
 #[test]

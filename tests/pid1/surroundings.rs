@@ -33,6 +33,10 @@ fn shown(it: &Container) -> String {
         &["status"][..],
         &["status", "--json"],
         &["status", "db"],
+        &["status", "db", "--json"],
+        &["explain", "db"],
+        &["explain", "other"],
+        &["graph"],
         &["events", "--json"],
         &["logs"],
     ]

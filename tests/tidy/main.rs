@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 use lexer::Source;
 
 /// Files over 400 lines, with their exact figure. The list only shrinks.
-const LONG_FILES: rules::Ratchet<'static> = &[("tests/spawn.rs", 510)];
+const LONG_FILES: rules::Ratchet<'static> = &[("tests/spawn.rs", 509)];
 
 /// Functions over 70 lines, as `path: name`. The list only shrinks.
 const LONG_FUNCTIONS: rules::Ratchet<'static> = &[];

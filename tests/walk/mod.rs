@@ -1,12 +1,13 @@
 //! The nodes and edges of a walk: the machine beside a ghost that knows what really happened.
 
+mod planned;
 pub(crate) mod rules;
 pub(crate) mod shapes;
 
 use std::time::Duration;
 
 use pidone::machine::step::step;
-use pidone::machine::unit::{Action, Event, Retry, StartStep, Starting, State, Unit};
+use pidone::machine::unit::{Action, Event, Health, Retry, Said, StartStep, Starting, State, Unit};
 use pidone::service::definition::Service;
 use pidone::values::{Exit, Moment, Pid};
 
@@ -68,6 +69,10 @@ pub(crate) fn events(now: Moment) -> Vec<Event> {
         Event::Stop {
             by: Some(now.before(UNIT)),
         },
+        Event::Plan,
+        Event::Due(now),
+        Event::Due(now + UNIT),
+        Event::Clock,
         Event::Restart,
         Event::Kill,
         Event::SpawnFailed,
@@ -75,7 +80,11 @@ pub(crate) fn events(now: Moment) -> Vec<Event> {
         Event::ExecFailed,
         Event::Probed { ready: true },
         Event::Probed { ready: false },
-        Event::Notified,
+        Event::Said(Said::Ready),
+        Event::Said(Said::Alive),
+        Event::Said(Said::Alarm),
+        Event::Said(Said::Stopping),
+        Event::Said(Said::Extend(UNIT * 3)),
         Event::BeforeEnded,
         Event::Tick,
     ];
@@ -146,15 +155,17 @@ pub(crate) fn haunt(edge: &Edge<'_>) -> Ghost {
         }
         Event::Exited(_) => {
             ghost.alive = None;
-            ghost.unwaited &= !was_up_long(edge);
         }
         Event::ExecFailed if in_exec => ghost.never_ran = true,
         Event::Stop { .. } | Event::Kill if state != State::Spawning => ghost.stopped = true,
-        Event::Start | Event::Restart => ghost.stopped = false,
+        Event::Start | Event::Plan | Event::Restart => ghost.stopped = false,
         _other => {}
     }
     if edge.event == Event::Tick && edge.actions.iter().any(|a| matches!(a, Action::Kill(_))) {
         ghost.never_ran |= in_exec;
+    }
+    if !matches!(edge.after.unit.state, State::Ready { .. }) {
+        ghost.unwaited &= !was_up_long(edge);
     }
     if edge.event == Event::BeforeEnded || edge.actions.contains(&Action::KillBefore) {
         ghost.before = false;
@@ -183,50 +194,7 @@ pub(crate) fn seen_from(node: &Node, units: i32) -> Node {
     };
     let due = |at: Moment| shift(at, -1);
     let past = |at: Moment| shift(at, -3);
-    let state = match node.unit.state {
-        State::Starting(starting) => State::Starting(Starting {
-            step: match starting.step {
-                StartStep::Exec { by } => StartStep::Exec { by: due(by) },
-                StartStep::ProbeAt(at) => StartStep::ProbeAt(due(at)),
-                other @ (StartStep::Listen | StartStep::Probing) => other,
-            },
-            ready_by: starting.ready_by.map(due),
-            ..starting
-        }),
-        State::Ready { pid, since } => State::Ready {
-            pid,
-            since: past(since),
-        },
-        State::BeforeStop {
-            pid,
-            until,
-            by,
-            next,
-        } => State::BeforeStop {
-            pid,
-            until: due(until),
-            by: by.map(due),
-            next,
-        },
-        State::Stopping { pid, kill_at, next } => State::Stopping {
-            pid,
-            kill_at: kill_at.map(due),
-            next,
-        },
-        State::Finishing {
-            pid,
-            exit,
-            kill_at,
-            next,
-        } => State::Finishing {
-            pid,
-            exit,
-            kill_at: kill_at.map(due),
-            next,
-        },
-        State::Backoff { until } => State::Backoff { until: due(until) },
-        other => other,
-    };
+    let state = shifted(node.unit.state, due, past);
     let retry = &node.unit.retry;
     let retry = Retry {
         failures: retry.failures.min(2),
@@ -237,6 +205,76 @@ pub(crate) fn seen_from(node: &Node, units: i32) -> Node {
     Node {
         unit: Unit { state, retry },
         ghost: node.ghost,
+    }
+}
+
+/// A state with its moments moved: what is due, and what is past.
+fn shifted(state: State, due: impl Fn(Moment) -> Moment, past: impl Fn(Moment) -> Moment) -> State {
+    let check = |health: Health| match health {
+        Health::AskAt(at) => Health::AskAt(due(at)),
+        Health::SignBy(by) => Health::SignBy(due(by)),
+        other @ (Health::Unwatched | Health::Asked) => other,
+    };
+    match state {
+        State::Starting(starting) => State::Starting(Starting {
+            step: match starting.step {
+                StartStep::Exec { by } => StartStep::Exec { by: due(by) },
+                StartStep::ProbeAt(at) => StartStep::ProbeAt(due(at)),
+                other @ (StartStep::Listen | StartStep::Probing) => other,
+            },
+            ready_by: starting.ready_by.map(&due),
+            ..starting
+        }),
+        State::Ready {
+            pid,
+            since,
+            health,
+            on_trial,
+        } => State::Ready {
+            pid,
+            since: past(since),
+            health: check(health),
+            on_trial,
+        },
+        State::Unready {
+            pid,
+            health,
+            failed,
+        } => State::Unready {
+            pid,
+            health: check(health),
+            failed,
+        },
+        State::BeforeStop {
+            pid,
+            until,
+            by,
+            next,
+        } => State::BeforeStop {
+            pid,
+            until: due(until),
+            by: by.map(&due),
+            next,
+        },
+        State::Stopping { pid, kill_at, next } => State::Stopping {
+            pid,
+            kill_at: kill_at.map(&due),
+            next,
+        },
+        State::Finishing {
+            pid,
+            exit,
+            kill_at,
+            next,
+        } => State::Finishing {
+            pid,
+            exit,
+            kill_at: kill_at.map(&due),
+            next,
+        },
+        State::Backoff { until } => State::Backoff { until: due(until) },
+        State::Scheduled { at } => State::Scheduled { at: at.map(due) },
+        other => other,
     }
 }
 

@@ -1,11 +1,13 @@
 //! What must hold on every edge of the walk.
 
 use pidone::machine::unit::{
-    Action, Cause, Event, Failure, Next, Retry, StartStep, Starting, State,
+    Action, Cause, Event, Failure, Health, Next, Retry, Said, StartStep, Starting, State,
 };
-use pidone::service::definition::Probe;
+use pidone::service::definition::{Probe, Then};
 
-use super::{Edge, Node};
+use pidone::values::Moment;
+
+use super::{Edge, Node, planned};
 
 pub(crate) type Rule = fn(&Edge<'_>) -> bool;
 
@@ -50,6 +52,26 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
     ),
     ("a stop is heard at once", stop_is_heard),
     (
+        "a run is planned exactly when its moment is waited for, and only by a schedule",
+        planned::plan_is_ordered,
+    ),
+    (
+        "with a schedule a run is never the last",
+        planned::schedule_goes_on,
+    ),
+    (
+        "what runs is watched exactly if it is to be",
+        health_is_watched,
+    ),
+    (
+        "a failure makes it unready, a success ready",
+        failure_is_unready,
+    ),
+    (
+        "only so many failures in a row are a death",
+        failures_are_counted,
+    ),
+    (
         "`before` runs exactly while the state says so, and is waited for until a moment",
         before_is_state,
     ),
@@ -88,8 +110,10 @@ pub(crate) fn signal_to_current(edge: &Edge<'_>) -> bool {
         }
         Action::Kill(pid) => edge.before.ghost.alive == Some(*pid),
         Action::Spawn
-        | Action::SpawnFinish(_)
+        | Action::Plan { .. }
+        | Action::SpawnFinish(..)
         | Action::Probe
+        | Action::CheckUp
         | Action::RunBefore
         | Action::KillBefore => true,
     })
@@ -125,13 +149,15 @@ pub(crate) fn timeout_counts(edge: &Edge<'_>) -> bool {
     let late = matches!(
         edge.before.unit.state,
         State::Stopping {
-            next: Next::Policy(Cause::NotReady | Cause::Exec),
+            next: Next::Policy(Cause::NotReady | Cause::Exec | Cause::Unhealthy),
             ..
         }
     );
     let forgets = edge.after.unit.retry.failures < edge.before.unit.retry.failures;
     let by_hand = matches!(edge.event, Event::Start | Event::Restart);
-    !(late && forgets) || by_hand
+    // The next run by a schedule is no retry.
+    let is_over = matches!(edge.after.unit.state, State::Scheduled { .. });
+    !(late && forgets) || by_hand || is_over
 }
 
 pub(crate) fn memory_is_bounded(edge: &Edge<'_>) -> bool {
@@ -142,7 +168,7 @@ pub(crate) fn memory_is_bounded(edge: &Edge<'_>) -> bool {
 pub(crate) fn spawning_is_ordered(edge: &Edge<'_>) -> bool {
     let (before, after) = (edge.before.unit.state, edge.after.unit.state);
     let spawns = edge.actions.contains(&Action::Spawn);
-    let finishes = |action: &&Action| matches!(action, Action::SpawnFinish(_));
+    let finishes = |action: &&Action| matches!(action, Action::SpawnFinish(..));
     let is_finish = |state| matches!(state, State::SpawningFinish { .. });
     spawns == (after == State::Spawning && before != State::Spawning)
         && (edge.actions.iter().any(|a| finishes(&a))) == (is_finish(after) && !is_finish(before))
@@ -153,22 +179,26 @@ pub(crate) fn finish_once(edge: &Edge<'_>) -> bool {
         .actions
         .iter()
         .filter_map(|action| match action {
-            Action::SpawnFinish(exit) => Some(*exit),
+            Action::SpawnFinish(pid, exit) => Some((*pid, *exit)),
             Action::Spawn
+            | Action::Plan { .. }
             | Action::Ask(_)
             | Action::Kill(_)
             | Action::Probe
+            | Action::CheckUp
             | Action::RunBefore
             | Action::KillBefore => None,
         })
         .collect();
-    let is_main = edge.before.unit.state.main_pid().is_some();
-    match edge.event {
+    let main = edge.before.unit.state.main_pid();
+    match (edge.event, main) {
         // What was asked to stop before it was known not to run may have its `finish`.
-        Event::Exited(_) if is_main && edge.before.ghost.never_ran => {
+        (Event::Exited(_), Some(_)) if edge.before.ghost.never_ran => {
             orders.is_empty() || edge.before.ghost.stopped || !is_policy(edge.before)
         }
-        Event::Exited(exit) if is_main && edge.service.finish.is_some() => orders == [exit],
+        (Event::Exited(exit), Some(pid)) if edge.service.finish.is_some() => {
+            orders == [(pid, exit)]
+        }
         _other => orders.is_empty(),
     }
 }
@@ -188,16 +218,26 @@ pub(crate) fn late_is_nothing(edge: &Edge<'_>) -> bool {
     };
     let belongs = match edge.event {
         Event::Start | Event::Stop { .. } | Event::Restart | Event::Kill => true,
+        Event::Plan => state.is_at_rest(),
+        Event::Due(_) => matches!(state, State::Scheduled { at: None }),
+        Event::Clock => matches!(state, State::Scheduled { at: Some(_) }),
         Event::Go => matches!(state, State::Waiting | State::Failed(Failure::Need)),
         Event::NeedFailed => *state == State::Waiting,
         Event::Spawned(_) | Event::SpawnFailed => {
             matches!(state, State::Spawning | State::SpawningFinish { .. })
         }
         Event::Execed | Event::ExecFailed => matches!(step, Some(StartStep::Exec { .. })),
-        Event::Probed { .. } => step == Some(StartStep::Probing),
-        Event::Notified => {
+        Event::Probed { .. } => {
+            step == Some(StartStep::Probing) || health_of(state) == Some(Health::Asked)
+        }
+        Event::Said(Said::Ready) => {
             let tells = edge.service.ready.as_ref().map(|ready| &ready.probe);
             step.is_some() && matches!(tells, Some(Probe::Fd(_)))
+        }
+        Event::Said(Said::Extend(_)) => step.is_some(),
+        Event::Said(Said::Stopping) => health_of(state).is_some(),
+        Event::Said(Said::Alive | Said::Alarm) => {
+            matches!(health_of(state), Some(Health::SignBy(_)))
         }
         Event::Exited(_) => edge.before.ghost.alive.is_some(),
         Event::BeforeEnded => matches!(state, State::BeforeStop { .. }),
@@ -222,8 +262,90 @@ pub(crate) fn probe_is_waited_for(edge: &Edge<'_>) -> bool {
         State::Starting(Starting { step, .. }) => step == StartStep::Probing,
         _other => false,
     };
-    let asks = edge.actions.contains(&Action::Probe);
-    asks == (probing(edge.after.unit.state) && !probing(edge.before.unit.state))
+    let asked = |state| health_of(&state) == Some(Health::Asked);
+    let begins = |is: &dyn Fn(State) -> bool| {
+        let (before, after) = (edge.before.unit.state, edge.after.unit.state);
+        is(after) && !is(before)
+    };
+    edge.actions.contains(&Action::Probe) == begins(&probing)
+        && edge.actions.contains(&Action::CheckUp) == begins(&asked)
+}
+
+/// What is due for the health of what runs.
+fn health_of(state: &State) -> Option<Health> {
+    match state {
+        State::Ready { health, .. } | State::Unready { health, .. } => Some(*health),
+        _other => None,
+    }
+}
+
+/// Without `[health]` nothing is due; with it something always is, but for what is on its way down.
+pub(crate) fn health_is_watched(edge: &Edge<'_>) -> bool {
+    let Some(health) = &edge.service.health else {
+        return health_of(&edge.after.unit.state).is_none_or(|due| due == Health::Unwatched);
+    };
+    match edge.after.unit.state {
+        State::Ready { health: due, .. } => due != Health::Unwatched,
+        State::Unready {
+            health: due,
+            failed,
+            ..
+        } => {
+            let is_leaving = due == Health::Unwatched && failed == 0;
+            let is_counted = failed > 0 && failed <= health.retries;
+            let is_patient = health.then == Then::Nothing || failed < health.retries;
+            is_leaving || due != Health::Unwatched && is_counted && is_patient
+        }
+        _other => true,
+    }
+}
+
+/// A failure that counts is never seen as ready, and the first success is.
+pub(crate) fn failure_is_unready(edge: &Edge<'_>) -> bool {
+    let Some(health) = &edge.service.health else {
+        return true;
+    };
+    let (before, after) = (&edge.before.unit.state, &edge.after.unit.state);
+    let was_asked = health_of(before) == Some(Health::Asked);
+    let is_late = |by: Moment| edge.event == Event::Tick && by <= edge.now;
+    let is_late = matches!(health_of(before), Some(Health::SignBy(by)) if is_late(by));
+    let fails = is_late || was_asked && edge.event == Event::Probed { ready: false };
+    let is_well = was_asked && edge.event == Event::Probed { ready: true };
+    let is_excused = match before {
+        State::Ready {
+            since, on_trial, ..
+        } => *on_trial && edge.now.since(*since) < health.start_period,
+        _other => false,
+    };
+    let is_ready = matches!(after, State::Ready { .. });
+    (!fails || is_ready == is_excused) && (!is_well || is_ready)
+}
+
+/// It is on its way down because it was not well.
+fn is_given_up(state: &State) -> bool {
+    match state {
+        State::BeforeStop { next, .. } | State::Stopping { next, .. } => {
+            *next == Next::Policy(Cause::Unhealthy)
+        }
+        _other => false,
+    }
+}
+
+/// It goes by itself only after so many failures in a row as may be.
+pub(crate) fn failures_are_counted(edge: &Edge<'_>) -> bool {
+    let (before, after) = (&edge.before.unit.state, &edge.after.unit.state);
+    if !is_given_up(after) || is_given_up(before) {
+        return true;
+    }
+    let Some(health) = &edge.service.health else {
+        return false;
+    };
+    let so_far = match before {
+        State::Unready { failed, .. } => *failed,
+        _other => 0,
+    };
+    let is_alarm = edge.event == Event::Said(Said::Alarm);
+    health.then == Then::Restart && (is_alarm || so_far + 1 == health.retries)
 }
 
 pub(crate) fn ready_is_hopeful(edge: &Edge<'_>) -> bool {
@@ -264,12 +386,12 @@ pub(crate) fn asked_after_before(edge: &Edge<'_>) -> bool {
 pub(crate) fn before_each_stop(edge: &Edge<'_>) -> bool {
     let is_up = matches!(
         edge.before.unit.state,
-        State::Starting(_) | State::Ready { .. }
+        State::Starting(_) | State::Ready { .. } | State::Unready { .. }
     );
     let is_wish = match edge.event {
         Event::Stop { by } => by.is_none_or(|by| by > edge.now),
         Event::Restart => true,
-        _other => false,
+        _other => is_given_up(&edge.after.unit.state),
     };
     let runs = edge.actions.contains(&Action::RunBefore);
     runs == (is_up && is_wish && edge.service.stop.before.is_some())

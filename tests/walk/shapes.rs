@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use pidone::service::definition::{
-    Before, Finish, Kind, Probe, Ready, Restart, RestartLimit, Service, When,
+    Before, Finish, Health, Kind, Probe, Ready, Restart, RestartLimit, Service, Then, When,
 };
+use pidone::service::schedule::{Overlap, Schedule, Times};
 
 use super::UNIT;
 
@@ -71,7 +72,39 @@ pub(crate) fn shapes() -> Vec<(String, Service)> {
             }
         }
     }
+    shapes.extend(watched(&restarts));
     shapes.extend(with_before(&limited));
+    shapes.extend(scheduled(&restarts));
+    shapes
+}
+
+/// Services whose health is watched, in each way that the machine tells apart.
+fn watched(restarts: &[(&str, Restart)]) -> Vec<(String, Service)> {
+    let mut shapes = Vec::new();
+    let probes = [Probe::Tcp("127.0.0.1:80".into()), Probe::Notify];
+    for (restart_name, restart) in restarts {
+        for probe in &probes {
+            for (retries, then) in [(1, Then::Restart), (2, Then::Restart), (2, Then::Nothing)] {
+                for start_period in [Duration::ZERO, UNIT * 2] {
+                    let timeout = Some(UNIT * 2);
+                    let mut service = shape(Kind::Longrun, None, None, restart, timeout);
+                    service.health = Some(Box::new(Health {
+                        probe: probe.clone(),
+                        interval: UNIT,
+                        timeout: UNIT,
+                        retries,
+                        start_period,
+                        then,
+                    }));
+                    let name = format!(
+                        "health by {probe:?}, {retries} retries, then {then:?}, start-period \
+                         {start_period:?}, restart {restart_name}"
+                    );
+                    shapes.push((name, service));
+                }
+            }
+        }
+    }
     shapes
 }
 
@@ -92,6 +125,16 @@ fn with_before(restart: &Restart) -> Vec<(String, Service)> {
                     command: vec!["before".into()],
                     timeout,
                 }));
+                if kind == Kind::Longrun && stop.is_some() {
+                    service.health = Some(Box::new(Health {
+                        probe: Probe::Tcp("127.0.0.1:80".into()),
+                        interval: UNIT,
+                        timeout: UNIT,
+                        retries: 1,
+                        start_period: Duration::ZERO,
+                        then: Then::Restart,
+                    }));
+                }
                 let name = format!("{kind:?}, before {name} units, stop timeout {stop:?}");
                 shapes.push((name, service));
             }
@@ -125,4 +168,26 @@ fn shape(
     };
     service.stop.timeout = stop;
     service
+}
+
+/// Oneshots with a schedule.
+fn scheduled(restarts: &[(&str, Restart)]) -> Vec<(String, Service)> {
+    let mut shapes = Vec::new();
+    for (restart_name, restart) in restarts {
+        let finish = Some(Box::new(Finish {
+            path: "finish".into(),
+            timeout: Some(UNIT),
+        }));
+        for finish in [None, finish] {
+            let name = format!("scheduled, restart {restart_name}, finish {finish:?}");
+            let mut service = shape(Kind::Oneshot, None, finish, restart, Some(UNIT * 2));
+            service.schedule = Some(Box::new(Schedule {
+                times: Times::Every(UNIT * 4),
+                overlap: Overlap::Skip,
+                spread: Duration::ZERO,
+            }));
+            shapes.push((name, service));
+        }
+    }
+    shapes
 }

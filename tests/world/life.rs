@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use pidone::values::{Exit, Signal};
+use pidone::machine::slot::Ix;
+use pidone::values::{Exit, Moment, Signal};
 
 /// As the end of a `finish`: no process could be made for it.
 pub(crate) const NO_FINISH: Exit = Exit::Code(255);
@@ -18,6 +19,10 @@ pub(crate) struct Life {
     pub(crate) ready: Option<Duration>,
     /// It ends by itself so long after its exec.
     pub(crate) ends: Option<(Duration, Exit)>,
+    /// It is not well for this long, so long after its exec.
+    pub(crate) sick: Option<(Duration, Duration)>,
+    /// It says that it is stopping, so long after its exec.
+    pub(crate) leaves: Option<Duration>,
     /// How it ends when asked to; `None`: it does not care.
     pub(crate) on_term: Option<(Duration, Exit)>,
     /// Not even SIGKILL ends it (a process in state D).
@@ -53,6 +58,8 @@ impl Default for Life {
             exec: Exec::After(moment),
             ready: Some(moment),
             ends: None,
+            sick: None,
+            leaves: None,
             on_term: Some((moment * 9, Exit::Signal(Signal::TERM))),
             is_undying: false,
             orphans: 0,
@@ -60,5 +67,29 @@ impl Default for Life {
             before: Some(moment * 3),
             finish: Some((moment, Exit::Code(0))),
         }
+    }
+}
+
+/// A process that lives.
+#[derive(Clone, Debug)]
+pub(crate) struct Process {
+    pub(crate) ix: Ix,
+    /// It is `finish`, not the service itself.
+    pub(crate) is_finish: bool,
+    pub(crate) life: Life,
+    /// It answers probes from then on.
+    pub(super) ready_at: Option<Moment>,
+    /// It is not well from then on, until then.
+    pub(super) sick: Option<(Moment, Moment)>,
+    pub(super) has_execed: bool,
+    /// Its end is under way.
+    pub(super) is_doomed: bool,
+}
+
+impl Process {
+    /// It answers that it is.
+    pub(super) fn is_well(&self, now: Moment) -> bool {
+        let is_sick = self.sick.is_some_and(|(from, to)| from <= now && now < to);
+        self.ready_at.is_some_and(|at| at <= now) && !is_sick
     }
 }

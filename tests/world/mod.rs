@@ -9,42 +9,37 @@
     reason = "a test may, and each test uses its part of the world"
 )]
 
+pub(crate) mod books;
+pub(crate) mod chance;
+pub(crate) mod edits;
+pub(crate) mod fleets;
 pub(crate) mod life;
 mod perform;
+pub(crate) mod rescan;
 pub(crate) mod rules;
 pub(crate) mod story;
+mod with;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use pidone::machine::fleet::Fleet;
 use pidone::machine::slot::{Input, Ix, Limits, Order};
-use pidone::machine::unit::Event;
-use pidone::service::definition::Service;
+use pidone::machine::unit::{Event, Said};
+use pidone::service::definition::{Probe, Service};
+use pidone::service::schedule::Timetable;
 use pidone::values::{Exit, Moment, Pid};
 
-use life::Life;
+use life::{Life, Process};
 
 /// How long the kernel takes to deliver a death.
 const DEATH: Duration = Duration::from_millis(1);
 /// How long a probe takes.
 const PROBE: Duration = Duration::from_millis(2);
+/// The first sign of life after an exec.
+const BEAT: Duration = Duration::from_millis(3);
 /// So many ticks at one moment are a busy loop.
 const TICKS_MAX: u32 = 4;
-
-/// A process that lives.
-#[derive(Clone, Debug)]
-pub(crate) struct Process {
-    pub(crate) ix: Ix,
-    /// It is `finish`, not the service itself.
-    pub(crate) is_finish: bool,
-    pub(crate) life: Life,
-    /// It answers probes from then on.
-    ready_at: Option<Moment>,
-    has_execed: bool,
-    /// Its end is under way.
-    is_doomed: bool,
-}
 
 /// A process that belongs to no service.
 #[derive(Clone, Copy, Debug)]
@@ -53,17 +48,20 @@ pub(crate) struct Orphan {
 }
 
 /// What the world has in store.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Happening {
     Execs(Pid),
     FailsToExec(Pid),
     Notifies(Pid),
+    Beats(Pid),
+    Leaves(Pid),
     Answers(Pid),
     Dies(Pid, Exit),
     OrphanDies(u32),
     Comes(Input),
     Exits(Ix, Exit),
     BeforeEnds(Ix, u64),
+    Rescans(Vec<(Service, Vec<Life>)>),
 }
 
 /// The world.
@@ -82,11 +80,17 @@ pub(crate) struct World {
     /// Whose `stop.before` runs, and which run of it.
     pub(crate) befores: BTreeMap<Ix, u64>,
     pub(crate) story: Option<story::Story>,
-    pub(crate) books: rules::Books,
+    pub(crate) books: books::Books,
+    /// What the last reading has defined.
+    pub(crate) wanted: Vec<Service>,
+    /// How often they were read again.
+    pub(crate) rescans: u32,
     /// It came to a point where nothing was due any more.
     pub(crate) was_still: bool,
     /// How often it took in something.
     pub(crate) turns: u64,
+    /// Who is due when by a schedule.
+    pub(crate) tables: BTreeMap<Ix, Timetable>,
     lives: Vec<Vec<Life>>,
     starts: Vec<usize>,
     agenda: BTreeMap<(Moment, u64), Happening>,
@@ -110,6 +114,7 @@ impl World {
     pub(crate) fn new(services: Vec<(Service, Vec<Life>)>, limits: Limits) -> Self {
         let now = Moment::at(Duration::from_secs(100));
         let (services, lives): (Vec<_>, Vec<_>) = services.into_iter().unzip();
+        let fleet = Fleet::new(services.clone(), limits, now);
         Self {
             now,
             exit: None,
@@ -119,11 +124,14 @@ impl World {
             orphans: BTreeMap::new(),
             befores: BTreeMap::new(),
             story: None,
-            books: rules::Books::new(&services),
+            books: books::Books::new(&services, &fleet),
+            wanted: services.clone(),
+            rescans: 0,
             was_still: false,
             turns: 0,
+            tables: BTreeMap::new(),
             starts: vec![0; services.len()],
-            fleet: Fleet::new(services, limits, now),
+            fleet,
             lives,
             agenda: BTreeMap::new(),
             next: 0,
@@ -137,7 +145,8 @@ impl World {
     }
 
     pub(crate) fn name(&self, ix: Ix) -> &str {
-        self.fleet.slots()[ix].service.name.as_str()
+        let slot = self.fleet.slot(ix);
+        slot.map_or("somebody gone", |slot| slot.service.name.as_str())
     }
 
     /// The boot.
@@ -167,16 +176,12 @@ impl World {
         }
     }
 
-    /// Nothing happens any more unless somebody comes.
-    pub(crate) fn is_still(&self) -> bool {
-        self.agenda.is_empty() && self.fleet.deadline().is_none()
-    }
-
     /// Goes to the next thing that is due; false if nothing is, by then.
     fn advance(&mut self, until: Moment) -> bool {
         let planned = self.agenda.keys().next().map(|(at, _)| *at);
         let tick = self.fleet.deadline().map(|at| at + self.late);
-        let Some(next) = [planned, tick].into_iter().flatten().min() else {
+        let run = self.fleet.next_run().map(|at| at + self.late);
+        let Some(next) = [planned, tick, run].into_iter().flatten().min() else {
             return false;
         };
         if next > until {
@@ -196,6 +201,8 @@ impl World {
                 }
             }
             self.perform_all();
+        } else if run == Some(next) {
+            self.turn(Input::Clock);
         } else {
             self.ticks += 1;
             self.check(
@@ -225,29 +232,48 @@ impl World {
                     self.take(Input::Unit(ix, Event::ExecFailed));
                 }
             }
-            Happening::Notifies(pid) => {
-                if let Some(ix) = self.processes.get(&pid).map(|process| process.ix) {
-                    self.take(Input::Unit(ix, Event::Notified));
-                }
-            }
+            Happening::Notifies(pid) => self.says(pid, Said::Ready),
             Happening::Answers(pid) => {
                 if let Some(process) = self.processes.get(&pid) {
-                    let ready = process.ready_at.is_some_and(|at| at <= self.now);
+                    let ready = process.is_well(self.now);
                     self.take(Input::Unit(process.ix, Event::Probed { ready }));
                 }
             }
+            Happening::Beats(pid) => self.beats(pid),
+            Happening::Leaves(pid) => self.says(pid, Said::Stopping),
             Happening::BeforeEnds(ix, number) => {
                 if self.befores.get(&ix) == Some(&number) {
                     self.befores.remove(&ix);
                     self.take(Input::Unit(ix, Event::BeforeEnded));
                 }
             }
+            Happening::Rescans(services) => self.rescan(services),
             Happening::Dies(pid, exit) => self.dies(pid, exit),
             Happening::Exits(ix, exit) => {
-                if let Some(pid) = self.fleet.slots()[ix].unit.state.pid() {
+                if let Some(pid) = self.fleet.slot(ix).and_then(|s| s.unit.state.pid()) {
                     self.dies(pid, exit);
                 }
             }
+        }
+    }
+
+    fn says(&mut self, pid: Pid, said: Said) {
+        if let Some(ix) = self.processes.get(&pid).map(|process| process.ix) {
+            self.take(Input::Unit(ix, Event::Said(said)));
+        }
+    }
+
+    /// A sign of life for a watchdog, and the next one in time.
+    fn beats(&mut self, pid: Pid) {
+        let Some(process) = self.processes.get(&pid) else {
+            return;
+        };
+        let (ix, is_well) = (process.ix, process.is_well(self.now));
+        if let Some(interval) = self.slot(ix).service.health.as_ref().map(|h| h.interval) {
+            self.schedule(self.now + interval / 2, Happening::Beats(pid));
+        }
+        if is_well {
+            self.says(pid, Said::Alive);
         }
     }
 
@@ -257,11 +283,21 @@ impl World {
         };
         process.has_execed = true;
         let (ix, life) = (process.ix, process.life.clone());
+        process.sick = life
+            .sick
+            .map(|(after, span)| (self.now + after, self.now + after + span));
         if let Some(after) = life.ready {
             process.ready_at = Some(self.now + after);
-            if self.books.tells_by_itself(ix) {
+            if self.tells_by_itself(ix) {
                 self.schedule(self.now + after, Happening::Notifies(pid));
             }
+        }
+        if let Some(after) = life.leaves {
+            self.schedule(self.now + after, Happening::Leaves(pid));
+        }
+        let health = self.slot(ix).service.health.as_ref();
+        if health.is_some_and(|health| health.probe == Probe::Notify) {
+            self.schedule(self.now + BEAT, Happening::Beats(pid));
         }
         if let Some((after, exit)) = life.ends {
             self.schedule(self.now + after, Happening::Dies(pid, exit));

@@ -4,22 +4,23 @@ use pidone::machine::slot::{Input, Ix, Order};
 use pidone::machine::unit::{Action, Event, State};
 use pidone::values::{Exit, Pid, Signal};
 
-use super::life::{self, Exec, Life};
-use super::{DEATH, Happening, PROBE, Process, World};
+use super::life::{self, Exec, Life, Process};
+use super::{DEATH, Happening, PROBE, World};
 
 impl World {
     /// Performs an order; the answer, if it has one in this turn.
     pub(super) fn perform(&mut self, order: Order) -> Option<Input> {
         match order {
             Order::Act(ix, Action::Spawn) => Some(self.spawn(ix)),
-            Order::Act(ix, Action::SpawnFinish(_)) => Some(self.spawn_finish(ix)),
-            Order::Act(ix, Action::Probe) => {
-                let pid = self.fleet.slots()[ix].unit.state.pid();
+            Order::Act(ix, Action::SpawnFinish(..)) => Some(self.spawn_finish(ix)),
+            Order::Act(ix, Action::Probe | Action::CheckUp) => {
+                let pid = self.slot(ix).unit.state.pid();
                 if let Some(pid) = pid {
                     self.schedule(self.now + PROBE, Happening::Answers(pid));
                 }
                 None
             }
+            Order::Act(ix, Action::Plan { anew }) => self.time(ix, anew),
             Order::Act(ix, Action::RunBefore) => self.run_before(ix),
             Order::Act(ix, Action::KillBefore) => {
                 self.befores.remove(&ix);
@@ -44,7 +45,8 @@ impl World {
                 }
                 None
             }
-            Order::Changed(_) | Order::Ending => None,
+            Order::Changed(_) | Order::Rewired(_) | Order::Ending => None,
+            Order::Vanish(ix) => Some(Input::Vanished(ix)),
             Order::Strays(signal) => {
                 for (id, orphan) in self.orphans.clone() {
                     if signal == Signal::KILL || !orphan.ignores_term {
@@ -92,9 +94,24 @@ impl World {
         Input::Unit(ix, Event::Spawned(pid))
     }
 
+    /// The wall clock of this world is its only clock.
+    fn time(&mut self, ix: Ix, anew: bool) -> Option<Input> {
+        let service = self.fleet.slot(ix)?.service.clone();
+        let table = self.tables.entry(ix).or_default();
+        let (name, wall) = (service.name.as_str(), self.now.since_origin());
+        // Its definition may be another one since this was ordered.
+        let schedule = service.schedule.as_ref()?;
+        let due = if anew {
+            table.plan(schedule, name, self.now, wall)
+        } else {
+            table.look(schedule, name, self.now, wall)
+        };
+        Some(Input::Unit(ix, Event::Due(due.unwrap())))
+    }
+
     /// As the loop does it: what has lost its meaning since is not run.
     fn run_before(&mut self, ix: Ix) -> Option<Input> {
-        let state = self.fleet.slots()[ix].unit.state;
+        let state = self.slot(ix).unit.state;
         if !matches!(state, State::BeforeStop { .. }) {
             return None;
         }
@@ -113,6 +130,12 @@ impl World {
         None
     }
 
+    /// Nothing happens any more unless somebody comes.
+    pub(crate) fn is_still(&self) -> bool {
+        let clocks = [self.fleet.deadline(), self.fleet.next_run()];
+        self.agenda.is_empty() && clocks == [None, None]
+    }
+
     fn bear(&mut self, ix: Ix, life: Life, is_finish: bool) -> Pid {
         self.next += 1;
         let pid = Pid::new(i32::try_from(self.next).unwrap() + 1).unwrap();
@@ -121,6 +144,7 @@ impl World {
             is_finish,
             life,
             ready_at: None,
+            sick: None,
             has_execed: is_finish,
             is_doomed: false,
         };

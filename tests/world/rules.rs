@@ -1,130 +1,18 @@
 //! What must hold in the fake world at every order and after every turn. The books are the world's
 //! own, so that the rules do not take the fleet's word for it.
 
-use pidone::machine::fleet::Fleet;
+use std::collections::BTreeSet;
+
 use pidone::machine::shutdown::Reason;
-use pidone::machine::slot::{Change, Input, Ix, Order, Want};
-use pidone::machine::unit::{Action, Event, Failure, Next, StartStep, State};
-use pidone::service::definition::{Kind, Probe, Service};
-use pidone::values::{Exit, Moment, Name, Signal};
+use pidone::machine::slot::{Ix, Order, Want};
+use pidone::machine::unit::{Action, Health, Next, StartStep, State};
+use pidone::values::Signal;
 
-use super::{Process, World};
-
-/// What the world knows of a fleet.
-#[derive(Debug)]
-pub(crate) struct Books {
-    needs: Vec<Vec<Ix>>,
-    after: Vec<Vec<Ix>>,
-    tells: Vec<bool>,
-    /// How each service last ended.
-    ends: Vec<Option<Exit>>,
-    /// Which services are failed, and since when.
-    failed: Vec<Option<(Moment, Failure)>>,
-    /// The first wish to end.
-    asked: Option<Reason>,
-    /// A second INT, or a QUIT, forces the end.
-    forced: bool,
-    /// When the end began.
-    ending: Option<Moment>,
-    /// Something had to be killed since.
-    killed: bool,
-    has_exited: bool,
-}
-
-impl Books {
-    pub(crate) fn new(services: &[Service]) -> Self {
-        let find = |list: &[Name]| -> Vec<Ix> {
-            list.iter()
-                .filter_map(|name| services.iter().position(|service| service.name == *name))
-                .collect()
-        };
-        let tells = |service: &Service| {
-            let probe = service.ready.as_ref().map(|ready| &ready.probe);
-            matches!(probe, Some(Probe::Fd(_)))
-        };
-        Self {
-            needs: services
-                .iter()
-                .map(|service| find(&needs_of(service, services)))
-                .collect(),
-            after: services
-                .iter()
-                .map(|service| find(&service.after))
-                .collect(),
-            tells: services.iter().map(tells).collect(),
-            ends: vec![None; services.len()],
-            failed: vec![None; services.len()],
-            asked: None,
-            forced: false,
-            ending: None,
-            killed: false,
-            has_exited: false,
-        }
-    }
-
-    pub(crate) fn tells_by_itself(&self, ix: Ix) -> bool {
-        self.tells[ix]
-    }
-
-    pub(crate) fn died(&mut self, process: &Process, exit: Exit) {
-        if !process.is_finish {
-            self.ends[process.ix] = Some(exit);
-        }
-    }
-
-    pub(crate) fn comes(&mut self, fleet: &Fleet, input: Input) {
-        match input {
-            Input::Shutdown(reason) => {
-                let forces = matches!(reason, Reason::Signal(Signal::INT | Signal::QUIT));
-                self.forced |= forces && fleet.ending().is_some();
-                self.asked.get_or_insert(reason);
-            }
-            // There was no process to end: the shell's code for what cannot be executed.
-            Input::Unit(ix, Event::SpawnFailed)
-                if fleet.slots()[ix].unit.state == State::Spawning =>
-            {
-                self.ends[ix] = Some(Exit::Code(126));
-            }
-            _other => {}
-        }
-    }
-
-    fn changed(&mut self, change: Change) {
-        self.failed[change.ix] = match change.to {
-            State::Failed(failure) => Some((change.at, failure)),
-            _other => None,
-        };
-    }
-
-    /// The code that a container ends with when nothing is left to run.
-    fn code_of_empty(&self) -> u8 {
-        let code = |ix: Ix, failure| match failure {
-            Failure::Need | Failure::NotReady => 1,
-            _other => self.ends[ix].map_or(1, |exit| exit.code().max(1)),
-        };
-        let all = self.failed.iter().enumerate();
-        let all = all.filter_map(|(ix, failed)| failed.map(|(at, failure)| (at, ix, failure)));
-        // What failed for want of something else is not where it began.
-        all.min_by_key(|(at, _, failure)| (*failure == Failure::Need, *at))
-            .map_or(0, |(_, ix, failure)| code(ix, failure))
-    }
-}
-
-/// Its needs, and those of the oneshots among them.
-fn needs_of(service: &Service, services: &[Service]) -> Vec<Name> {
-    let mut all = service.needs.clone();
-    for name in &service.needs {
-        let is_it = |other: &&Service| other.name == *name && other.kind == Kind::Oneshot;
-        if let Some(oneshot) = services.iter().find(is_it) {
-            all.extend(needs_of(oneshot, services));
-        }
-    }
-    all
-}
+use super::World;
 
 impl World {
     fn state(&self, ix: Ix) -> State {
-        self.fleet.slots()[ix].unit.state
+        self.slot(ix).unit.state
     }
 
     /// What must hold when this order is given.
@@ -133,15 +21,22 @@ impl World {
             return;
         }
         self.check(!self.books.has_exited, "there is no order after exit");
+        self.books.links.follow(&self.fleet);
         match order {
-            Order::Act(ix, Action::Spawn) => self.rules_of_spawn(ix),
+            Order::Act(ix, Action::Spawn) => {
+                self.books.have_begun.remove(&ix);
+                self.rules_of_spawn(ix);
+            }
             Order::Act(ix, Action::Ask(pid)) => {
                 let lives = self
                     .processes
                     .get(&pid)
                     .is_some_and(|p| p.ix == ix && !p.is_finish);
                 self.check(lives, "who is asked to end lives");
-                self.rules_of_ask(ix);
+                // With a `before` it was decided when that began.
+                if !self.books.have_begun.contains(&ix) {
+                    self.rules_of_ask(ix);
+                }
             }
             Order::Act(ix, Action::Kill(pid)) => {
                 let lives = self
@@ -151,9 +46,24 @@ impl World {
                 self.check(lives, "who is killed lives");
                 self.books.killed |= self.books.ending.is_some();
             }
-            Order::Act(ix, Action::RunBefore) => self.rules_of_ask(ix),
-            Order::Act(_, Action::SpawnFinish(_) | Action::Probe | Action::KillBefore) => {}
-            Order::Changed(change) => self.books.changed(change),
+            Order::Act(ix, Action::RunBefore) => {
+                self.books.have_begun.insert(ix);
+                self.rules_of_ask(ix);
+            }
+            Order::Rewired(_)
+            | Order::Act(
+                _,
+                Action::SpawnFinish(..)
+                | Action::Probe
+                | Action::CheckUp
+                | Action::KillBefore
+                | Action::Plan { .. },
+            ) => {}
+            Order::Changed(change) => {
+                self.books.changed(change);
+                self.rules_of_with(change);
+            }
+            Order::Vanish(ix) => self.rules_of_vanishing(ix),
             Order::Ending => {
                 self.check(self.books.ending.is_none(), "the end begins once");
                 self.books.ending = Some(self.now);
@@ -180,6 +90,7 @@ impl World {
         );
         self.check(is_alone, "a service has one process");
         self.check(!is_late, "nothing starts once the end has begun");
+        self.rules_of_definition(ix);
     }
 
     fn rules_of_ask(&mut self, ix: Ix) {
@@ -203,17 +114,14 @@ impl World {
     /// Nobody that is to go too and stands on it lives.
     fn is_free(&self, ix: Ix) -> bool {
         // Through whoever stands between and is gone: a oneshot, say.
-        let (mut is_free, mut todo, mut seen) =
-            (true, vec![ix], vec![false; self.books.needs.len()]);
+        let (mut is_free, mut todo, mut seen) = (true, vec![ix], BTreeSet::new());
         while let Some(below) = todo.pop() {
-            let lists = self.books.needs.iter().zip(&self.books.after).enumerate();
-            for (above, (needs, after)) in lists {
-                if !needs.contains(&below) && !after.contains(&below) {
-                    continue;
-                }
-                if self.processes.values().any(|process| process.ix == above) {
-                    is_free &= self.fleet.slots()[above].want == Want::Up;
-                } else if !std::mem::replace(&mut seen[above], true) {
+            for above in self.books.links.above(below) {
+                let is_made = self.state(above) == State::Spawning;
+                if is_made || self.processes.values().any(|process| process.ix == above) {
+                    let other = self.slot(above);
+                    is_free &= other.want == Want::Up && !(below == ix && other.is_changing());
+                } else if seen.insert(above) {
                     todo.push(above);
                 }
             }
@@ -223,16 +131,29 @@ impl World {
 
     /// Whether what it needs is there, and what comes before it is past.
     fn has_its_turn(&self, ix: Ix) -> bool {
-        let satisfied = |need: &Ix| self.state(*need).satisfies();
+        let satisfied = |need: &Ix| {
+            let slot = self.slot(*need);
+            // It may have been decided just before the end began.
+            let is_meant = slot.want == Want::Up || self.fleet.ending().is_some();
+            let stays = is_meant && !slot.is_changing();
+            slot.unit.state.satisfies() && (stays || slot.unit.state == State::Finished)
+        };
         let is_past = |other: &Ix| {
-            let slot = &self.fleet.slots()[*other];
+            let slot = self.slot(*other);
             let state = slot.unit.state;
+            if slot.is_changing() {
+                return false;
+            }
             // What is to go down may have been ready when this was decided.
             let goes = slot.want != Want::Up;
             let is_at_rest = state.is_at_rest() && state != State::Down;
-            goes || slot.unit.retry.hopeless || state.satisfies() || is_at_rest
+            goes || slot.unit.retry.hopeless
+                || state.satisfies()
+                || is_at_rest
+                || matches!(state, State::Scheduled { .. })
         };
-        self.books.needs[ix].iter().all(satisfied) && self.books.after[ix].iter().all(is_past)
+        self.books.links.needs[&ix].iter().all(satisfied)
+            && self.books.links.after[&ix].iter().all(is_past)
     }
 
     /// Nobody is forgotten: who may start or must stop now has been told so. (In a large fleet this
@@ -241,16 +162,21 @@ impl World {
         if self.fleet.slots().len() > 50 {
             return;
         }
-        for ix in 0..self.fleet.slots().len() {
-            let slot = &self.fleet.slots()[ix];
-            let is_up = matches!(slot.unit.state, State::Starting(_) | State::Ready { .. });
+        for ix in self.numbers() {
+            let slot = self.slot(ix);
+            let is_up = matches!(
+                slot.unit.state,
+                State::Starting(_) | State::Ready { .. } | State::Unready { .. }
+            );
             let holds = match slot.want {
                 Want::Up if slot.unit.state == State::Waiting => {
                     let stops = |other: &Ix| self.state(*other).is_alive();
-                    !self.has_its_turn(ix) || self.books.after[ix].iter().any(stops)
+                    !self.has_its_turn(ix) || self.books.links.after[&ix].iter().any(stops)
                 }
+                Want::Up if slot.is_changing() && is_up => !self.may_change(ix),
                 Want::Up => slot.unit.state != State::Down,
-                Want::Off | Want::Down => !is_up || !self.is_free(ix),
+                Want::Gone if slot.unit.state.is_at_rest() => self.fleet.ending().is_some(),
+                Want::Off | Want::Down | Want::Gone => !is_up || !self.is_free(ix),
             };
             if !holds {
                 let rule = format!("`{}` is not forgotten", self.name(ix));
@@ -265,14 +191,16 @@ impl World {
             return;
         };
         let asked = if self.books.killed { 137 } else { 0 };
-        let last = |ix: Ix| self.books.ends[ix].map_or(1, Exit::code);
+        let last = |ix: Ix| self.books.ends.get(&ix).map_or(1, |exit| exit.code());
         let reason = ending.reason;
         let right = match reason {
             Reason::Signal(_) | Reason::Asked(None) => asked,
             Reason::Asked(Some(code)) => code,
             Reason::Main(ix, _) => last(ix),
             Reason::MainFailed(_) | Reason::CmdWait(_) => 1,
-            Reason::Limit(ix, _) => last(ix).max(1),
+            Reason::Limit(ix, _) | Reason::Unhealthy(ix, _) => last(ix).max(1),
+            // Who failed again in the turn of a rescan is not told of: it was failed before.
+            Reason::Empty(code) if self.rescans > 0 => code,
             Reason::Empty(_) => self.books.code_of_empty(),
         };
         let was_asked = match reason {
@@ -297,6 +225,7 @@ impl World {
         }
         let services = self.fleet.slots().len();
         self.check(orders <= 10 + 10 * services, "a turn has few orders");
+        self.books.links.follow(&self.fleet);
         self.rules_of_pids();
         let runs = |ix: &Ix| matches!(self.state(*ix), State::BeforeStop { .. });
         let is_meant = self.befores.keys().all(runs);
@@ -327,12 +256,12 @@ impl World {
             .iter()
             .all(|(pid, process)| self.fleet.owner(*pid) == Some(process.ix));
         self.check(owners, "every process has its owner");
-        let mut states = self.fleet.slots().iter().enumerate();
-        let lives = states.all(|(ix, slot)| match slot.unit.state.pid() {
+        let mut states = self.fleet.slots().iter();
+        let lives = states.all(|slot| match slot.unit.state.pid() {
             Some(pid) => self
                 .processes
                 .get(&pid)
-                .is_some_and(|process| process.ix == ix),
+                .is_some_and(|process| process.ix == slot.ix),
             None => !matches!(
                 slot.unit.state,
                 State::Spawning | State::SpawningFinish { .. }
@@ -354,8 +283,8 @@ impl World {
     /// What must hold when nothing is due and nobody comes: everything wanted is where it wanted
     /// to be, or stands before somebody who is waited for without limit.
     pub(crate) fn rules_of_stillness(&mut self) {
-        for ix in 0..self.fleet.slots().len() {
-            let slot = &self.fleet.slots()[ix];
+        for ix in self.numbers() {
+            let slot = self.slot(ix);
             let is_stuck = |state: State| match state {
                 State::Starting(starting) => {
                     starting.ready_by.is_none() && starting.step == StartStep::Listen
@@ -363,20 +292,32 @@ impl World {
                 State::Stopping { kill_at, .. } | State::Finishing { kill_at, .. } => {
                     kill_at.is_none()
                 }
+                // It said that it is stopping, and takes its time.
+                State::Unready { health, .. } => health == Health::Unwatched,
                 State::Waiting => true,
                 _other => false,
             };
             let fine = match (slot.want, slot.unit.state) {
-                (Want::Up | Want::Down, State::Ready { .. })
+                // What is ready, and what is on its way down, may take all the time of the world.
+                (Want::Up | Want::Down, State::Ready { .. } | State::Unready { .. })
                 | (Want::Off | Want::Down, State::Down)
                 | (Want::Down, State::Starting(_))
-                | (_, State::Finished | State::Failed(_)) => true,
+                | (Want::Up | Want::Off | Want::Down, State::Finished | State::Failed(_)) => true,
+                // Who is to be replaced stands on it, and does not end.
+                (Want::Off | Want::Gone, State::Ready { .. } | State::Unready { .. }) => {
+                    !self.is_free(ix)
+                }
                 (Want::Up, State::Waiting) => {
-                    let (needs, after) = (&self.books.needs[ix], &self.books.after[ix]);
-                    needs
-                        .iter()
-                        .chain(after)
-                        .any(|below| is_stuck(self.state(*below)))
+                    let links = &self.books.links;
+                    let (needs, after) = (&links.needs[&ix], &links.after[&ix]);
+                    // A new definition may need what a person has stopped.
+                    let is_kept_down =
+                        |below: &Ix| self.slot(*below).want == Want::Down && needs.contains(below);
+                    let is_held = |below: &Ix| {
+                        let changes = self.slot(*below).is_changing();
+                        is_stuck(self.state(*below)) || is_kept_down(below) || changes
+                    };
+                    needs.iter().chain(after).any(is_held)
                 }
                 (
                     _,

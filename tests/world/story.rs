@@ -58,10 +58,14 @@ fn is_terse(world: &World) -> bool {
 /// What comes in.
 pub(crate) fn input(world: &World, input: Input) -> String {
     match input {
-        Input::Unit(..) | Input::Childless | Input::Tick if is_terse(world) => String::new(),
+        Input::Unit(..) | Input::Vanished(_) | Input::Childless | Input::Clock | Input::Tick
+            if is_terse(world) =>
+        {
+            String::new()
+        }
         Input::Unit(ix, event) => format!("> {}: {event:?}", world.name(ix)),
         Input::Exited { pid, exit, oom: _ } => match world.fleet.owner(pid) {
-            Some(ix) if world.fleet.slots()[ix].unit.state.main_pid().is_none() => {
+            Some(ix) if world.slot(ix).unit.state.main_pid().is_none() => {
                 format!("> finish of {} is gone: {exit}", world.name(ix))
             }
             Some(ix) => format!("> {} is gone: {exit}", world.name(ix)),
@@ -72,7 +76,9 @@ pub(crate) fn input(world: &World, input: Input) -> String {
         Input::Restart(ix) => format!("> restart {}", world.name(ix)),
         Input::Shutdown(Reason::Signal(signal)) => format!("> {signal}"),
         Input::Shutdown(reason) => format!("> shutdown: {reason:?}"),
+        Input::Vanished(ix) => format!("> {} vanishes", world.name(ix)),
         Input::Childless => "> no child is left".into(),
+        Input::Clock => "> the clock".into(),
         Input::Tick => "> tick".into(),
     }
 }
@@ -80,22 +86,31 @@ pub(crate) fn input(world: &World, input: Input) -> String {
 /// What is ordered.
 pub(crate) fn order(world: &World, order: Order) -> String {
     match order {
-        Order::Act(_, Action::Spawn | Action::Probe) if is_terse(world) => String::new(),
+        Order::Rewired(_)
+        | Order::Act(_, Action::Plan { .. } | Action::Spawn | Action::Probe | Action::CheckUp)
+            if is_terse(world) =>
+        {
+            String::new()
+        }
         Order::Act(ix, action) => {
             let name = world.name(ix);
             match action {
                 Action::Spawn => format!("spawn {name}"),
-                Action::SpawnFinish(exit) => format!("run finish of {name} ({exit})"),
+                Action::SpawnFinish(_, exit) => format!("run finish of {name} ({exit})"),
+                Action::Plan { .. } => format!("plan {name}"),
                 Action::RunBefore => format!("run before of {name}"),
                 Action::KillBefore => format!("kill before of {name}"),
                 Action::Ask(_) => format!("ask {name} to end"),
                 Action::Kill(_) => format!("kill {name}"),
                 Action::Probe => format!("probe {name}"),
+                Action::CheckUp => format!("check {name}"),
             }
         }
         Order::Changed(Change { ix, from, to, .. }) => {
             format!("{}: {} → {}", world.name(ix), from.word(), word(to))
         }
+        Order::Rewired(ix) => format!("rewire {}", world.name(ix)),
+        Order::Vanish(ix) => format!("forget {}", world.name(ix)),
         Order::Ending => "the end begins".into(),
         Order::Strays(Signal::KILL) => "kill strays".into(),
         Order::Strays(_) => "ask strays to end".into(),

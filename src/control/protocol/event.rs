@@ -39,6 +39,10 @@ pub enum EventKind {
     Reload,
     /// A service was sent a signal by hand.
     Signal,
+    /// The service directories were read again, and something had changed.
+    Rescan,
+    /// A service whose directory is gone has vanished.
+    Gone,
 }
 
 impl Event {
@@ -46,7 +50,11 @@ impl Event {
     pub fn reached(&self) -> Option<State> {
         match self.event {
             EventKind::State => self.to.as_deref().and_then(State::from_word),
-            EventKind::Phase | EventKind::Reload | EventKind::Signal => None,
+            EventKind::Phase
+            | EventKind::Reload
+            | EventKind::Signal
+            | EventKind::Rescan
+            | EventKind::Gone => None,
         }
     }
 }

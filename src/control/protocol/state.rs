@@ -18,12 +18,16 @@ pub enum State {
     Starting,
     /// Its process lives and is ready.
     Ready,
+    /// Its process lives and was ready; its health fails.
+    Unready,
     /// Its process was asked to end.
     Stopping,
     /// Its process is gone and `finish` runs.
     Finishing,
     /// It died, and waits before it is started again.
     WaitingToRestart,
+    /// It runs by its schedule, and not now.
+    Scheduled,
     /// It ended well and is not to be started again.
     Finished,
     /// It did not, and is not to be started again.
@@ -32,14 +36,16 @@ pub enum State {
 
 impl State {
     /// Every state, in the order of a life.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Down,
         Self::Waiting,
         Self::Starting,
         Self::Ready,
+        Self::Unready,
         Self::Stopping,
         Self::Finishing,
         Self::WaitingToRestart,
+        Self::Scheduled,
         Self::Finished,
         Self::Failed,
     ];
@@ -51,9 +57,11 @@ impl State {
             Self::Waiting => "waiting",
             Self::Starting => "starting",
             Self::Ready => "ready",
+            Self::Unready => "unready",
             Self::Stopping => "stopping",
             Self::Finishing => "finishing",
             Self::WaitingToRestart => "waiting-to-restart",
+            Self::Scheduled => "scheduled",
             Self::Finished => "finished",
             Self::Failed => "failed",
         }

@@ -67,6 +67,21 @@ pub struct ServiceStatus {
     /// When it is tried again, milliseconds from now; only while `waiting-to-restart`.
     #[serde(default)]
     pub next_try_ms: Option<u64>,
+    /// When it runs by itself, in words; `null`: it has no schedule.
+    #[serde(default)]
+    pub schedule: Option<String>,
+    /// Its next run by its schedule: RFC 3339, UTC; only while `scheduled`.
+    #[serde(default)]
+    pub next_run: Option<String>,
+    /// The same, milliseconds from now.
+    #[serde(default)]
+    pub next_run_ms: Option<u64>,
+    /// When its last run began, if it has a schedule: RFC 3339, UTC. How it ended is in `exit`.
+    #[serde(default)]
+    pub last_run: Option<String>,
+    /// How long that took, milliseconds; `null` while it runs.
+    #[serde(default)]
+    pub last_took_ms: Option<u64>,
     /// Only if asked for.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub detail: Option<Detail>,
@@ -79,8 +94,26 @@ pub struct Detail {
     pub file: String,
     /// What it needs, and how that is.
     pub needs: Vec<Need>,
+    /// What it is started after, as far as that is there.
+    #[serde(default)]
+    pub after: Vec<String>,
+    /// What of both is not there yet that it waits for, or has failed for.
+    #[serde(default)]
+    pub waits_for: Vec<String>,
+    /// It runs once.
+    #[serde(default)]
+    pub oneshot: bool,
+    /// The container ends with it.
+    #[serde(default)]
+    pub main: bool,
     /// Its probe in words ([`crate::control::describe::ready`]).
     pub ready: Option<String>,
+    /// How its health is watched, and how often it was well, in words.
+    #[serde(default)]
+    pub health: Option<String>,
+    /// What it last said of itself by `STATUS=` (sd_notify).
+    #[serde(default)]
+    pub says: Option<String>,
     /// How it is stopped, in words.
     pub stop: String,
     /// Its restart policy, in words.

@@ -185,7 +185,9 @@ fn replies(client: &mut Client, each: &mut dyn FnMut(Item<'_>)) -> io::Result<Ca
             }
             // The picture in which the past ends and the future begins.
             Reply::Status(_) => {}
-            Reply::Ok(_) | Reply::Error(_) => return Err(broken(&unexpected(&reply))),
+            Reply::Ok(_) | Reply::Rescanned(_) | Reply::Error(_) => {
+                return Err(broken(&unexpected(&reply)));
+            }
         }
         next = client.arrived().map_err(|failure| broken(&failure))?;
     }

@@ -9,10 +9,16 @@ use std::time::Duration;
 
 use pidone::machine::step::step;
 use pidone::machine::unit::{
-    Action, Cause, Event, Failure, Next, Retry, StartStep, Starting, State, Unit,
+    Cause, Event, Failure, Health, Next, Retry, Said, StartStep, Starting, State, Unit,
 };
-use pidone::service::definition::{Before, Finish, Kind, Probe, Ready, Service};
+use pidone::service::definition::Service;
 use pidone::values::{Exit, Moment, Pid, Signal};
+
+mod services;
+mod words;
+
+use services::{api, migrate, queue, web};
+use words::{order, show};
 
 /// Now, in every row.
 const NOW: Moment = Moment::at(Duration::from_secs(1000));
@@ -20,38 +26,6 @@ const NOW: Moment = Moment::at(Duration::from_secs(1000));
 const DUE: Moment = Moment::at(Duration::from_millis(999_999));
 /// What is not due yet.
 const LATER: Moment = Moment::at(Duration::from_secs(1003));
-
-fn web() -> Service {
-    let mut web = Service::new("web".parse().unwrap(), vec!["web".into()]);
-    web.ready = Some(Box::new(Ready {
-        probe: Probe::Tcp("127.0.0.1:80".into()),
-        interval: Duration::from_millis(100),
-        within: Some(Duration::from_secs(30)),
-    }));
-    web.finish = Some(Box::new(Finish {
-        path: "finish".into(),
-        timeout: Some(Duration::from_secs(5)),
-    }));
-    web.restart.jitter_permille = 0;
-    web
-}
-
-fn migrate() -> Service {
-    let mut migrate = Service::new("migrate".parse().unwrap(), vec!["migrate".into()]);
-    migrate.kind = Kind::Oneshot;
-    migrate.restart.when = pidone::service::definition::When::Never;
-    migrate
-}
-
-fn api() -> Service {
-    let mut api = Service::new("api".parse().unwrap(), vec!["api".into()]);
-    api.stop.before = Some(Box::new(Before {
-        command: vec!["drain".into()],
-        timeout: Duration::from_millis(500),
-    }));
-    api.restart.jitter_permille = 0;
-    api
-}
 
 type Row = (&'static str, State);
 
@@ -84,10 +58,6 @@ fn starts(service: &Service) -> Vec<Row> {
         })
     };
     let exec = |by| at(StartStep::Exec { by }, LATER);
-    let ready = State::Ready {
-        pid: pid(),
-        since: DUE,
-    };
     let probe = |time| at(StartStep::ProbeAt(time), LATER);
     let mut rows = vec![
         ("starting, before its exec", exec(LATER)),
@@ -103,9 +73,57 @@ fn starts(service: &Service) -> Vec<Row> {
         ("starting, between probes", probe(LATER)),
         ("starting, a probe is due", probe(DUE)),
         ("starting, its `within` is over", late),
-        ("ready, for less than `reset-after`", ready),
     ]);
+    rows.extend(healths(service));
     rows
+}
+
+fn healths(service: &Service) -> Vec<Row> {
+    let ready = |health, on_trial| State::Ready {
+        pid: pid(),
+        since: DUE,
+        health,
+        on_trial,
+    };
+    let unready = |health, failed| State::Unready {
+        pid: pid(),
+        health,
+        failed,
+    };
+    let leaving = (
+        "unready, it said that it is stopping",
+        unready(Health::Unwatched, 0),
+    );
+    if service.health.as_ref().is_some_and(|h| h.probe.is_asked()) {
+        return vec![
+            ("ready, between checks", ready(Health::AskAt(LATER), false)),
+            ("ready, a check is due", ready(Health::AskAt(DUE), false)),
+            ("ready, asked", ready(Health::Asked, false)),
+            (
+                "ready, asked, within its `start-period`",
+                ready(Health::Asked, true),
+            ),
+            ("unready, a check is due", unready(Health::AskAt(DUE), 1)),
+            ("unready, asked", unready(Health::Asked, 1)),
+            (
+                "unready, asked, one failure is left",
+                unready(Health::Asked, 2),
+            ),
+            leaving,
+        ];
+    }
+    vec![
+        ("ready", ready(Health::SignBy(LATER), false)),
+        (
+            "ready, silent for too long",
+            ready(Health::SignBy(DUE), false),
+        ),
+        (
+            "unready, silent for too long again",
+            unready(Health::SignBy(DUE), 2),
+        ),
+        leaving,
+    ]
 }
 
 fn stops(service: &Service) -> Vec<Row> {
@@ -178,6 +196,7 @@ fn pid() -> Pid {
 fn events(state: State) -> Vec<(&'static str, Event)> {
     let pid = Pid::new(8).unwrap();
     let by = Some(NOW + Duration::from_secs(1));
+    let extend = Said::Extend(Duration::from_secs(60));
     let mut events = vec![
         ("start", Event::Start),
         ("go: its needs are ready", Event::Go),
@@ -192,7 +211,11 @@ fn events(state: State) -> Vec<(&'static str, Event)> {
         ("exec failed", Event::ExecFailed),
         ("probe: ready", Event::Probed { ready: true }),
         ("probe: not ready", Event::Probed { ready: false }),
-        ("it says that it is ready", Event::Notified),
+        ("it says that it is ready", Event::Said(Said::Ready)),
+        ("… that it lives", Event::Said(Said::Alive)),
+        ("… that it is not well", Event::Said(Said::Alarm)),
+        ("… that it is stopping", Event::Said(Said::Stopping)),
+        ("… that its start takes 60s", Event::Said(extend)),
         ("before has ended", Event::BeforeEnded),
         ("tick", Event::Tick),
     ];
@@ -206,78 +229,6 @@ fn events(state: State) -> Vec<(&'static str, Event)> {
         ]);
     }
     events
-}
-
-fn distance(at: Moment) -> String {
-    if at <= NOW {
-        return "now".into();
-    }
-    let millis = at.since(NOW).as_millis();
-    if millis.is_multiple_of(1000) {
-        format!("in {}s", millis / 1000)
-    } else {
-        format!("in {millis}ms")
-    }
-}
-
-fn then(next: Next) -> &'static str {
-    match next {
-        Next::Down => "then down",
-        Next::Restart => "then start",
-        Next::Policy(Cause::Died) => "then as for a death",
-        Next::Policy(Cause::NotReady) => "then as for a start that was too long",
-        Next::Policy(Cause::Exec) => "then as for what cannot exec",
-    }
-}
-
-fn killed(kill_at: Option<Moment>) -> String {
-    kill_at.map_or_else(String::new, |at| format!("killed {}, ", distance(at)))
-}
-
-/// A state in words, with what is due in it.
-fn show(state: State) -> String {
-    match state {
-        State::Down | State::Waiting | State::Finished => state.word().into(),
-        State::Spawning => "spawning".into(),
-        State::Starting(Starting { step, ready_by, .. }) => {
-            let step = match step {
-                StartStep::Exec { by } => format!("exec {}", distance(by)),
-                StartStep::Listen => "it runs".into(),
-                StartStep::ProbeAt(at) => format!("probe {}", distance(at)),
-                StartStep::Probing => "probed".into(),
-            };
-            let ready = ready_by.map_or_else(String::new, |by| format!(", ready {}", distance(by)));
-            format!("starting ({step}{ready})")
-        }
-        State::Ready { .. } => "ready".into(),
-        State::BeforeStop {
-            until, by, next, ..
-        } => {
-            let until = distance(until);
-            format!("before (asked {until}, {}{})", killed(by), then(next))
-        }
-        State::Stopping { kill_at, next, .. } => {
-            format!("stopping ({}{})", killed(kill_at), then(next))
-        }
-        State::SpawningFinish { next, .. } => format!("spawning finish ({})", then(next)),
-        State::Finishing { kill_at, next, .. } => {
-            format!("finishing ({}{})", killed(kill_at), then(next))
-        }
-        State::Backoff { until } => format!("waiting to restart ({})", distance(until)),
-        State::Failed(failure) => format!("failed: {failure:?}").to_lowercase(),
-    }
-}
-
-fn order(action: Action) -> &'static str {
-    match action {
-        Action::Spawn => "SPAWN",
-        Action::SpawnFinish(_) => "RUN FINISH",
-        Action::RunBefore => "RUN BEFORE",
-        Action::KillBefore => "KILL BEFORE",
-        Action::Ask(_) => "ASK IT TO END",
-        Action::Kill(_) => "KILL",
-        Action::Probe => "PROBE",
-    }
 }
 
 /// The rows of one state: events with the same outcome in one row, those without any left out.
@@ -322,13 +273,15 @@ fn the_table_is_as_it_is_printed() {
     let text = format!(
         "What each event makes of each state. Orders are in capitals; what is not listed changes \
          nothing.\n\n\
-         web: runs for ever, is probed by TCP (ready within 30s), has `finish` (5s), a stop \
-         timeout of 5s, and has failed once\n\n{}\n\
+         web: runs for ever, is probed by TCP (ready within 30s; health every 5s, 3 retries, \
+         start-period 10s), has `finish` (5s), a stop timeout of 5s, and has failed once\n\n{}\n\
          migrate: a oneshot, not restarted, a stop timeout of 5s\n\n{}\n\
-         api: runs for ever, `stop.before` of 500ms, stop timeout of 5s, has failed once\n\n{}",
+         api: runs for ever, `stop.before` of 500ms, stop timeout of 5s, has failed once\n\n{}\n\
+         queue: tells by itself (ready within 30s; health every 5s, 2 retries, then nothing)\n\n{}",
         table(&web()),
         table(&migrate()),
         table(&api()),
+        table(&queue()),
     );
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/machine/table.txt");
     if std::env::var_os("UPDATE").is_some() {

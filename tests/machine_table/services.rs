@@ -1,0 +1,66 @@
+//! The services whose table is printed: each shows other parts of the machine.
+
+use std::time::Duration;
+
+use pidone::service::definition::{
+    self, Before, Finish, Health, Kind, Probe, Ready, Service, Then,
+};
+
+pub(crate) fn web() -> Service {
+    let mut web = Service::new("web".parse().unwrap(), vec!["web".into()]);
+    web.ready = Some(Box::new(Ready {
+        probe: Probe::Tcp("127.0.0.1:80".into()),
+        interval: Duration::from_millis(100),
+        within: Some(Duration::from_secs(30)),
+    }));
+    web.health = Some(Box::new(Health {
+        probe: Probe::Tcp("127.0.0.1:80".into()),
+        interval: Duration::from_secs(5),
+        timeout: Duration::from_secs(1),
+        retries: 3,
+        start_period: Duration::from_secs(10),
+        then: Then::Restart,
+    }));
+    web.finish = Some(Box::new(Finish {
+        path: "finish".into(),
+        timeout: Some(Duration::from_secs(5)),
+    }));
+    web.restart.jitter_permille = 0;
+    web
+}
+
+/// It tells by itself that it is ready, and that it lives.
+pub(crate) fn queue() -> Service {
+    let mut queue = Service::new("queue".parse().unwrap(), vec!["queue".into()]);
+    queue.ready = Some(Box::new(Ready {
+        probe: Probe::Notify,
+        interval: Duration::from_millis(100),
+        within: Some(Duration::from_secs(30)),
+    }));
+    queue.health = Some(Box::new(Health {
+        probe: Probe::Notify,
+        interval: Duration::from_secs(5),
+        timeout: Duration::from_secs(1),
+        retries: 2,
+        start_period: Duration::ZERO,
+        then: Then::Nothing,
+    }));
+    queue
+}
+
+pub(crate) fn migrate() -> Service {
+    let mut migrate = Service::new("migrate".parse().unwrap(), vec!["migrate".into()]);
+    migrate.kind = Kind::Oneshot;
+    migrate.restart.when = definition::When::Never;
+    migrate
+}
+
+pub(crate) fn api() -> Service {
+    let mut api = Service::new("api".parse().unwrap(), vec!["api".into()]);
+    api.stop.before = Some(Box::new(Before {
+        command: vec!["drain".into()],
+        timeout: Duration::from_millis(500),
+    }));
+    api.restart.jitter_permille = 0;
+    api
+}
