@@ -17,6 +17,7 @@ pub(crate) fn path(word: &[u8]) -> &Path {
 }
 
 /// A word as messages show it.
+#[inline(never)]
 pub(crate) fn shown(word: &[u8]) -> String {
     String::from_utf8_lossy(word).into_owned()
 }
@@ -27,6 +28,7 @@ pub(crate) struct Environment(pub(crate) Vec<(Bytes, Bytes)>);
 
 impl Environment {
     /// A variable's value.
+    #[inline(never)]
     pub(crate) fn get(&self, name: &[u8]) -> Option<&[u8]> {
         let found = self.0.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_slice())
@@ -34,11 +36,17 @@ impl Environment {
 
     /// Gives a variable this value.
     pub(crate) fn set(&mut self, name: &[u8], value: impl Into<Bytes>) {
+        self.set_to(name, value.into());
+    }
+
+    #[inline(never)]
+    fn set_to(&mut self, name: &[u8], value: Bytes) {
         self.remove(name);
-        self.0.push((name.to_vec(), value.into()));
+        self.0.push((name.to_vec(), value));
     }
 
     /// Takes a variable away.
+    #[inline(never)]
     pub(crate) fn remove(&mut self, name: &[u8]) {
         self.0.retain(|(known, _)| known != name);
     }
@@ -56,6 +64,7 @@ pub(crate) struct Call {
 impl Call {
     /// Takes the options of getopt(3)'s kind from the front: letters of `spec`, one with a colon
     /// behind it takes a value; `--` or the first other word ends them.
+    #[inline(never)]
     pub(crate) fn options(&mut self, spec: &str) -> Result<Vec<(char, Bytes)>, BadOption> {
         let mut found = Vec::new();
         let mut used = 0;
@@ -94,6 +103,7 @@ impl Call {
     }
 
     /// Takes the first word.
+    #[inline(never)]
     pub(crate) fn shift(&mut self) -> Option<Bytes> {
         (!self.args.is_empty()).then(|| self.args.remove(0))
     }
@@ -104,6 +114,7 @@ impl Call {
     }
 
     /// The words that are left, as what is to run.
+    #[inline(never)]
     pub(crate) fn command(self) -> Command {
         Command::new(self.args, self.env)
     }
@@ -137,6 +148,7 @@ impl Command {
     }
 
     /// The program's name.
+    #[inline(never)]
     pub(crate) fn program(&self) -> &[u8] {
         let first = self.argv.first().map(Vec::as_slice);
         self.program.as_deref().or(first).unwrap_or_default()
@@ -170,25 +182,34 @@ pub(crate) const TEMPORARY: u8 = 111;
 impl Stop {
     /// `NAME: fatal: TEXT`.
     pub(crate) fn fatal(code: u8, text: impl AsRef<str>) -> Self {
-        let text = format!("fatal: {}", text.as_ref());
-        Self { code, text }
+        Self::told(code, "fatal: ", text.as_ref())
     }
 
     /// `NAME: usage: LINE`.
     pub(crate) fn usage(line: &str) -> Self {
-        let text = format!("usage: {line}");
-        Self { code: USAGE, text }
+        Self::told(USAGE, "usage: ", line)
     }
 
     /// `NAME: fatal: unable to DO: WHY`, exit code 111.
     pub(crate) fn unable(deed: impl AsRef<str>, why: impl Into<Why>) -> Self {
-        Self::unable_as(TEMPORARY, deed, why)
+        Self::because(TEMPORARY, deed.as_ref(), why.into())
     }
 
     /// [`Stop::unable`], with another exit code.
     pub(crate) fn unable_as(code: u8, deed: impl AsRef<str>, why: impl Into<Why>) -> Self {
-        let why: Why = why.into();
-        Self::fatal(code, format!("unable to {}: {why}", deed.as_ref()))
+        Self::because(code, deed.as_ref(), why.into())
+    }
+
+    // Called from everywhere: a copy in each place would be a fifth of the tools' size.
+    #[inline(never)]
+    fn told(code: u8, kind: &str, text: &str) -> Self {
+        let text = [kind, text].concat();
+        Self { code, text }
+    }
+
+    #[inline(never)]
+    fn because(code: u8, deed: &str, why: Why) -> Self {
+        Self::told(code, "fatal: ", &format!("unable to {deed}: {why}"))
     }
 }
 

@@ -192,6 +192,7 @@ fn perform(mut name: Bytes, mut tool: Tool, mut call: Call) -> u8 {
 }
 
 /// Becomes the command, unless it is one of ours, which is given, or cannot.
+#[inline(never)]
 fn launch(command: &Command, path: Option<&[u8]>) -> Result<Tool, Errno> {
     let program = command.program();
     let ours = find(program);
@@ -212,9 +213,19 @@ fn launch(command: &Command, path: Option<&[u8]>) -> Result<Tool, Errno> {
 /// # Errors
 /// Why it does not run.
 fn spawn(
-    mut command: Command,
+    command: Command,
     path: Option<&[u8]>,
     prepare: impl FnOnce() -> Result<(), Errno>,
+) -> Result<Pid, Why> {
+    start(command, path, Box::new(prepare))
+}
+
+/// [`spawn`], once for all that is prepared.
+#[inline(never)]
+fn start(
+    mut command: Command,
+    path: Option<&[u8]>,
+    prepare: Box<dyn FnOnce() -> Result<(), Errno> + '_>,
 ) -> Result<Pid, Why> {
     let (mut heard, tell) = io::pipe()?;
     // Out of the way of what `prepare` puts where.
@@ -257,6 +268,7 @@ fn not_run(by: &[u8], program: &[u8], errno: Errno) -> u8 {
 }
 
 /// `unable to exec PROG: WHY`; a word of execline that is not here is told as one.
+#[inline(never)]
 fn unable_to(deed: &str, program: &[u8], why: Why) -> String {
     let program = shown(program);
     if why.0 == Errno::ENOENT && ABSENT.contains(&program.as_str()) {
@@ -266,12 +278,14 @@ fn unable_to(deed: &str, program: &[u8], why: Why) -> String {
 }
 
 /// What ends a tool whose block does not run.
+#[inline(never)]
 fn not_spawned(program: Option<&Bytes>, why: Why) -> Stop {
     let program = program.map(Vec::as_slice).unwrap_or_default();
     Stop::fatal(TEMPORARY, unable_to("spawn", program, why))
 }
 
 /// `NAME: TEXT` on stderr.
+#[inline(never)]
 fn tell(name: &[u8], text: &str) {
     let line = [name, b": ", text.as_bytes(), b"\n"].concat();
     // Nobody reads our stderr: then nobody misses it.
@@ -279,6 +293,7 @@ fn tell(name: &[u8], text: &str) {
 }
 
 /// What the tool prints.
+#[inline(never)]
 fn print(bytes: &[u8]) -> Result<(), Stop> {
     write_all(1, bytes).map_err(|errno| Stop::unable("write to stdout", errno))
 }
