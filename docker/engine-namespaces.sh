@@ -44,6 +44,8 @@ lab_start() {
   mkdir -p "$LAB_STATE/$node"
   ip netns add "$netns"
   ip -n "$netns" link set lo up
+  # The kernel takes a moment to remove a namespace, and the end of its cable that is here.
+  ip -n "$LAB-switch" link del "$node" 2>/dev/null || true
   ip -n "$netns" link add eth0 type veth peer name "$node" netns "$LAB-switch"
   ip -n "$LAB-switch" link set "$node" master bridge up
   ip -n "$netns" addr add "$(lab_address "$node")/24" dev eth0
@@ -53,7 +55,7 @@ lab_start() {
   # shellcheck disable=SC2016
   setsid bash -c 'nsenter --net="/run/netns/$1" unshare --fork --pid --mount --uts --ipc --mount-proc "${@:3}"
     echo $? >"$2/exit"' node "$netns" "$LAB_STATE/$node" env -i PATH="$(node_path)" \
-    HOSTNAME="$node" ROLE="$(role_of "$node")" SEEDS="$seeds" BACKENDS=hosts \
+    HOSTNAME="$node" ROLE="$(role_of "$node")" SEEDS="$seeds" BACKENDS=hosts LAB_AGENT="${LAB_AGENT:-}" \
     "$root/docker/node.sh" "$root" "$LAB_STATE/$node" "$LAB_STATE/$node.hosts" "$node" \
     </dev/null >>"$LAB_STATE/$node/log" 2>&1 &
   wait_until 5000 init_of "$node" >/dev/null || die "$node does not start" "see $LAB_STATE/$node/log"

@@ -13,6 +13,8 @@ echo "$node" >/proc/sys/kernel/hostname
 mount -t tmpfs -o mode=755 "$node" "$state"
 mkdir -p "$state/etc/services.d" "$state/work"
 for service in "${services[@]}"; do cp -r "$root/services.d/$service" "$state/etc/services.d/"; done
+# With an agent beside Serf, that tells of services and not of hosts only.
+if [ -n "${LAB_AGENT:-}" ]; then cp -r "$root/docker/cluster/$ROLE/." "$state/etc/services.d/"; fi
 cp "$hosts" "$state/etc/hosts"
 mount -t overlay -o "lowerdir=/etc,upperdir=$state/etc,workdir=$state/work" "$node" /etc
 mount -t tmpfs -o mode=755 "$node" /run

@@ -9,9 +9,9 @@
 //! |---|---|---|
 //! | 0 | [`values`], [`diag`] | signals, times, names; faults with their place. Pure |
 //! | 1 | [`service`], [`syslog`] | services and datagrams as text, and every fault in them. Pure |
-//! | 2 | [`machine`], [`os`], `logs::{lines, ring}` | what comes next, pure; the kernel; lines and memory of them |
-//! | 3 | [`logs`], [`control`] | from pipes to the container's output; the socket, its server and client |
-//! | 4 | `supervisor`, `tools::{syslog, ship}` | the loop: wait → event → fleet → orders → perform; roles beside it |
+//! | 2 | [`machine`], [`members`], [`os`], `logs::{lines, ring}` | what comes next, and who is there, pure; the kernel; lines and memory of them |
+//! | 3 | [`logs`], [`control`], [`template`] | from pipes to the container's output; the socket, its server and client; members as a file |
+//! | 4 | `supervisor`, [`agent`], `tools::{syslog, ship}` | the loop: wait → event → fleet → orders → perform; the membership agent; roles beside it |
 //! | 5 | [`cli`], [`tools`] | one screen a file, and the boot; `pidone exec`, and the tools of s6 by name |
 //! | 6 | `main` | argv → role → exit code |
 //!
@@ -45,13 +45,19 @@ pub mod syslog;
 
 pub mod machine;
 
+pub mod members;
+
 pub mod os;
 
 pub mod logs;
 
 pub mod control;
 
+pub mod template;
+
 pub mod supervisor;
+
+pub mod agent;
 
 pub mod cli;
 

@@ -29,6 +29,8 @@ enum Role {
     S6(Vec<OsString>),
     /// A verb of the client, with the whole command line.
     Client,
+    /// What scripts made for Serf call, with the whole command line.
+    Serf,
     /// Nobody said what.
     Help,
 }
@@ -44,6 +46,7 @@ fn role(args: &[OsString], pid: u32) -> Role {
         Some(name) if name == "tini" || name == "tini-static" => return Role::Tini,
         Some(name) if name == "dumb-init" => return Role::DumbInit,
         Some(name) if s6::is_tool(name) => return Role::Tool,
+        Some(name) if name == "serf" => return Role::Serf,
         Some(_) | None => {}
     }
     match args.get(1) {
@@ -71,6 +74,10 @@ fn main() -> ExitCode {
         Role::Client => {
             signals::unblock_all();
             cli::run(&args)
+        }
+        Role::Serf => {
+            signals::unblock_all();
+            cli::serf(&args)
         }
         Role::Help => cli::help(),
     }
@@ -103,6 +110,7 @@ mod tests {
     #[test]
     fn a_verb_is_a_verb_even_as_pid_1() {
         assert_eq!(of("pidone check", 1), Role::Client);
+        assert_eq!(of("/usr/bin/serf members", 7), Role::Serf);
         assert_eq!(of("pidone sh", 1), Role::Client);
         assert_eq!(of("pidone", 1), Role::Init(vec![]));
         assert_eq!(of("pidone", 7), Role::Help);

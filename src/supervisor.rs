@@ -5,6 +5,8 @@ mod asked;
 mod before;
 mod checks;
 pub mod crew;
+mod dead;
+mod ends;
 mod helpers;
 mod history;
 mod launch;
@@ -19,7 +21,7 @@ mod starts;
 mod why;
 mod wiring;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -28,18 +30,16 @@ use tokio::time::{sleep, timeout};
 use crate::control::server::Server;
 use crate::logs::router::{Router, Work};
 use crate::machine::fleet::Fleet;
-use crate::machine::shutdown::{Reason, Step};
+use crate::machine::shutdown::Reason;
 use crate::machine::slot::{Input, Ix, Limits, Order};
-use crate::machine::unit::Event;
 use crate::os::clock;
+use crate::os::memory;
 use crate::os::oom::OomCounter;
-use crate::os::reaper::{self, Children};
 use crate::os::signals::Signals;
 use crate::os::spawner::Spawner;
-use crate::os::{kill, memory, terminal};
 use crate::service::definition::{Format, Service};
 use crate::service::environment::Environment;
-use crate::values::{Exit, Moment, Pid, Signal};
+use crate::values::{Moment, Signal};
 
 use crew::Sources;
 use helpers::Helpers;
@@ -95,6 +95,8 @@ pub struct Supervisor {
     narrator: Narrator,
     history: History,
     orders: VecDeque<Order>,
+    /// Whose process group got SIGKILL when its main process died, which is yet to be told.
+    cleared: BTreeSet<Ix>,
     /// The number of the next line of each service (`None`: of pidone) for those who follow.
     followed: BTreeMap<Option<Ix>, u64>,
     reap: bool,
@@ -158,6 +160,7 @@ impl Supervisor {
             narrator: Narrator::new(now),
             history: History::default(),
             orders: VecDeque::new(),
+            cleared: BTreeSet::new(),
             followed: BTreeMap::new(),
             reap: false,
             orphans: 0,
@@ -296,55 +299,6 @@ impl Supervisor {
                 None => tracing::debug!("{other}: there is no CMD that it could be meant for"),
             },
         }
-    }
-
-    /// Collects the dead. What a start still has to say comes before its death.
-    fn reap(&mut self) {
-        self.hear_all();
-        let (dead, children) = reaper::reap();
-        for (pid, exit) in dead {
-            self.died(pid, exit);
-        }
-        self.reap = children == Children::More;
-        match children {
-            Children::None => self.take(Input::Childless),
-            Children::More => {}
-            // Not as PID 1, strays are found one by one, and one that forks may have been missed.
-            Children::Some => {
-                if self
-                    .fleet
-                    .ending()
-                    .is_some_and(|ending| ending.step == Step::Killed)
-                {
-                    kill::strays(Signal::KILL);
-                }
-            }
-        }
-    }
-
-    fn died(&mut self, pid: Pid, exit: Exit) {
-        if let Some((helper, fault)) = self.helpers.take(pid) {
-            return self.helped(helper, exit, fault);
-        }
-        let Some(ix) = self.fleet.owner(pid) else {
-            self.orphans += 1;
-            return;
-        };
-        let mut exit = exit;
-        for (event, fault) in self.starts.last_words(ix) {
-            if event == Event::ExecFailed && !self.is_finishing(ix) {
-                exit = Exit::Code(fault.as_ref().map_or(126, |fault| fault.code));
-            }
-            self.started(ix, event, fault);
-        }
-        self.router.drain(ix, clock::wall());
-        self.revoke(ix);
-        let oom = exit == Exit::Signal(Signal::KILL) && self.oom.has_killed();
-        if Some(ix) == self.cmd {
-            // Without a terminal there is nothing to take back.
-            let _ = terminal::take_back();
-        }
-        self.take(Input::Exited { pid, exit, oom });
     }
 
     fn name(&self, ix: Ix) -> &str {

@@ -215,6 +215,7 @@ fn a_picture_makes_up_for_missed_events() {
         next_run: None,
         next_run_ms: None,
         last_run: None,
+        last_run_ms: None,
         last_took_ms: None,
         detail: None,
     };

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use pidone::os::files;
-use pidone::service::schedule::{Line, Overlap, Schedule, Times, Timetable};
+use pidone::service::schedule::{Line, Overlap, Schedule, Times};
+use pidone::service::timetable::Timetable;
 use pidone::service::zone::Zone;
 use pidone::values::Moment;
 use pidone::values::stamp::rfc3339;
@@ -65,6 +66,19 @@ fn clocks_that_are_set_for_the_summer() {
     assert_eq!(moments(&daily, at(87, 0, 0), 3), spring);
     let autumn = ["2026-10-24T00:30", "2026-10-25T00:30", "2026-10-26T01:30"];
     assert_eq!(moments(&daily, at(297, 0, 0), 3), autumn);
+    // And so a person reads it there.
+    let shown = [
+        at(29 + 59, 0, 59),
+        at(29 + 59, 1, 0),
+        at(298, 0, 59) + Duration::from_secs(7),
+    ];
+    let shown = shown.map(|wall| daily.show(wall));
+    let there = [
+        "2026-03-29 01:59 CET",
+        "2026-03-29 03:00 CEST",
+        "2026-10-25 02:59:07 CEST",
+    ];
+    assert_eq!(shown, there);
     // What comes by the hour comes in each hour that there is.
     let hourly = cron("0 * * * *", vienna);
     let hours = ["2026-10-25T00:00", "2026-10-25T01:00", "2026-10-25T02:00"];
@@ -89,6 +103,89 @@ fn a_clock_that_is_set_is_followed() {
     // A little early, it waits for the rest.
     let early = table.look(&schedule, "job", now, at(1, 0, 59));
     assert_eq!(early, Some(now + hour / 60));
+}
+
+#[test]
+fn what_comes_while_it_runs_passes_once_each() {
+    let schedule = cron("0 * * * *", Zone::utc());
+    let mut table = Timetable::default();
+    let now = Moment::at(Duration::from_secs(5));
+    let hour = Duration::from_secs(3600);
+    let minute = Duration::from_secs(60);
+    table.plan(&schedule, "job", now, at(2, 0, 30)).unwrap();
+    assert_eq!(
+        table.look(&schedule, "job", now, at(2, 1, 0)),
+        Some(now),
+        "it runs at one"
+    );
+    let mut pass = |wall| table.pass(&schedule, now, wall);
+    assert_eq!(pass(at(2, 1, 0)), (false, Some(now + hour)));
+    assert_eq!(pass(at(2, 1, 50)), (false, Some(now + minute * 10)));
+    assert_eq!(pass(at(2, 2, 0)), (true, Some(now + hour)));
+    assert_eq!(pass(at(2, 2, 0)), (false, Some(now + hour)));
+    // Set forward by days, one has passed.
+    assert_eq!(pass(at(9, 3, 30)), (true, Some(now + minute * 30)));
+    // It ends, and waits for the next one.
+    let next = table.plan(&schedule, "job", now, at(9, 3, 40));
+    assert_eq!(next, Some(now + minute * 20));
+    // Nothing passes of what queues.
+    let queue = Schedule {
+        overlap: Overlap::Queue,
+        ..schedule
+    };
+    assert_eq!(table.pass(&queue, now, at(9, 5, 0)), (false, None));
+}
+
+#[test]
+fn a_run_by_hand_takes_no_moment_that_is_yet_to_come() {
+    let schedule = Schedule {
+        spread: Duration::from_secs(600),
+        ..cron("0 * * * *", Zone::utc())
+    };
+    let mut table = Timetable::default();
+    let now = Moment::at(Duration::from_secs(5));
+    let hour = Duration::from_secs(3600);
+    let planned = table.plan(&schedule, "job", now, at(2, 0, 0)).unwrap();
+    // By hand, over within the first half hour: the same moment as before, by the same chance.
+    let again = now + hour / 2;
+    let next = table.plan(&schedule, "job", again, at(2, 0, 30));
+    assert_eq!(next, Some(planned));
+    // By hand, and still running then: it passes.
+    let late = now + hour * 2;
+    let (has_passed, next) = table.pass(&schedule, late, at(2, 2, 0));
+    assert!(has_passed && next > Some(late), "{next:?}");
+}
+
+#[test]
+fn what_came_while_it_was_stopped_does_not_queue() {
+    let schedule = Schedule {
+        overlap: Overlap::Queue,
+        ..cron("0 * * * *", Zone::utc())
+    };
+    let now = Moment::at(Duration::from_secs(5));
+    let hour = Duration::from_secs(3600);
+    let mut table = Timetable::default();
+    table.plan(&schedule, "job", now, at(2, 0, 30)).unwrap();
+    // Stopped at half past twelve, started by hand at half past four: over within that hour.
+    table.resume(&schedule, now, at(2, 4, 30));
+    let next = table.clone().plan(&schedule, "job", now, at(2, 4, 40));
+    assert_eq!(next, Some(now + hour / 3));
+    // Over after five, that one has queued.
+    let next = table.plan(&schedule, "job", now, at(2, 5, 10));
+    assert_eq!(next, Some(now));
+}
+
+#[test]
+fn another_definition_has_moments_of_its_own() {
+    let now = Moment::at(Duration::from_secs(5));
+    let mut table = Timetable::default();
+    let hour = Duration::from_secs(3600);
+    let (late, early) = (cron("@yearly", Zone::utc()), cron("@hourly", Zone::utc()));
+    table.plan(&late, "job", now, at(2, 0, 0)).unwrap();
+    let next = table.plan(&early, "job", now, at(2, 0, 0));
+    assert_eq!(next, Some(now + hour));
+    let next = table.plan(&late, "job", now, at(2, 0, 0));
+    assert_eq!(next, Some(now + hour * 24 * 364));
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::logs::router::{self, Router};
 use crate::logs::story;
 use crate::machine::slot::Limits;
 use crate::os::pid1::Nofile;
+use crate::os::reason::reason;
 use crate::os::signals::{self, Signals};
 use crate::os::spawner::Spawner;
 use crate::os::{files, pid1, users};
@@ -145,7 +146,10 @@ fn boot(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
     if !pid1::is_pid1()
         && let Err(error) = pid1::become_subreaper()
     {
-        remark(&format!("warning: orphans go to another process: {error}"));
+        remark(&format!(
+            "warning: orphans go to another process: {}",
+            reason(&error)
+        ));
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -171,7 +175,7 @@ fn supervisor(
     control_group: Option<u32>,
     nofile: Option<Nofile>,
 ) -> Result<Box<Supervisor>, ExitCode> {
-    story::install(settings.log).map_err(|error| cannot("log", &error))?;
+    story::install(settings.log).map_err(|why| cannot("log", &std::io::Error::other(why)))?;
     let router = router(&crew.services, settings).map_err(|e| cannot("open the output", &e))?;
     let server = server(settings, control_group);
     announce(&crew, settings);
@@ -195,8 +199,8 @@ fn supervisor(
     Supervisor::new(boot).map_err(|error| cannot("start", &error))
 }
 
-fn cannot(what: &str, error: &dyn std::fmt::Display) -> ExitCode {
-    remark(&format!("error: cannot {what}: {error}"));
+fn cannot(what: &str, error: &std::io::Error) -> ExitCode {
+    remark(&format!("error: cannot {what}: {}", reason(error)));
     ExitCode::FAILURE
 }
 
@@ -288,7 +292,7 @@ fn server(settings: &Settings, group: Option<u32>) -> Option<Server> {
     match Server::bind(&places, group) {
         Ok(server) => Some(server),
         Err(error) => {
-            tracing::warn!("no control socket: {error}");
+            tracing::warn!("no control socket: {}", reason(&error));
             None
         }
     }

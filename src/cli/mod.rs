@@ -11,6 +11,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::control::client::Failure;
 use crate::diag::{Diagnostic, nearest};
+use crate::os::reason::reason;
 use crate::os::users;
 use crate::tools::{ship, syslog};
 
@@ -19,6 +20,8 @@ pub mod check;
 pub mod status;
 
 pub mod page;
+
+pub mod planned;
 
 pub mod explain;
 
@@ -37,6 +40,12 @@ pub mod wait;
 pub mod health;
 
 pub mod shutdown;
+
+pub mod render;
+
+pub mod agent;
+
+pub mod members;
 
 pub mod rescan;
 
@@ -97,6 +106,23 @@ enum Verb {
         #[arg(value_name = "DIR")]
         dirs: Vec<PathBuf>,
     },
+    /// Show who is in the cluster
+    Members(members::Args),
+    /// Announce that a service is about to stop, and wait until it gets no more work
+    Drain(members::DrainArgs),
+    /// Be the membership agent, as a service
+    #[command(
+        override_usage = "pidone agent [--config FILE] [OPTION]...",
+        after_help = "`pidone agent --help` tells what the options do",
+        disable_help_flag = true
+    )]
+    Agent {
+        /// Its options are read by hand
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        args: Vec<OsString>,
+    },
+    /// Render a template once, to stdout or in a file's place
+    Render(render::Args),
     /// Read the service directories again, and apply what has changed
     Rescan(rescan::Args),
     /// Stop all services in reverse order, and end the container
@@ -180,6 +206,25 @@ pub fn run(args: &[OsString]) -> ExitCode {
     }
 }
 
+/// Called as `serf`: the verbs of it that we have.
+pub fn serf(args: &[OsString]) -> ExitCode {
+    let rest = args.get(2..).unwrap_or_default();
+    let texts: Vec<String> = rest
+        .iter()
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
+    match args.get(1).and_then(|verb| verb.to_str()) {
+        Some("agent") => agent::run(rest),
+        Some("members") => exit_code(members::serf(&texts)),
+        _other => {
+            let error = Diagnostic::error("this is pidone, called as `serf`");
+            exit_code(Err(Trouble::Usage(Box::new(
+                error.hint("it has `serf agent` and `serf members [-format=json]`"),
+            ))))
+        }
+    }
+}
+
 /// The parser, with the help that is made from other tables.
 fn command() -> clap::Command {
     Cli::command().mut_subcommand("init", |init| init.after_help(init::after_help()))
@@ -212,6 +257,10 @@ fn run_verb(verb: Verb) -> ExitCode {
         Verb::Events(args) => events::run(&args),
         Verb::Wait(args) => wait::run(&args),
         Verb::Health => health::run(),
+        Verb::Members(args) => members::run(&args),
+        Verb::Drain(args) => members::drain(&args),
+        Verb::Agent { args } => return agent::run(&args),
+        Verb::Render(args) => render::run(&args),
         Verb::Rescan(args) => rescan::run(&args),
         Verb::Shutdown(args) => shutdown::run(&args),
         Verb::Help(args) => help::run(args),
@@ -235,7 +284,10 @@ fn exit_code(result: Result<Answer, Trouble>) -> ExitCode {
         // Whoever reads has seen enough (`pidone logs | head`).
         Err(Trouble::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(Trouble::Output(error)) => {
-            print::complain(&Diagnostic::error(format!("cannot write: {error}")));
+            print::complain(&Diagnostic::error(format!(
+                "cannot write: {}",
+                reason(&error)
+            )));
             ExitCode::from(COULD_NOT_ASK)
         }
         Err(Trouble::Usage(diagnostic)) => {

@@ -202,6 +202,7 @@ fn field_names() -> Vec<String> {
         next_run: None,
         next_run_ms: None,
         last_run: None,
+        last_run_ms: None,
         last_took_ms: None,
         detail: Some(Detail::default()),
     };

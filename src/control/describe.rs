@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::service::definition::{
     Health, Probe, Ready, Reload, Restart, RestartLimit, Stop, StopBy, When,
 };
-use crate::service::schedule::{Schedule, Times};
+use crate::service::schedule::{Overlap, Schedule, Times};
 use crate::values::Name;
 use crate::values::span::show_span;
 
@@ -78,17 +78,19 @@ pub fn restart(restart: &Restart) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// `*/5 * * * * in Europe/Vienna, up to 30s later`.
+/// `*/5 * * * *, Europe/Vienna, up to 30s later`.
 pub fn schedule(schedule: &Schedule) -> String {
     let times = match &schedule.times {
-        Times::Cron(line) => format!("{} in {}", line.text, line.zone.name),
+        Times::Cron(line) => format!("{}, {}", line.text, line.zone.name),
         Times::Every(every) => format!("every {}", show_span(*every)),
     };
-    if schedule.spread.is_zero() {
-        times
-    } else {
-        format!("{times}, up to {} later", show_span(schedule.spread))
-    }
+    let later = (!schedule.spread.is_zero())
+        .then(|| format!(", up to {} later", show_span(schedule.spread)));
+    let queue = match schedule.overlap {
+        Overlap::Skip => "",
+        Overlap::Queue => ", once more if it still runs then",
+    };
+    format!("{times}{}{queue}", later.unwrap_or_default())
 }
 
 /// `SIGHUP`, or the command.

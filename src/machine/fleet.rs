@@ -2,9 +2,10 @@
 //! Level-triggered: after every event each service concerned is looked at again, and what its
 //! state and the others' states ask for is done. Nothing is remembered that could be forgotten.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 
+use crate::machine::changes::Changes;
 use crate::machine::links::relink;
 use crate::machine::shutdown::{Reason, Shutdown};
 use crate::machine::slot::{Change, Input, Ix, Limits, Order, Slot, Want};
@@ -26,8 +27,8 @@ pub struct Fleet {
     pub(super) runs: BTreeSet<(Moment, Ix)>,
     /// Who must be looked at again in this turn.
     pub(super) look: VecDeque<Ix>,
-    /// What the services that changed in this turn were before it, and since when.
-    before: BTreeMap<Ix, (State, Moment)>,
+    /// The services that have changed in this turn.
+    changes: Changes,
     pub(super) limits: Limits,
     /// CMD's number, and when it has waited long enough; until it starts.
     cmd: Option<(Ix, Moment)>,
@@ -58,7 +59,7 @@ impl Fleet {
             timers: BTreeSet::new(),
             runs: BTreeSet::new(),
             look: VecDeque::new(),
-            before: BTreeMap::new(),
+            changes: Changes::default(),
             limits,
             cmd: None,
             ending: None,
@@ -187,7 +188,7 @@ impl Fleet {
             if let Some(at) = to.deadline() {
                 self.timers.insert((at, ix));
             }
-            self.before.entry(ix).or_insert((from, entered));
+            self.changes.add(ix, from, entered);
             self.look_around(ix);
         }
         let kills = actions
@@ -356,7 +357,7 @@ impl Fleet {
     /// if the next start of the same turn leaves the word as it was: starting → starting. So is a
     /// start that made no process and is tried again at once.
     pub(super) fn tell_changes(&mut self, now: Moment, orders: &mut Vec<Order>) {
-        for (ix, (from, since)) in std::mem::take(&mut self.before) {
+        for (ix, from, since) in self.changes.take() {
             if let Some((to, restarts)) = self
                 .slots
                 .get(ix)

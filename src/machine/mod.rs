@@ -23,6 +23,8 @@ pub mod slot;
 
 mod slots;
 
+mod changes;
+
 mod links;
 
 mod with;

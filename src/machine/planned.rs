@@ -73,8 +73,10 @@ impl Slot {
             from.main_pid().is_some(),
             self.unit.state.main_pid().is_some(),
         );
-        if is && !was {
-            let (began, ended) = (now, None);
+        // A run for which no process could be made has begun and ended in one.
+        let is_none = *from == State::Spawning && !is;
+        if is && !was || is_none {
+            let (began, ended) = (now, is_none.then_some(now));
             self.run = Some(Box::new(Run { began, ended }));
         }
         if let Some(run) = self.run.as_mut().filter(|_| was && !is) {

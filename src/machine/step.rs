@@ -136,7 +136,12 @@ impl Turn<'_> {
                 )
             }
             // The next run may find it there again.
-            Event::NeedFailed if self.service.schedule.is_some() => plan(true),
+            Event::NeedFailed if self.service.schedule.is_some() => {
+                let (unit, mut actions) = plan(true);
+                // Last, when the next run is known.
+                actions.push(Action::Skip);
+                (unit, actions)
+            }
             Event::NeedFailed => self.settle(State::Failed(Failure::Need)),
             Event::Stop { .. } | Event::Kill => self.settle(State::Down),
             Event::Start
@@ -309,7 +314,17 @@ impl Turn<'_> {
                 self.settle(State::SpawningFinish { exit, next }).0,
                 vec![Action::SpawnFinish(pid, exit)],
             ),
-            (None, _) | (Some(_), Next::Policy(Cause::Exec)) => self.over(exit, next),
+            (None, _) | (Some(_), Next::Policy(Cause::Exec)) => {
+                let (unit, mut actions) = self.over(exit, next);
+                // What died may have left children that hold what its successor needs. A `finish`
+                // is told of the group, and may have other plans. Who was asked to go has had its
+                // say, and what goes down or has finished may have left something on purpose.
+                let is_again = matches!(unit.state, State::Waiting | State::Backoff { .. });
+                if is_again && matches!(next, Next::Policy(_)) {
+                    actions.push(Action::KillRest(pid));
+                }
+                (unit, actions)
+            }
         }
     }
 

@@ -273,6 +273,8 @@ pub enum Action {
         /// After the boot or a run; else the clock only has to be looked at again.
         anew: bool,
     },
+    /// Tell that a run by its schedule falls out, because what it needs has failed.
+    Skip,
     /// Run the command of `stop.before`. Its end comes as `BeforeEnded`.
     RunBefore,
     /// SIGKILL to that command, if it still runs.
@@ -281,6 +283,9 @@ pub enum Action {
     Ask(Pid),
     /// SIGKILL to its process group.
     Kill(Pid),
+    /// SIGKILL to who is left in the group of this process, which has just ended: it is to be
+    /// started again. To be done before the dead one is reaped, while the number is still its own.
+    KillRest(Pid),
     /// Ask it once whether it is ready.
     Probe,
     /// Ask it once whether it is well.

@@ -103,11 +103,17 @@ impl Fleet {
     /// One of its needs has failed, keeps failing to start, or is not enabled, so that waiting for
     /// it would be for ever.
     fn has_failed_need(&self, slot: &Slot) -> bool {
-        self.each(&slot.needs).any(|need| {
-            matches!(need.unit.state, State::Failed(_))
-                || need.want == Want::Off && need.unit.state == State::Down
-                || need.unit.retry.hopeless && !need.unit.state.satisfies()
-        })
+        self.each(&slot.needs).any(is_in_vain)
+    }
+
+    /// Those of its needs for which it would wait for ever.
+    pub fn failed_needs(&self, ix: Ix) -> Vec<&Slot> {
+        let needs = self.slots.get(ix).map(|slot| self.each(&slot.needs));
+        needs
+            .into_iter()
+            .flatten()
+            .filter(|need| is_in_vain(need))
+            .collect()
     }
 
     fn has_its_needs(&self, slot: &Slot) -> bool {
@@ -203,4 +209,11 @@ impl Fleet {
             .filter(|other| !other.standing().satisfies())
             .collect()
     }
+}
+
+/// Whether waiting for this need would be for ever.
+fn is_in_vain(need: &Slot) -> bool {
+    matches!(need.unit.state, State::Failed(_))
+        || need.want == Want::Off && need.unit.state == State::Down
+        || need.unit.retry.hopeless && !need.unit.state.satisfies()
 }

@@ -11,8 +11,7 @@ use nix::errno::Errno;
 use nix::poll::{PollTimeout, poll};
 
 use crate::os::plan::{PATH_DEFAULT, candidates, pointers};
-use crate::os::reaper;
-use crate::values::{Exit, Pid};
+use crate::values::Pid;
 
 /// Becomes `program`, looked up in `path` (or where Docker would look) if its name has no slash;
 /// returns only if it cannot, with the reason, as execvp(3) does: a file that may not be executed
@@ -71,34 +70,6 @@ pub fn fork() -> io::Result<Side> {
     // SAFETY: a tool has one thread, so no lock is held by a thread that the copy lacks.
     let pid = Errno::result(unsafe { libc::fork() })?;
     Ok(Pid::new(pid).map_or(Side::Child, Side::Parent))
-}
-
-/// Waits for this child's end.
-///
-/// # Errors
-/// As waitpid(2): there is no such child.
-pub fn wait(pid: Pid) -> io::Result<Exit> {
-    loop {
-        let mut status = 0;
-        // SAFETY: `status` is alive.
-        match Errno::result(unsafe { libc::waitpid(pid.raw(), &raw mut status, 0) }) {
-            Ok(_) => {
-                if let Some(exit) = reaper::exit(status) {
-                    return Ok(exit);
-                }
-            }
-            Err(Errno::EINTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-/// How this child ended, if it has.
-pub fn ended(pid: Pid) -> Option<Exit> {
-    let mut status = 0;
-    // SAFETY: `status` is alive; WNOHANG keeps the call from blocking.
-    let dead = unsafe { libc::waitpid(pid.raw(), &raw mut status, libc::WNOHANG) };
-    (dead == pid.raw()).then(|| reaper::exit(status)).flatten()
 }
 
 /// A descriptor that can be read when this child has ended; `None` where the kernel has none (see

@@ -9,7 +9,7 @@ use crate::diag::{Diagnostic, Place, Spot};
 const FAULTS_MAX: usize = 100;
 
 /// The faults of one file.
-pub(super) struct Faults<'a> {
+pub(crate) struct Faults<'a> {
     path: &'a Path,
     source: &'a str,
     found: Vec<Diagnostic>,
@@ -18,7 +18,7 @@ pub(super) struct Faults<'a> {
 }
 
 impl<'a> Faults<'a> {
-    pub(super) fn new(path: &'a Path, source: &'a str) -> Self {
+    pub(crate) fn new(path: &'a Path, source: &'a str) -> Self {
         Self {
             path,
             source,
@@ -28,7 +28,7 @@ impl<'a> Faults<'a> {
     }
 
     /// Notes a fault at these bytes of the file.
-    pub(super) fn at(&mut self, span: Range<usize>, fault: Diagnostic) {
+    pub(crate) fn at(&mut self, span: Range<usize>, fault: Diagnostic) {
         if self.found.len() >= FAULTS_MAX {
             self.more += 1;
             return;
@@ -38,12 +38,12 @@ impl<'a> Faults<'a> {
     }
 
     /// Notes a fault of the file as a whole.
-    pub(super) fn whole(&mut self, fault: Diagnostic) {
+    pub(crate) fn whole(&mut self, fault: Diagnostic) {
         self.found.push(fault.in_file(self.path));
     }
 
     /// These bytes of the file as a place, for faults that are found later.
-    pub(super) fn place(&self, span: Range<usize>) -> Place {
+    pub(crate) fn place(&self, span: Range<usize>) -> Place {
         Place {
             path: self.path.to_owned(),
             spot: Some(Spot::of(self.source, span)),
@@ -52,7 +52,7 @@ impl<'a> Faults<'a> {
 
     /// The part `at` of the string `text` whose value spans `span`; the whole of it, if escapes
     /// make the two differ.
-    pub(super) fn within(&self, span: Range<usize>, text: &str, at: &Range<usize>) -> Range<usize> {
+    pub(crate) fn within(&self, span: Range<usize>, text: &str, at: &Range<usize>) -> Range<usize> {
         let start = span.start + 1;
         match self.source.get(start..start + text.len()) {
             Some(raw) if raw == text => start + at.start..start + at.end,
@@ -61,7 +61,7 @@ impl<'a> Faults<'a> {
     }
 
     /// All of them, in the order of the file.
-    pub(super) fn sorted(mut self) -> Vec<Diagnostic> {
+    pub(crate) fn sorted(mut self) -> Vec<Diagnostic> {
         let key = |fault: &Diagnostic| {
             let spot = fault.place.as_ref().and_then(|place| place.spot.as_ref());
             spot.map(|spot| (spot.line, spot.column))

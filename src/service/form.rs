@@ -32,7 +32,7 @@ const WORDS: [(&str, &str); 4] = [
 ];
 
 /// Reads a TOML text. With faults, the document is what could be guessed.
-pub(super) fn read<'a>(text: &'a str, path: &Path) -> (Spanned<DeTable<'a>>, Vec<Diagnostic>) {
+pub(crate) fn read<'a>(text: &'a str, path: &Path) -> (Spanned<DeTable<'a>>, Vec<Diagnostic>) {
     let (document, errors) = DeTable::parse_recoverable(text);
     let unclosed = errors
         .iter()

@@ -18,17 +18,19 @@ mod resolver;
 
 pub mod address;
 
-mod faults;
+pub(crate) mod faults;
 
-mod table;
+pub(crate) mod table;
 
-mod form;
+pub(crate) mod form;
 
 mod draft;
 
 pub mod zone;
 
 pub mod schedule;
+
+pub mod timetable;
 
 mod timing;
 

@@ -1,7 +1,6 @@
 //! When a oneshot runs by itself: a line of cron, or every so often. Pure: the clocks' time is an
 //! argument.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use croner::Cron;
@@ -165,79 +164,18 @@ fn fields(text: &str) -> Vec<std::ops::Range<usize>> {
     text.split_whitespace().map(place).collect()
 }
 
-/// The next run of a service by its schedule, between one run and the next.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Timetable {
-    /// The moment of the schedule that is waited for, or was last kept.
-    aim: Option<Aim>,
-}
-
-/// A moment of a schedule.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Aim {
-    /// By the schedule: since 1970 UTC, or since the origin of the monotonic clock.
-    moment: Duration,
-    /// With the part that is left to chance.
-    run: Duration,
-    /// It is yet to come.
-    waits: bool,
-}
-
-impl Timetable {
-    /// When the next run is due, after the boot or a run that has just ended; `None`: never again,
-    /// which no line that was accepted comes to.
-    pub fn plan(
-        &mut self,
-        schedule: &Schedule,
-        name: &str,
-        now: Moment,
-        wall: Duration,
-    ) -> Option<Moment> {
-        let clock = schedule.clock(now, wall);
-        let kept = self.aim.map(|aim| aim.moment);
-        let queued = kept.filter(|_| schedule.overlap == Overlap::Queue);
-        let missed = queued.and_then(|kept| schedule.after(kept, kept));
-        let aim = match missed.filter(|moment| *moment <= clock) {
-            Some(_) => Aim {
-                moment: clock,
-                run: clock,
-                waits: true,
-            },
-            None => schedule.aim((name, now), kept.unwrap_or(clock), clock)?,
-        };
-        self.aim = Some(aim);
-        Some(schedule.moment(aim.run, now, wall))
-    }
-
-    /// When it is due, now that the clock has come there, or was set.
-    pub fn look(
-        &mut self,
-        schedule: &Schedule,
-        name: &str,
-        now: Moment,
-        wall: Duration,
-    ) -> Option<Moment> {
-        let clock = schedule.clock(now, wall);
-        let Some(aim) = self.aim.as_mut().filter(|aim| aim.waits) else {
-            return self.plan(schedule, name, now, wall);
-        };
-        if aim.run <= clock {
-            aim.waits = false;
-            return Some(now);
-        }
-        // Set back, it may have to come sooner than was thought.
-        if let Some(sooner) = schedule.aim((name, now), aim.moment, clock)
-            && sooner.moment < aim.moment
-        {
-            *aim = sooner;
-        }
-        Some(schedule.moment(aim.run, now, wall))
-    }
-}
-
 impl Schedule {
+    /// What the clocks of its zone show so long after 1970 UTC; of a period, those of UTC.
+    pub fn show(&self, wall: Duration) -> String {
+        let unix = i64::try_from(wall.as_secs()).unwrap_or(i64::MAX);
+        match &self.times {
+            Times::Cron(line) => line.zone.show(unix),
+            Times::Every(_) => Zone::utc().show(unix),
+        }
+    }
+
     /// What its moments are told by.
-    fn clock(&self, now: Moment, wall: Duration) -> Duration {
+    pub(super) fn clock(&self, now: Moment, wall: Duration) -> Duration {
         match self.times {
             Times::Cron(_) => wall,
             Times::Every(_) => now.since_origin(),
@@ -245,12 +183,12 @@ impl Schedule {
     }
 
     /// A moment of its clock on the monotonic one.
-    fn moment(&self, at: Duration, now: Moment, wall: Duration) -> Moment {
+    pub(super) fn moment(&self, at: Duration, now: Moment, wall: Duration) -> Moment {
         now + at.saturating_sub(self.clock(now, wall))
     }
 
     /// Its first moment after this one. `kept` is one of them.
-    fn after(&self, kept: Duration, clock: Duration) -> Option<Duration> {
+    pub(super) fn after(&self, kept: Duration, clock: Duration) -> Option<Duration> {
         match &self.times {
             Times::Cron(line) => {
                 let next = line.next(i64::try_from(clock.as_secs()).ok()?)?;
@@ -262,19 +200,5 @@ impl Schedule {
                 Some(kept + every.checked_mul(steps)?)
             }
         }
-    }
-
-    fn aim(&self, chance: (&str, Moment), kept: Duration, clock: Duration) -> Option<Aim> {
-        let moment = self.after(kept, clock)?;
-        // Chance need not be secret, only different, and a simulation can replay it.
-        let mut hasher = DefaultHasher::new();
-        (chance, moment).hash(&mut hasher);
-        let spread = u64::try_from(self.spread.as_millis()).unwrap_or(u64::MAX);
-        let late = Duration::from_millis(hasher.finish() % spread.saturating_add(1));
-        Some(Aim {
-            moment,
-            run: moment + late,
-            waits: true,
-        })
     }
 }

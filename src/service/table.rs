@@ -1,5 +1,7 @@
 //! Reading TOML values as what a field takes, with the fault at its place when they are not.
 
+mod tables;
+
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use crate::values::span::{parse_size, parse_span};
 
 /// A table of a file: its fields, and which of them are known.
 #[derive(Clone, Copy)]
-pub(super) struct Table<'a> {
+pub(crate) struct Table<'a> {
     fields: &'static [Field],
     section: &'static str,
     items: &'a DeTable<'a>,
@@ -22,18 +24,18 @@ pub(super) struct Table<'a> {
 
 /// A value of a file.
 #[derive(Clone)]
-pub(super) struct Item<'a> {
+pub(crate) struct Item<'a> {
     /// What it is called in messages, with its ticks: `` `stop.signal` ``.
-    pub(super) subject: String,
+    pub(crate) subject: String,
     /// What it takes.
-    pub(super) takes: &'static str,
-    pub(super) value: &'a DeValue<'a>,
-    pub(super) span: Range<usize>,
+    pub(crate) takes: &'static str,
+    pub(crate) value: &'a DeValue<'a>,
+    pub(crate) span: Range<usize>,
 }
 
 impl<'a> Table<'a> {
     /// Looks at a table and notes every key that is not known.
-    pub(super) fn open(
+    pub(crate) fn open(
         fields: &'static [Field],
         section: &'static str,
         items: &'a DeTable<'a>,
@@ -64,7 +66,8 @@ impl<'a> Table<'a> {
         if fault.hint.is_some() {
             return fault;
         }
-        if let Some(ours) = others::translated(self.section, key) {
+        let ours = others::translated(self.section, key);
+        if let Some(ours) = ours.filter(|ours| self.has(ours)) {
             return fault.hint(format!("it is called `{ours}` here"));
         }
         let elsewhere: Vec<String> = self
@@ -83,8 +86,14 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// Whether there is such a field, written with its section before it.
+    fn has(&self, path: &str) -> bool {
+        let (section, name) = path.rsplit_once('.').unwrap_or(("", path));
+        fields::find(self.fields, section, name).is_some()
+    }
+
     /// A field's value, if it is set.
-    pub(super) fn get(&self, name: &'static str) -> Option<Item<'a>> {
+    pub(crate) fn get(&self, name: &'static str) -> Option<Item<'a>> {
         let value = self.items.get(name)?;
         let takes = fields::find(self.fields, self.section, name).map_or("", |field| field.takes);
         let subject = match self.section {
@@ -100,7 +109,7 @@ impl<'a> Table<'a> {
     }
 
     /// A field that is a table.
-    pub(super) fn table(
+    pub(crate) fn table(
         &self,
         name: &'static str,
         section: &'static str,
@@ -131,7 +140,7 @@ fn kind(value: &DeValue<'_>) -> &'static str {
 
 impl<'a> Item<'a> {
     /// An item of an array or table within this one.
-    pub(super) fn new(
+    pub(crate) fn new(
         subject: String,
         takes: &'static str,
         value: &'a Spanned<DeValue<'a>>,
@@ -145,12 +154,12 @@ impl<'a> Item<'a> {
     }
 
     /// Notes that the value is of another kind.
-    pub(super) fn wrong<T>(&self, faults: &mut Faults<'_>) -> Option<T> {
+    pub(crate) fn wrong<T>(&self, faults: &mut Faults<'_>) -> Option<T> {
         self.wrong_but(faults, None)
     }
 
     /// The same, with a hint.
-    pub(super) fn wrong_but<T>(&self, faults: &mut Faults<'_>, hint: Option<String>) -> Option<T> {
+    pub(crate) fn wrong_but<T>(&self, faults: &mut Faults<'_>, hint: Option<String>) -> Option<T> {
         let (subject, takes, kind) = (&self.subject, self.takes, kind(self.value));
         let fault = Diagnostic::error(format!("{subject} must be {takes}, not {kind}"));
         let hint = hint.into_iter().fold(fault, Diagnostic::hint);
@@ -159,13 +168,13 @@ impl<'a> Item<'a> {
     }
 
     /// Notes a fault at the value.
-    pub(super) fn bad<T>(&self, faults: &mut Faults<'_>, fault: Diagnostic) -> Option<T> {
+    pub(crate) fn bad<T>(&self, faults: &mut Faults<'_>, fault: Diagnostic) -> Option<T> {
         faults.at(self.span.clone(), fault);
         None
     }
 
     /// A string; never with a NUL, which no system call could take.
-    pub(super) fn text(&self, faults: &mut Faults<'_>) -> Option<&'a str> {
+    pub(crate) fn text(&self, faults: &mut Faults<'_>) -> Option<&'a str> {
         match self.value {
             DeValue::String(text) if text.contains('\0') => {
                 let fault = format!("{} cannot contain a NUL byte", self.subject);
@@ -177,7 +186,7 @@ impl<'a> Item<'a> {
     }
 
     /// A number or boolean, as it would stand between quotes.
-    pub(super) fn plain(&self) -> Option<String> {
+    pub(crate) fn plain(&self) -> Option<String> {
         match self.value {
             DeValue::Integer(number) => Some(number.as_str().to_owned()),
             DeValue::Float(number) => Some(number.as_str().to_owned()),
@@ -189,7 +198,7 @@ impl<'a> Item<'a> {
     }
 
     /// A string, with the hint that a number or boolean lacks its quotes.
-    pub(super) fn quoted(&self, faults: &mut Faults<'_>) -> Option<&'a str> {
+    pub(crate) fn quoted(&self, faults: &mut Faults<'_>) -> Option<&'a str> {
         match self.plain() {
             Some(plain) => self.wrong_but(faults, Some(format!("write it in quotes: \"{plain}\""))),
             None => self.text(faults),
@@ -197,7 +206,7 @@ impl<'a> Item<'a> {
     }
 
     /// `true` or `false`.
-    pub(super) fn flag(&self, faults: &mut Faults<'_>) -> Option<bool> {
+    pub(crate) fn flag(&self, faults: &mut Faults<'_>) -> Option<bool> {
         match self.value {
             DeValue::Boolean(flag) => Some(*flag),
             DeValue::String(text) if *text == "true" || *text == "false" => {
@@ -208,7 +217,7 @@ impl<'a> Item<'a> {
     }
 
     /// A whole number within a range.
-    pub(super) fn whole(&self, range: RangeInclusive<i64>, faults: &mut Faults<'_>) -> Option<i64> {
+    pub(crate) fn whole(&self, range: RangeInclusive<i64>, faults: &mut Faults<'_>) -> Option<i64> {
         let DeValue::Integer(number) = self.value else {
             let digits = self
                 .value
@@ -230,7 +239,7 @@ impl<'a> Item<'a> {
     }
 
     /// A duration.
-    pub(super) fn span(&self, faults: &mut Faults<'_>) -> Option<Duration> {
+    pub(crate) fn span(&self, faults: &mut Faults<'_>) -> Option<Duration> {
         let text = match self.value {
             DeValue::Integer(_) | DeValue::Float(_) => {
                 let unit =
@@ -246,7 +255,7 @@ impl<'a> Item<'a> {
     }
 
     /// A duration that is not zero.
-    pub(super) fn span_above_zero(&self, faults: &mut Faults<'_>) -> Option<Duration> {
+    pub(crate) fn span_above_zero(&self, faults: &mut Faults<'_>) -> Option<Duration> {
         let span = self.span(faults)?;
         if span.is_zero() {
             let fault = format!("{} must be longer than zero", self.subject);
@@ -256,7 +265,7 @@ impl<'a> Item<'a> {
     }
 
     /// A signal, by name or number.
-    pub(super) fn signal(&self, faults: &mut Faults<'_>) -> Option<Signal> {
+    pub(crate) fn signal(&self, faults: &mut Faults<'_>) -> Option<Signal> {
         if let DeValue::Integer(_) = self.value {
             let number = self.whole(1..=64, faults)?;
             return i32::try_from(number).ok().and_then(Signal::new);
@@ -269,7 +278,7 @@ impl<'a> Item<'a> {
     }
 
     /// One of a few words.
-    pub(super) fn word<T: Copy>(
+    pub(crate) fn word<T: Copy>(
         &self,
         words: &[(&'static str, T)],
         faults: &mut Faults<'_>,
@@ -284,7 +293,7 @@ impl<'a> Item<'a> {
     }
 
     /// The items of an array.
-    pub(super) fn array(
+    pub(crate) fn array(
         &self,
         takes: &'static str,
         faults: &mut Faults<'_>,
@@ -302,7 +311,7 @@ impl<'a> Item<'a> {
     }
 
     /// A command: the exec form, or the shell form as `/bin/sh -c` takes it.
-    pub(super) fn command(&self, faults: &mut Faults<'_>) -> Option<Vec<String>> {
+    pub(crate) fn command(&self, faults: &mut Faults<'_>) -> Option<Vec<String>> {
         let empty = || Diagnostic::error(format!("{} is empty", self.subject));
         if let DeValue::String(_) = self.value {
             let text = self.text(faults)?;
@@ -331,7 +340,7 @@ impl<'a> Item<'a> {
     }
 
     /// A number of bytes, or a size such as `10MiB`.
-    pub(super) fn size(&self, faults: &mut Faults<'_>) -> Option<u64> {
+    pub(crate) fn size(&self, faults: &mut Faults<'_>) -> Option<u64> {
         if let DeValue::Integer(_) = self.value {
             return self
                 .whole(0..=i64::MAX, faults)
@@ -350,7 +359,7 @@ impl<'a> Item<'a> {
 }
 
 /// A fault about a text that is no duration, with the next step.
-pub(super) fn span_hint(fault: Diagnostic, text: &str) -> Diagnostic {
+pub(crate) fn span_hint(fault: Diagnostic, text: &str) -> Diagnostic {
     let bare = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     fault.hint(if bare {
         format!("write it with its unit: `{text}s`, or `{text}ms`")
@@ -360,7 +369,7 @@ pub(super) fn span_hint(fault: Diagnostic, text: &str) -> Diagnostic {
 }
 
 /// What to say of a text that is no signal.
-pub(super) fn signal_fault(text: &str, why: String) -> Diagnostic {
+pub(crate) fn signal_fault(text: &str, why: String) -> Diagnostic {
     let names: Vec<String> = Signal::names().collect();
     let upper = text.to_uppercase();
     let full = if upper.starts_with("SIG") {

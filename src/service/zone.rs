@@ -56,6 +56,28 @@ impl Zone {
         })
     }
 
+    /// What its clocks show then: `2026-11-25 12:10 CET`, with seconds if there are any.
+    pub fn show(&self, unix: i64) -> String {
+        let Ok(local) = self.rules.find_local_time_type(unix) else {
+            return String::new();
+        };
+        let here = Local { unix, zone: self };
+        let Some(clock) = here.utc_of_clock() else {
+            return String::new();
+        };
+        let (year, month, day) = (clock.year(), clock.month(), clock.month_day());
+        let (hour, minute) = (clock.hour(), clock.minute());
+        let seconds = match clock.second() {
+            0 => String::new(),
+            second => format!(":{second:02}"),
+        };
+        let zone = match local.time_zone_designation() {
+            "" => &self.name,
+            zone => zone,
+        };
+        format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}{seconds} {zone}")
+    }
+
     /// Seconds east of UTC at this moment.
     fn offset(&self, unix: i64) -> i64 {
         let local = self.rules.find_local_time_type(unix);

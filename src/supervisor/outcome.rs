@@ -6,7 +6,7 @@ use tokio::task::AbortHandle;
 
 use crate::machine::slot::{Input, Ix};
 use crate::machine::unit::{Event, State};
-use crate::service::schedule::Timetable;
+use crate::service::timetable::Timetable;
 use crate::supervisor::Supervisor;
 use crate::supervisor::checks::Targets;
 use crate::supervisor::notices::Sayings;

@@ -10,6 +10,7 @@ use crate::control::protocol::Phase;
 use crate::machine::slot::{Change, Input, Ix, Order};
 use crate::machine::unit::{Action, Event};
 use crate::os::probes::{self, Target};
+use crate::os::reason::reason;
 use crate::os::spawner::Spawned;
 use crate::os::{clock, kill, notification};
 use crate::service::definition::{Probe, Reload, StopBy};
@@ -52,10 +53,13 @@ impl Supervisor {
             Order::Act(ix, Action::Ask(pid) | Action::Kill(pid))
                 if self.fleet.owner(pid) != Some(ix) => {}
             Order::Act(ix, Action::Plan { anew }) => self.plan(ix, anew),
+            Order::Act(ix, Action::Skip) => self.skip(ix),
             Order::Act(ix, Action::RunBefore) => self.run_before(ix),
             Order::Act(ix, Action::KillBefore) => self.kill_before(ix),
             Order::Act(ix, Action::Ask(pid)) => self.ask(ix, pid),
             Order::Act(ix, Action::Kill(pid)) => self.kill(ix, pid),
+            // Done when the death was taken in, and told after it.
+            Order::Act(_, Action::KillRest(_)) => {}
             Order::Act(ix, Action::Probe) => self.probe(ix, Purpose::Ready),
             Order::Act(ix, Action::CheckUp) => self.probe(ix, Purpose::Health),
             Order::Changed(change) => self.changed(&change),
@@ -104,7 +108,7 @@ impl Supervisor {
         let pipe = number
             .map(|_| notification::pipe())
             .transpose()
-            .map_err(|e| e.to_string())?;
+            .map_err(|error| reason(&error))?;
         let control = self.control_of(&service)?;
         let owner = around.user.as_ref().map(|user| (user.uid, user.gid));
         if let Some(socket) = self.notify_socket(ix, &service, owner)? {
@@ -132,7 +136,7 @@ impl Supervisor {
         if let Err(error) = self.starts.add(ix, attempt, ours) {
             // The process lives, but how its start goes cannot be seen: let its end come.
             to_process(pid, Signal::KILL);
-            self.complain(ix, format!("cannot watch its start: {error}"));
+            self.complain(ix, format!("cannot watch its start: {}", reason(&error)));
         }
         Ok(pid)
     }
@@ -155,7 +159,7 @@ impl Supervisor {
         let Spawned { pid, attempt } = self.launcher.finish(&service, &around, ended, streams)?;
         if let Err(error) = self.starts.add(ix, attempt, None) {
             // It runs, or its exit code tells that it does not.
-            tracing::debug!(service = %service.name, "cannot watch its finish: {error}");
+            tracing::debug!(service = %service.name, "cannot watch its finish: {}", reason(&error));
         }
         Ok(pid)
     }
@@ -315,11 +319,15 @@ impl Supervisor {
 
     fn changed(&mut self, change: &Change) {
         self.publish_change(change);
+        self.watch_run(change);
         let faults = faults_of(&self.sides, change.ix);
         let booting = self.narrator.is_booting();
         let is_change = |order: &Order| matches!(order, Order::Changed(_));
         let is_last = !self.orders.iter().any(is_change);
-        Self::tell(self.narrator.changed(change, &self.fleet, faults, is_last));
+        let lines = self.narrator.changed(change, &self.fleet, faults, is_last);
+        let cleared = self.cleared.remove(&change.ix);
+        let slot = self.fleet.slot(change.ix).filter(|_| cleared);
+        Self::tell(lines.into_iter().chain(slot.map(Narrator::cleared)));
         if booting && !self.narrator.is_booting() && self.fleet.ending().is_none() {
             self.publish_phase(Phase::Boot, Phase::Running);
         }
@@ -362,13 +370,13 @@ async fn dial(
 /// for the reaper to tell.
 pub(super) fn to_process(pid: Pid, signal: Signal) {
     if let Err(error) = kill::process(pid, signal) {
-        tracing::debug!("cannot send {signal} to {pid}: {error}");
+        tracing::debug!("cannot send {signal} to {pid}: {}", reason(&error));
     }
 }
 
 /// The same to its group, which is gone when its last process is.
 pub(super) fn to_group(pid: Pid, signal: Signal) {
     if let Err(error) = kill::group(pid, signal) {
-        tracing::debug!("cannot send {signal} to group {pid}: {error}");
+        tracing::debug!("cannot send {signal} to group {pid}: {}", reason(&error));
     }
 }

@@ -41,6 +41,11 @@ pub(super) fn wire_state(state: &State) -> WireState {
     }
 }
 
+/// To the millisecond: two clocks that are read one after the other are not further apart.
+fn whole(wall: Duration) -> Duration {
+    Duration::from_millis(millis(wall + Duration::from_micros(500)))
+}
+
 impl Supervisor {
     /// Where the container is in its life.
     fn phase(&self) -> Phase {
@@ -97,15 +102,16 @@ impl Supervisor {
             starts: slot.starts.into(),
             next_try_ms,
             schedule: slot.service.schedule.as_deref().map(describe::schedule),
-            next_run: next.map(|next| rfc3339(wall + next)),
+            next_run: next.map(|next| rfc3339(whole(wall + next))),
             next_run_ms: next.map(millis),
             last_run: run.map(|run| rfc3339(wall.saturating_sub(now.since(run.began)))),
+            last_run_ms: run.map(|run| millis(now.since(run.began))),
             last_took_ms: run.and_then(|run| Some(millis(run.ended?.since(run.began)))),
-            detail: detail.then(|| self.detail(ix, slot, wall)),
+            detail: detail.then(|| self.detail(ix, slot, next.map(|next| whole(wall + next)))),
         })
     }
 
-    fn detail(&self, ix: Ix, slot: &Slot, _wall: Duration) -> Detail {
+    fn detail(&self, ix: Ix, slot: &Slot, next_run: Option<Duration>) -> Detail {
         let service = &slot.service;
         let need = |name: &Name| {
             let state = self
@@ -143,6 +149,7 @@ impl Supervisor {
                 let sayings = side.sayings.as_ref()?;
                 sayings.status.clone()
             }),
+            next_run_there: next_run.and_then(|next| Some(service.schedule.as_deref()?.show(next))),
             stop: describe::stop(&service.stop),
             restart: describe::restart(&service.restart),
             reload: service.reload.as_ref().map(describe::reload),
@@ -156,6 +163,10 @@ impl Supervisor {
     fn waits_for(&self, ix: Ix, slot: &Slot) -> Vec<String> {
         match slot.unit.state {
             State::Waiting | State::Failed(Failure::Need) => {}
+            State::Scheduled { .. } => {
+                let failed = self.fleet.failed_needs(ix).into_iter();
+                return failed.map(|need| need.service.name.to_string()).collect();
+            }
             _does_not => return Vec::new(),
         }
         let service = &slot.service;

@@ -95,6 +95,7 @@ fn failed(
                 .map(|other| {
                     let name = &other.service.name;
                     match other.standing() {
+                        State::Failed(_) => format!("{name}, which has failed"),
                         state if state.is_at_rest() => format!("{name}, which is {}", state.word()),
                         _tried_again => format!("{name}, which does not start"),
                     }
@@ -105,15 +106,18 @@ fn failed(
     }
 }
 
-/// `needs db, which is failed`: its runs fall out.
-fn needs_failed(fleet: &Fleet, ix: Ix) -> Option<String> {
-    let needs = &fleet.slot(ix)?.service.needs;
-    let others = fleet.waits_for(ix);
-    let mut others = others
-        .iter()
-        .filter(|other| needs.contains(&other.service.name));
-    let failed = others.find(|other| other.failure().is_some())?;
-    Some(format!("needs {}, which is failed", failed.service.name))
+/// `db has failed`: runs by a schedule fall out.
+pub(super) fn needs_failed(fleet: &Fleet, ix: Ix) -> Option<String> {
+    let needs: Vec<String> = fleet
+        .failed_needs(ix)
+        .into_iter()
+        .map(|need| match need.failure() {
+            Some(_) => format!("{} has failed", need.service.name),
+            None if need.want == Want::Off => format!("{} is not enabled", need.service.name),
+            None => format!("{} does not start", need.service.name),
+        })
+        .collect();
+    (!needs.is_empty()).then(|| shorten(needs))
 }
 
 /// `not ready within 30s: 127.0.0.1:3000: connection refused`

@@ -313,6 +313,7 @@ fn status() -> Status {
             next_run: None,
             next_run_ms: None,
             last_run: None,
+            last_run_ms: None,
             last_took_ms: None,
             detail: None,
         }],

@@ -91,12 +91,14 @@ pub(crate) fn order(action: Action) -> &'static str {
     match action {
         Action::Plan { anew: true } => "PLAN",
         Action::Plan { anew: false } => "LOOK AT THE CLOCK",
+        Action::Skip => "TELL THAT IT IS SKIPPED",
         Action::Spawn => "SPAWN",
         Action::SpawnFinish(..) => "RUN FINISH",
         Action::RunBefore => "RUN BEFORE",
         Action::KillBefore => "KILL BEFORE",
         Action::Ask(_) => "ASK IT TO END",
         Action::Kill(_) => "KILL",
+        Action::KillRest(_) => "KILL THE REST",
         Action::Probe => "PROBE",
         Action::CheckUp => "CHECK",
     }

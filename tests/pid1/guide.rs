@@ -67,6 +67,9 @@ fn haproxy_tells() {
     assert!(poll(SOON, || told(&it) == 2), "{}", it.err.text());
     let is_back = || it.pidone(&["status", "-o", "note", "proxy"]).out == "-\n";
     assert!(poll(SOON, is_back));
+    // Its own loop tells of the old worker's end: from then on it hears signals again.
+    let hears = |it: &Container| it.err.text().contains("Former worker");
+    assert!(poll(SOON, || hears(&it)), "{}", it.err.text());
     it.stop();
 }
 

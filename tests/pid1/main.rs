@@ -22,6 +22,7 @@ mod explain;
 mod guide;
 mod harness;
 mod health;
+mod leftovers;
 mod notify;
 mod orphans;
 mod output;

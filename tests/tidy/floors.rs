@@ -4,7 +4,19 @@
 use crate::lexer::{Source, words};
 
 /// Modules that are values to values, by their path: no runtime, kernel, file, socket or clock.
-const PURE: [&str; 5] = ["values", "diag", "service", "machine", "syslog"];
+const PURE: [&str; 11] = [
+    "values",
+    "diag",
+    "service",
+    "machine",
+    "members",
+    "syslog",
+    "template::data",
+    "template::engine",
+    "template::helpers",
+    "agent::config",
+    "agent::gossip",
+];
 
 /// What a pure module must not name. An address or a byte string of the system is a value; a
 /// socket is not.

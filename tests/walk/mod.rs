@@ -1,6 +1,7 @@
 //! The nodes and edges of a walk: the machine beside a ghost that knows what really happened.
 
 mod planned;
+mod rest;
 pub(crate) mod rules;
 pub(crate) mod shapes;
 

@@ -7,7 +7,7 @@ use pidone::service::definition::{Probe, Then};
 
 use pidone::values::Moment;
 
-use super::{Edge, Node, planned};
+use super::{Edge, planned, rest};
 
 pub(crate) type Rule = fn(&Edge<'_>) -> bool;
 
@@ -55,9 +55,14 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
         "a run is planned exactly when its moment is waited for, and only by a schedule",
         planned::plan_is_ordered,
     ),
+    ("who falls out is told of once", planned::skips_are_told),
     (
         "with a schedule a run is never the last",
         planned::schedule_goes_on,
+    ),
+    (
+        "the rest is killed exactly when a death is followed by a restart, and no `finish`",
+        rest::rest_is_killed,
     ),
     (
         "what runs is watched exactly if it is to be",
@@ -108,9 +113,10 @@ pub(crate) fn signal_to_current(edge: &Edge<'_>) -> bool {
         Action::Ask(pid) => {
             edge.before.ghost.alive == Some(*pid) && edge.before.unit.state.main_pid().is_some()
         }
-        Action::Kill(pid) => edge.before.ghost.alive == Some(*pid),
+        Action::Kill(pid) | Action::KillRest(pid) => edge.before.ghost.alive == Some(*pid),
         Action::Spawn
         | Action::Plan { .. }
+        | Action::Skip
         | Action::SpawnFinish(..)
         | Action::Probe
         | Action::CheckUp
@@ -182,8 +188,10 @@ pub(crate) fn finish_once(edge: &Edge<'_>) -> bool {
             Action::SpawnFinish(pid, exit) => Some((*pid, *exit)),
             Action::Spawn
             | Action::Plan { .. }
+            | Action::Skip
             | Action::Ask(_)
             | Action::Kill(_)
+            | Action::KillRest(_)
             | Action::Probe
             | Action::CheckUp
             | Action::RunBefore
@@ -194,19 +202,12 @@ pub(crate) fn finish_once(edge: &Edge<'_>) -> bool {
     match (edge.event, main) {
         // What was asked to stop before it was known not to run may have its `finish`.
         (Event::Exited(_), Some(_)) if edge.before.ghost.never_ran => {
-            orders.is_empty() || edge.before.ghost.stopped || !is_policy(edge.before)
+            orders.is_empty() || edge.before.ghost.stopped || !rest::is_policy(edge.before)
         }
         (Event::Exited(exit), Some(pid)) if edge.service.finish.is_some() => {
             orders == [(pid, exit)]
         }
         _other => orders.is_empty(),
-    }
-}
-
-pub(crate) fn is_policy(node: &Node) -> bool {
-    match node.unit.state {
-        State::Stopping { next, .. } => matches!(next, Next::Policy(_)),
-        _other => false,
     }
 }
 

@@ -11,6 +11,7 @@
 
 pub(crate) mod books;
 pub(crate) mod chance;
+mod clocks;
 pub(crate) mod edits;
 pub(crate) mod fleets;
 pub(crate) mod life;
@@ -27,7 +28,6 @@ use pidone::machine::fleet::Fleet;
 use pidone::machine::slot::{Input, Ix, Limits, Order};
 use pidone::machine::unit::{Event, Said};
 use pidone::service::definition::{Probe, Service};
-use pidone::service::schedule::Timetable;
 use pidone::values::{Exit, Moment, Pid};
 
 use life::{Life, Process};
@@ -89,8 +89,7 @@ pub(crate) struct World {
     pub(crate) was_still: bool,
     /// How often it took in something.
     pub(crate) turns: u64,
-    /// Who is due when by a schedule.
-    pub(crate) tables: BTreeMap<Ix, Timetable>,
+    pub(crate) clocks: clocks::Clocks,
     lives: Vec<Vec<Life>>,
     starts: Vec<usize>,
     agenda: BTreeMap<(Moment, u64), Happening>,
@@ -129,7 +128,7 @@ impl World {
             rescans: 0,
             was_still: false,
             turns: 0,
-            tables: BTreeMap::new(),
+            clocks: clocks::Clocks::default(),
             starts: vec![0; services.len()],
             fleet,
             lives,

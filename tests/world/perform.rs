@@ -45,7 +45,10 @@ impl World {
                 }
                 None
             }
-            Order::Changed(_) | Order::Rewired(_) | Order::Ending => None,
+            Order::Act(_, Action::KillRest(_) | Action::Skip)
+            | Order::Changed(_)
+            | Order::Rewired(_)
+            | Order::Ending => None,
             Order::Vanish(ix) => Some(Input::Vanished(ix)),
             Order::Strays(signal) => {
                 for (id, orphan) in self.orphans.clone() {
@@ -92,21 +95,6 @@ impl World {
             self.schedule(self.now + after, Happening::Dies(pid, exit));
         }
         Input::Unit(ix, Event::Spawned(pid))
-    }
-
-    /// The wall clock of this world is its only clock.
-    fn time(&mut self, ix: Ix, anew: bool) -> Option<Input> {
-        let service = self.fleet.slot(ix)?.service.clone();
-        let table = self.tables.entry(ix).or_default();
-        let (name, wall) = (service.name.as_str(), self.now.since_origin());
-        // Its definition may be another one since this was ordered.
-        let schedule = service.schedule.as_ref()?;
-        let due = if anew {
-            table.plan(schedule, name, self.now, wall)
-        } else {
-            table.look(schedule, name, self.now, wall)
-        };
-        Some(Input::Unit(ix, Event::Due(due.unwrap())))
     }
 
     /// As the loop does it: what has lost its meaning since is not run.

@@ -50,6 +50,12 @@ impl World {
                 self.books.have_begun.insert(ix);
                 self.rules_of_ask(ix);
             }
+            Order::Act(ix, Action::KillRest(pid)) => {
+                let lives = self.processes.contains_key(&pid);
+                self.check(!lives, "who leaves somebody behind is dead");
+                let lives = self.slot(ix).unit.state.pid().is_some();
+                self.check(!lives, "what is left goes before the next start");
+            }
             Order::Rewired(_)
             | Order::Act(
                 _,
@@ -57,7 +63,8 @@ impl World {
                 | Action::Probe
                 | Action::CheckUp
                 | Action::KillBefore
-                | Action::Plan { .. },
+                | Action::Plan { .. }
+                | Action::Skip,
             ) => {}
             Order::Changed(change) => {
                 self.books.changed(change);
@@ -227,6 +234,7 @@ impl World {
         self.check(orders <= 10 + 10 * services, "a turn has few orders");
         self.books.links.follow(&self.fleet);
         self.rules_of_pids();
+        self.rules_of_runs();
         let runs = |ix: &Ix| matches!(self.state(*ix), State::BeforeStop { .. });
         let is_meant = self.befores.keys().all(runs);
         self.check(is_meant, "`before` runs only before a stop");

@@ -98,10 +98,12 @@ pub(crate) fn order(world: &World, order: Order) -> String {
                 Action::Spawn => format!("spawn {name}"),
                 Action::SpawnFinish(_, exit) => format!("run finish of {name} ({exit})"),
                 Action::Plan { .. } => format!("plan {name}"),
+                Action::Skip => format!("a run of {name} is skipped"),
                 Action::RunBefore => format!("run before of {name}"),
                 Action::KillBefore => format!("kill before of {name}"),
                 Action::Ask(_) => format!("ask {name} to end"),
                 Action::Kill(_) => format!("kill {name}"),
+                Action::KillRest(_) => format!("kill what {name} has left"),
                 Action::Probe => format!("probe {name}"),
                 Action::CheckUp => format!("check {name}"),
             }

@@ -23,6 +23,7 @@ use nix::errno::Errno;
 
 use crate::os::descriptors::{lift, write_all};
 use crate::os::inplace::{self, Side};
+use crate::os::reaper;
 use crate::os::signals::{SignalSet, put_back, undo_runtime};
 use crate::values::Pid;
 
@@ -238,7 +239,7 @@ fn start(
             if heard.read_exact(&mut errno).is_err() {
                 return Ok(pid);
             }
-            inplace::wait(pid)?;
+            reaper::wait_one(pid)?;
             Err(Errno::from_raw(i32::from_ne_bytes(errno)).into())
         }
         Side::Child => {

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 
 use crate::os::descriptors::place;
-use crate::os::inplace::wait;
+use crate::os::reaper::wait_one;
 use crate::tools::s6::call::{Bytes, Call, Outcome, Stop, TEMPORARY, USAGE};
 use crate::tools::s6::{not_spawned, spawn, tell};
 use crate::values::Exit;
@@ -133,7 +133,7 @@ fn run(block: Vec<Bytes>, call: &Call) -> Result<(Bytes, Exit), Stop> {
         .read_to_end(&mut output)
         .map_err(unread)?;
     drop(from);
-    let exit = wait(pid).map_err(|error| Stop::unable("wait for the block", error))?;
+    let exit = wait_one(pid).map_err(|error| Stop::unable("wait for the block", error))?;
     if output.len() as u64 > OUTPUT_BYTES_MAX {
         return Err(Stop::fatal(
             TEMPORARY,

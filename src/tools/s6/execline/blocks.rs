@@ -1,6 +1,6 @@
 //! Words that run a block and look at its end: `if`, `ifelse`, `foreground`.
 
-use crate::os::inplace::wait;
+use crate::os::reaper::wait_one;
 use crate::tools::s6::call::{Bytes, Call, Done, Environment, Outcome, Stop, USAGE, Why, number};
 use crate::tools::s6::{not_spawned, spawn, tell, unable_to};
 use crate::values::Exit;
@@ -16,7 +16,7 @@ fn run(block: Vec<Bytes>, env: &Environment) -> Result<Exit, Why> {
         return Ok(Exit::Code(0));
     }
     let pid = spawn(command(block, env), env.get(b"PATH"), || Ok(()))?;
-    Ok(wait(pid)?)
+    Ok(wait_one(pid)?)
 }
 
 fn run_or_stop(block: Vec<Bytes>, env: &Environment) -> Result<Exit, Stop> {

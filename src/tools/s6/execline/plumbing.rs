@@ -8,7 +8,8 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 
 use crate::os::descriptors::{close, copy, place, set_blocking};
-use crate::os::inplace::{Side, fork, leave, wait};
+use crate::os::inplace::{Side, fork, leave};
+use crate::os::reaper::wait_one;
 use crate::tools::s6::call::{Bytes, Call, Outcome, Stop, USAGE, Why, number, path, shown};
 use crate::tools::s6::{not_spawned, spawn};
 
@@ -130,7 +131,7 @@ fn start_apart(
     match fork()? {
         Side::Parent(pid) => {
             drop(theirs);
-            wait(pid)?;
+            wait_one(pid)?;
             Ok(())
         }
         Side::Child => {

@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::os::descriptors::{close, set_blocking, stdin, write_all};
+use crate::os::reaper::reap_one;
 use crate::os::signals::{Incoming, SignalSet};
 use crate::os::{clock, inplace};
 use crate::tools::s6::call::{Bytes, Call, Done, Environment, Outcome, Stop, Why, number, path};
@@ -177,7 +178,7 @@ impl Logger {
     fn bury(&mut self) {
         for folder in &mut self.folders {
             if let Rotation::Processing(pid) = folder.rotation
-                && let Some(exit) = inplace::ended(pid)
+                && let Some(exit) = reap_one(pid)
             {
                 folder.processed(exit);
             }

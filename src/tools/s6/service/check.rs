@@ -10,7 +10,8 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::os::descriptors::{close, is_open, write_all};
-use crate::os::inplace::{self, Side, fork, leave, wait};
+use crate::os::inplace::{self, Side, fork, leave};
+use crate::os::reaper::{reap_one, wait_one};
 use crate::os::{clock, kill};
 use crate::tools::s6::call::{
     Bytes, Call, Command, Environment, Outcome, Stop, TEMPORARY, USAGE, number, shown,
@@ -100,7 +101,7 @@ fn start(plan: &Plan, apart: bool, env: &Environment) -> Result<(), Stop> {
         Side::Parent(pid) => {
             drop(tell);
             if apart {
-                wait(pid).map_err(unable)?;
+                wait_one(pid).map_err(unable)?;
             }
             let synchronized = heard.read_exact(&mut [0]);
             synchronized.map_err(|_| Stop::fatal(TEMPORARY, "unable to synchronize with child"))
@@ -215,7 +216,7 @@ fn over(end: Option<Moment>) -> bool {
 fn sleep(listener: &mut Listener, until: Option<Moment>, check: Option<Pid>) -> Woken {
     let watched = check.and_then(inplace::watch);
     loop {
-        if let Some(exit) = check.and_then(inplace::ended) {
+        if let Some(exit) = check.and_then(reap_one) {
             return Woken::Checked(exit);
         }
         let left = until.map(|until| until.since(clock::now()));

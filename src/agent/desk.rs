@@ -1,0 +1,155 @@
+//! The agent's own socket: where `pidone members`, `pidone render` and `pidone drain` ask. Each
+//! client has a task of its own, a bound on what it says and on the time it takes.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::agent::wire::{Reply, Request};
+
+/// The longest question, bytes.
+const REQUEST_BYTES_MAX: u64 = 4096;
+/// For a question to come, and an answer to be taken.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// For the agent to answer: a drain waits for others.
+const ANSWER: Duration = Duration::from_secs(10);
+/// For the list of members to become another one.
+const WATCH: Duration = Duration::from_secs(8);
+/// Clients at once; who comes then waits in the kernel's queue.
+const CLIENTS_MAX: usize = 32;
+
+/// A question, whose it is, and where its answer goes.
+pub struct Asked {
+    /// The user who asks.
+    pub uid: u32,
+    /// What.
+    pub request: Request,
+    /// Where.
+    pub answer: oneshot::Sender<Reply>,
+}
+
+/// The socket; gone when it is dropped.
+pub struct Desk {
+    path: PathBuf,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.task.abort();
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl Desk {
+    /// Listens; questions go to `asked`.
+    ///
+    /// # Errors
+    /// The socket cannot be made there.
+    pub fn open(path: &Path, asked: mpsc::Sender<Asked>) -> io::Result<Self> {
+        if let Some(dir) = path.parent() {
+            std::fs::create_dir_all(dir)?;
+        }
+        // What is there was left behind: an agent that lives is asked by nobody twice.
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let listener = UnixListener::bind(path)?;
+        // Who may ask what is decided by who it is.
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
+        let task = tokio::spawn(async move {
+            let mut clients = tokio::task::JoinSet::new();
+            loop {
+                while clients.try_join_next().is_some() {}
+                if clients.len() >= CLIENTS_MAX {
+                    clients.join_next().await;
+                    continue;
+                }
+                if let Ok((stream, _)) = listener.accept().await {
+                    clients.spawn(serve(stream, asked.clone()));
+                } else {
+                    // No descriptors: some client will end.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        });
+        Ok(Self {
+            path: path.to_owned(),
+            task,
+        })
+    }
+}
+
+async fn serve(mut stream: UnixStream, asked: mpsc::Sender<Asked>) {
+    let uid = stream.peer_cred().map_or(u32::MAX, |peer| peer.uid());
+    let reply = match timeout(PATIENCE, line(&mut stream)).await {
+        Ok(Ok(line)) => match serde_json::from_slice::<Request>(&line) {
+            Ok(request) => ask(uid, request, &asked).await,
+            Err(error) => fault(format!("cannot read the request: {error}")),
+        },
+        Ok(Err(_)) | Err(_) => return,
+    };
+    let mut text = serde_json::to_vec(&reply).unwrap_or_default();
+    text.push(b'\n');
+    // Whoever does not take the answer does without.
+    let _ = timeout(PATIENCE, stream.write_all(&text)).await;
+}
+
+async fn ask(uid: u32, request: Request, asked: &mpsc::Sender<Asked>) -> Reply {
+    let question_waits = matches!(request, Request::Members { since: Some(_) });
+    let (answer, reply) = oneshot::channel();
+    let question = Asked {
+        uid,
+        request,
+        answer,
+    };
+    if asked.send(question).await.is_err() {
+        return fault("the agent is about to end".to_owned());
+    }
+    let patience = if question_waits { WATCH } else { ANSWER };
+    match timeout(patience, reply).await {
+        Ok(Ok(reply)) => reply,
+        // Nothing new: who watches asks again.
+        Err(_) if question_waits => Reply::Ok,
+        Ok(Err(_)) | Err(_) => fault("the agent does not answer".to_owned()),
+    }
+}
+
+fn fault(message: String) -> Reply {
+    Reply::Error { message }
+}
+
+async fn line(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    let mut bounded = stream.take(REQUEST_BYTES_MAX);
+    while !line.ends_with(b"\n") {
+        if bounded.read_buf(&mut line).await? == 0 {
+            break;
+        }
+    }
+    Ok(line)
+}
+
+/// Asks the agent at this socket, as a client does: waits, with a deadline.
+///
+/// # Errors
+/// Nobody listens there, or the answer makes no sense.
+pub fn ask_agent(path: &Path, request: &Request) -> io::Result<Reply> {
+    use std::io::{Read, Write};
+    let mut stream = std::os::unix::net::UnixStream::connect(path)?;
+    stream.set_read_timeout(Some(ANSWER + PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut text = serde_json::to_vec(request)?;
+    text.push(b'\n');
+    stream.write_all(&text)?;
+    let mut answer = Vec::new();
+    stream.take(64 << 20).read_to_end(&mut answer)?;
+    Ok(serde_json::from_slice(&answer)?)
+}

@@ -1,0 +1,373 @@
+//! The driver of the gossip: what comes in goes to foca, what foca wants goes out, and beside it
+//! three habits of our own. News are passed on at once, not at the next round. Whoever is lost is
+//! looked for, so that a network that was cut grows together again. And whose record is missing is
+//! asked for it.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use foca::{Foca, Notification, OwnedNotification, Runtime, Timer};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::agent::config::Profile;
+use crate::agent::gossip::directory::{Directory, Evidence, Twins};
+use crate::agent::gossip::exchange::COMPARE_EVERY;
+use crate::agent::gossip::pace::{settings, times};
+use crate::agent::gossip::peer::{Peer, Wire};
+use crate::agent::gossip::records::{Records, Spread};
+use crate::agent::gossip::timers::Timers;
+use crate::members::member::{Announced, Member, Readiness, Status};
+use crate::members::record::Record;
+use crate::values::Moment;
+
+/// A datagram before it is sealed, in bytes: sealed it has at most 1,200.
+pub const DATAGRAM_BYTES_MAX: usize = 1159;
+
+/// Lost members are looked for this often, the recent ones.
+const SEEK_EVERY: Duration = Duration::from_millis(500);
+
+/// After so long a lost member is looked for more rarely.
+const RECENT: Duration = Duration::from_secs(600);
+
+/// So many lost members are looked for at once.
+const SEEK_MAX: usize = 3;
+
+/// What foca wants done.
+#[derive(Default, Debug)]
+pub(super) struct Wants {
+    sends: Vec<(SocketAddr, Vec<u8>)>,
+    timers: Vec<(Duration, Timer<Peer>)>,
+    news: Vec<OwnedNotification<Peer>>,
+}
+
+impl Runtime<Peer> for Wants {
+    fn notify(&mut self, notification: Notification<'_, Peer>) {
+        self.news.push(notification.to_owned());
+    }
+
+    fn send_to(&mut self, to: Peer, data: &[u8]) {
+        self.sends.push((to.agent, data.to_vec()));
+    }
+
+    fn submit_after(&mut self, event: Timer<Peer>, after: Duration) {
+        self.timers.push((after, event));
+    }
+}
+
+/// The gossip of one node.
+pub struct Gossip {
+    pub(super) foca: Foca<Peer, Wire, SmallRng, Spread>,
+    profile: Profile,
+    timers: Timers,
+    pub(super) wants: Wants,
+    pub(super) records: Rc<RefCell<Records>>,
+    pub(super) directory: Directory,
+    pub(super) own: Record,
+    pub(super) rng: SmallRng,
+    /// News are passed on then.
+    hurry: Option<Moment>,
+    /// Lost members are looked for then, if there are any.
+    seek: Option<Moment>,
+    /// All is compared with somebody then.
+    pub(super) compare: Moment,
+    /// Somebody is to be asked for all that he knows.
+    pub(super) is_new: bool,
+    /// It has left, and says nothing more of its own.
+    pub(super) has_left: bool,
+    /// The directory is another since it was last asked.
+    changed: bool,
+}
+
+impl Gossip {
+    /// The gossip of the member that says `own` of itself; its life is `own.life`. `seed` is for
+    /// what is left to chance.
+    pub fn new(own: Record, profile: Profile, seed: u64, now: Moment) -> Self {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let records = Rc::new(RefCell::new(Records::new(own.agent)));
+        let peer = Peer {
+            life: own.life,
+            ..Peer::unknown(own.agent)
+        };
+        let spread = Spread(Rc::clone(&records));
+        let foca = Foca::with_custom_broadcast(
+            peer,
+            settings(profile, 1),
+            SmallRng::seed_from_u64(rng.random()),
+            Wire,
+            spread,
+        );
+        let (_, rtt, _) = times(profile);
+        let mut gossip = Self {
+            foca,
+            profile,
+            timers: Timers::new(rtt),
+            wants: Wants::default(),
+            records,
+            directory: Directory::default(),
+            own,
+            rng,
+            hurry: None,
+            seek: None,
+            compare: now + COMPARE_EVERY,
+            is_new: false,
+            has_left: false,
+            changed: true,
+        };
+        gossip.directory.up(gossip.own.agent, now);
+        gossip.say();
+        gossip
+    }
+
+    /// A datagram has come; whether it was one of a peer.
+    pub fn datagram(&mut self, bytes: &[u8], now: Moment) -> bool {
+        let taken = self.foca.handle_data(bytes, &mut self.wants);
+        self.settle(now);
+        match taken {
+            Ok(()) | Err(foca::Error::DataFromOurselves) => true,
+            Err(_malformed) => false,
+        }
+    }
+
+    /// Does what is due.
+    pub fn tick(&mut self, now: Moment) {
+        while let Some(timer) = self.timers.next(now) {
+            // What it complains of is a timer that means nothing any more.
+            let _ = self.foca.handle_timer(timer, &mut self.wants);
+            self.settle(now);
+        }
+        if self.hurry.is_some_and(|at| at <= now) {
+            self.hurry = None;
+            let _ = self.foca.gossip(&mut self.wants);
+        }
+        if self.seek.is_some_and(|at| at <= now) {
+            self.seek_lost(now);
+        }
+        self.settle(now);
+    }
+
+    /// When something is due.
+    pub fn deadline(&self) -> Option<Moment> {
+        [self.timers.deadline(), self.hurry, self.seek]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Looks for members at these addresses, unless they are known to be there.
+    pub fn contact(&mut self, agents: &[SocketAddr], now: Moment) {
+        for agent in agents {
+            if *agent != self.own.agent && !self.directory.is_up(*agent) && !self.has_left {
+                let peer = Peer::unknown(*agent);
+                let _ = self.foca.announce(peer, &mut self.wants);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Says what this member announces from now on.
+    pub fn announce(&mut self, services: &[Announced], now: Moment) {
+        if self.own.services != services && !self.has_left {
+            self.own.services = services.to_vec();
+            self.say();
+            let _ = self.foca.broadcast(&mut self.wants);
+            self.settle(now);
+        }
+    }
+
+    /// Says that this member leaves; what is sent now and in the next moments tells of it.
+    pub fn leave(&mut self, now: Moment) {
+        self.own.status = Status::Left;
+        self.say();
+        self.has_left = true;
+        for _ in 0..2 {
+            let _ = self.foca.broadcast(&mut self.wants);
+        }
+        let _ = self.foca.leave_cluster(&mut self.wants);
+        self.settle(now);
+    }
+
+    /// Says our record again, as a later one.
+    fn say(&mut self) {
+        self.own.sequence = self.own.sequence.wrapping_add(1);
+        self.own.life = self.foca.identity().life;
+        self.changed = true;
+        if let Some(bytes) = self.own.bytes() {
+            let _ = self.foca.add_broadcast(&bytes);
+        }
+    }
+
+    /// Looks for some of those that are lost; for all that are long lost, more rarely.
+    fn seek_lost(&mut self, now: Moment) {
+        self.seek = Some(now + SEEK_EVERY.mul_f64(self.rng.random_range(0.8..1.2)));
+        let lost = self.directory.lost(&self.records.borrow());
+        let rarely = self.rng.random_ratio(1, 20);
+        let mut sought: Vec<SocketAddr> = lost
+            .iter()
+            .filter(|(_, since)| rarely || now.since(*since) < RECENT)
+            .map(|(agent, _)| *agent)
+            .collect();
+        while sought.len() > SEEK_MAX {
+            let at = self.rng.random_range(0..sought.len());
+            sought.swap_remove(at);
+        }
+        self.contact(&sought, now);
+        let forgotten = self.directory.forget(&self.records.borrow(), now);
+        for agent in forgotten {
+            self.records.borrow_mut().forget(agent);
+            self.changed = true;
+        }
+    }
+
+    /// After each step: what foca wanted, what it told, and what others have said.
+    pub(super) fn settle(&mut self, now: Moment) {
+        loop {
+            for (after, timer) in std::mem::take(&mut self.wants.timers) {
+                self.timers.add(timer, after, now);
+            }
+            let news = std::mem::take(&mut self.wants.news);
+            if news.is_empty() {
+                break;
+            }
+            for item in news {
+                self.hear(item, now);
+            }
+        }
+        if !self.records.borrow_mut().changed().is_empty() {
+            self.changed = true;
+        }
+        self.surpass();
+        if self.changed {
+            let has_lost = !self.directory.lost(&self.records.borrow()).is_empty();
+            let seek = (has_lost && !self.has_left).then_some(now + SEEK_EVERY);
+            self.seek = seek.map(|at| self.seek.unwrap_or(at));
+        }
+        let backlog = self.foca.updates_backlog() + self.foca.custom_broadcast_backlog();
+        if backlog > 0 && self.foca.num_members() > 0 {
+            let (period, _, _) = times(self.profile);
+            self.hurry = self.hurry.or(Some(now + period / 8));
+        } else {
+            self.hurry = None;
+        }
+    }
+
+    /// Others know of a later life of us, or of later words: we were here before, and our clock was
+    /// set back since, or forgot the words. We begin a life after that.
+    fn surpass(&mut self) {
+        let Some(theirs) = self.records.borrow_mut().surpassed.take() else {
+            return;
+        };
+        if self.has_left {
+            return;
+        }
+        if theirs.life > self.foca.identity().life {
+            let life = theirs.life.saturating_add(1);
+            let peer = Peer {
+                life,
+                ..self.foca.identity().clone()
+            };
+            let _ = self.foca.change_identity(peer, &mut self.wants);
+        }
+        self.own.sequence = self.own.sequence.max(theirs.sequence);
+        self.say();
+    }
+
+    fn hear(&mut self, news: OwnedNotification<Peer>, now: Moment) {
+        self.changed = true;
+        match news {
+            OwnedNotification::MemberUp(peer) => {
+                self.directory.up(peer.agent, now);
+                self.resize();
+            }
+            OwnedNotification::MemberDown(peer) => {
+                self.directory.down(peer.agent, now);
+                self.resize();
+            }
+            // The same agent in a later life: its record follows.
+            OwnedNotification::Rename(_, _) | OwnedNotification::Defunct => {}
+            OwnedNotification::Active => {
+                self.is_new = true;
+                if !self.has_left {
+                    self.say();
+                }
+            }
+            OwnedNotification::Idle => self.start_over(),
+            OwnedNotification::Rejoin(_) => self.say(),
+        }
+    }
+
+    /// Nobody is left: more likely it is we who are cut off than that all are dead. To meet them
+    /// again as the living, we forget that we took them for dead, and begin another life.
+    fn start_over(&mut self) {
+        if self.has_left {
+            return;
+        }
+        let peer = self.foca.identity().renewed();
+        self.foca = Foca::with_custom_broadcast(
+            peer,
+            settings(self.profile, 1),
+            SmallRng::seed_from_u64(self.rng.random()),
+            Wire,
+            Spread(Rc::clone(&self.records)),
+        );
+        self.timers.clear();
+        self.say();
+    }
+
+    /// The more members, the longer news take, and the more often they must be told.
+    fn resize(&mut self) {
+        let members = self.foca.num_members() + 1;
+        let _ = self.foca.set_config(settings(self.profile, members));
+    }
+
+    /// What is to be sent, and where.
+    pub fn sends(&mut self) -> Vec<(SocketAddr, Vec<u8>)> {
+        std::mem::take(&mut self.wants.sends)
+    }
+
+    /// A session has seen something of an agent.
+    pub fn saw(&mut self, agent: SocketAddr, evidence: Evidence, now: Moment) {
+        self.directory.saw(agent, evidence, now);
+        self.changed = true;
+    }
+
+    /// Whether the gossip has this agent up.
+    pub fn is_up(&self, agent: SocketAddr) -> bool {
+        self.directory.is_up(agent)
+    }
+
+    /// The agents that are up, without us.
+    pub fn others(&self) -> Vec<SocketAddr> {
+        let others = self.directory.up_since().map(|(agent, _)| agent);
+        others.filter(|agent| *agent != self.own.agent).collect()
+    }
+
+    /// The members and the twins, if anything is different since this was last asked.
+    pub fn changes(&mut self) -> Option<(Vec<Member>, Vec<Twins>)> {
+        if !std::mem::take(&mut self.changed) {
+            return None;
+        }
+        Some(self.directory.members(&self.records.borrow()))
+    }
+
+    /// The ports of the services of this agent that were ready last.
+    pub fn ready_ports(&self, agent: SocketAddr) -> Vec<u16> {
+        let records = self.records.borrow();
+        let services = records.get(agent).map(|record| record.services.iter());
+        let ready = services.into_iter().flatten();
+        let ready = ready.filter(|one| one.readiness != Readiness::Unready && one.port > 0);
+        ready.map(|one| one.port).collect()
+    }
+
+    /// What this member says of itself.
+    pub fn own(&self) -> &Record {
+        &self.own
+    }
+
+    /// How long this process has stood still in all, as its timers saw it.
+    pub fn stood_still(&self) -> Duration {
+        self.timers.behind()
+    }
+}

@@ -1,0 +1,48 @@
+//! How fast the gossip goes, by its profile and the number of members.
+
+use std::num::{NonZeroU8, NonZeroUsize};
+use std::time::Duration;
+
+use crate::agent::config::Profile;
+use crate::agent::gossip::driver::DATAGRAM_BYTES_MAX;
+
+/// From how many members on a suspicion lasts longer, because news take longer to come around.
+const LARGE: f64 = 30.0;
+
+/// So long the gossip refuses a peer that was taken for dead in the same life. It begins another
+/// one as soon as it hears of that.
+const FORGET_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+/// A probe each, answered within, suspected for.
+pub(super) fn times(profile: Profile) -> (Duration, Duration, Duration) {
+    let (period, rtt, suspicion) = match profile {
+        Profile::Default => (200, 80, 400),
+        Profile::Fast => (100, 40, 200),
+    };
+    let ms = Duration::from_millis;
+    (ms(period), ms(rtt), ms(suspicion))
+}
+
+/// foca's settings in a cluster of so many members.
+pub(super) fn settings(profile: Profile, members: usize) -> foca::Config {
+    let (period, rtt, suspicion) = times(profile);
+    let digits = u8::try_from(members.max(1).ilog2()).unwrap_or(u8::MAX);
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a cluster is far below 2^52 members"
+    )]
+    let size = (members as f64).max(LARGE);
+    let mut config = foca::Config::simple();
+    config.probe_period = period;
+    config.probe_rtt = rtt;
+    config.suspect_to_down_after = suspicion.mul_f64(size.ln() / LARGE.ln());
+    config.max_transmissions = NonZeroU8::MIN.saturating_add(5 + 2 * digits);
+    config.max_packet_size = NonZeroUsize::MIN.saturating_add(DATAGRAM_BYTES_MAX - 1);
+    config.remove_down_after = Some(FORGET_AFTER);
+    config.notify_down_members = true;
+    config.periodic_announce = Some(foca::PeriodicParams {
+        frequency: Duration::from_secs(15),
+        num_members: NonZeroUsize::MIN,
+    });
+    config
+}

@@ -1,0 +1,39 @@
+//! Whether a member's services still answer when its agent is gone: an agent may be started anew
+//! beside an application that runs on, and a container that was killed takes both along.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use crate::agent::mesh::session::Seen;
+
+/// A kernel that is there accepts within this.
+const CONNECT: Duration = Duration::from_millis(50);
+
+/// Where everything is being killed, the application may die a moment after the agent.
+const AGAIN: Duration = Duration::from_millis(30);
+
+/// Asks all of these ports, twice; none at all do not answer.
+pub(super) async fn check(agent: SocketAddr, ports: Vec<u16>, seen: mpsc::Sender<Seen>) {
+    let mut answers = accept_all(agent, &ports).await;
+    if answers {
+        sleep(AGAIN).await;
+        answers = accept_all(agent, &ports).await;
+    }
+    // The loop has ended: then nobody asks.
+    let _ = seen.send(Seen::Checked(agent, answers)).await;
+}
+
+async fn accept_all(agent: SocketAddr, ports: &[u16]) -> bool {
+    for port in ports {
+        let at = SocketAddr::new(agent.ip(), *port);
+        let accepted = timeout(CONNECT, TcpStream::connect(at)).await;
+        if !matches!(accepted, Ok(Ok(_))) {
+            return false;
+        }
+    }
+    !ports.is_empty()
+}
