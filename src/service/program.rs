@@ -91,7 +91,8 @@ pub(super) fn commands(
             continue;
         };
         let sought = sought(program, service, world);
-        let said = judge(&sought, &(world.program)(&sought));
+        let seen = (world.program)(&sought);
+        let said = judge(&sought, &seen).or_else(|| by_env(&seen, service, world));
         if let Some((why, hint)) = said {
             let what = if is_shell {
                 format!("{subject} is a line for `/bin/sh`, which cannot be executed: {why}")
@@ -117,7 +118,8 @@ pub(super) fn run(service: &Service, world: &World<'_>, faults: &mut Vec<Diagnos
             ..
         }
     );
-    if let Some((why, hint)) = judge(&sought, &seen).filter(|_| is_new) {
+    let said = judge(&sought, &seen).filter(|_| is_new);
+    if let Some((why, hint)) = said.or_else(|| by_env(&seen, service, world)) {
         let fault = Diagnostic::warning(format!("`run` cannot be executed: {why}"));
         faults.push(fault.hint(hint).in_file(path));
     }
@@ -163,6 +165,45 @@ fn sought(program: &str, service: &Service, world: &World<'_>) -> Sought {
         path: foreseen.map(|it| it.get("PATH").map_or_else(|| PATH.into(), Into::into)),
         workdir,
     }
+}
+
+/// Why `env` cannot execute what the first line of a script tells it to, and what to do.
+fn by_env(seen: &Seen, service: &Service, world: &World<'_>) -> Option<(String, String)> {
+    let Seen::Unusable {
+        flaw:
+            Flaw::Script {
+                head,
+                interpreter: Interpreter::Found,
+            },
+        ..
+    } = seen
+    else {
+        return None;
+    };
+    let line = head.strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?;
+    let (env, rest) = str::from_utf8(line).ok()?.trim().split_once([' ', '\t'])?;
+    let (rest, splits) = match rest.trim().strip_prefix("-S") {
+        Some(rest) => (rest.trim(), true),
+        None => (rest.trim(), false),
+    };
+    if !env.ends_with("/env") || rest.starts_with('-') || rest.contains('=') {
+        return None;
+    }
+    match rest.split_once([' ', '\t']) {
+        // execve(2) gives the rest of the line as one word.
+        Some(_) if !splits => Some((
+            format!("`{env}` would look for a program named `{rest}`"),
+            format!("write `#!{env} -S {rest}`"),
+        )),
+        Some((program, _)) => lacks(program, service, world),
+        None => lacks(rest, service, world),
+    }
+}
+
+fn lacks(program: &str, service: &Service, world: &World<'_>) -> Option<(String, String)> {
+    let sought = sought(program, service, world);
+    let (why, hint) = judge(&sought, &(world.program)(&sought))?;
+    Some((format!("by its first line, {why}"), hint))
 }
 
 /// Where execvp(3) looks if the environment has no PATH: what Docker gives its containers.
