@@ -423,7 +423,7 @@ fn every_step_that_fails_is_told() {
     assert_eq!(error.step(), Step::Descriptor);
     assert_eq!(
         error.to_string(),
-        "cannot hand over descriptor 1000000000: Bad file number"
+        "cannot hand over descriptor 1000000000: bad file number"
     );
 
     if is_root("capabilities that nobody has") {

@@ -7,6 +7,7 @@ mod chunks;
 pub mod clock;
 mod content;
 pub mod descriptors;
+pub mod dropped;
 pub mod ending;
 pub mod files;
 mod folder;

@@ -1,14 +1,15 @@
 //! One socket of the receiver, and what the kernel says of the datagrams that it had no room for.
 
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
+use nix::sys::socket::{MsgFlags, recv};
 
 use crate::diag::Diagnostic;
+use crate::os::dropped::dropped;
 use crate::os::reason::reason;
 use crate::syslog::parse::parse;
 use crate::tools::syslog::outlet::Outlet;
@@ -58,8 +59,6 @@ impl Intake {
                 _other => told,
             })
         })?;
-        // Where the kernel cannot count, there is nothing to tell.
-        let _ = setsockopt(&socket, sockopt::RxqOvfl, &1);
         Ok(Self::new(socket.into(), address.to_string(), None))
     }
 
@@ -98,42 +97,44 @@ impl Intake {
     /// Reads what is there, a batch at most; whether there was anything.
     ///
     /// # Errors
-    /// As `recvmsg(2)`.
+    /// As `recv(2)`.
     pub fn read(&mut self, outlet: &mut Outlet) -> io::Result<bool> {
         let mut octets = [0; DATAGRAM_BYTES_MAX];
         for at in 0..BATCH {
             let Some(sent) = self.receive(&mut octets)? else {
+                self.count();
                 return Ok(at > 0);
             };
             let datagram = octets.get(..sent).unwrap_or(&octets);
             let cut = (sent > octets.len()).then_some(sent);
             outlet.add(&parse(datagram), cut);
         }
+        self.count();
         Ok(true)
+    }
+
+    /// Asks what was dropped. On a unix socket nothing ever is: who sends waits.
+    fn count(&mut self) {
+        if self.file.is_none() {
+            // Where the kernel cannot count, there is nothing to tell.
+            let total = dropped(&self.socket).unwrap_or(self.dropped);
+            self.unsaid = self.unsaid.saturating_add(total.wrapping_sub(self.dropped));
+            self.dropped = total;
+        }
     }
 
     /// The length of the next datagram, however much of it there was room for; `None` if there is
     /// none now.
-    fn receive(&mut self, octets: &mut [u8]) -> io::Result<Option<usize>> {
-        let mut room = nix::cmsg_space!(u32);
+    fn receive(&self, octets: &mut [u8]) -> io::Result<Option<usize>> {
         // TRUNC: the length as it was sent, and not as it was kept.
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
         loop {
-            let mut parts = [IoSliceMut::new(octets)];
-            let fd = self.socket.as_raw_fd();
-            let got = match recvmsg::<()>(fd, &mut parts, Some(&mut room), flags) {
-                Ok(got) => got,
+            match recv(self.socket.as_raw_fd(), octets, flags) {
+                Ok(sent) => return Ok(Some(sent)),
                 Err(Errno::EAGAIN) => return Ok(None),
-                Err(Errno::EINTR) => continue,
+                Err(Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),
-            };
-            for control in got.cmsgs().into_iter().flatten() {
-                if let ControlMessageOwned::RxqOvfl(total) = control {
-                    self.unsaid = self.unsaid.saturating_add(total.wrapping_sub(self.dropped));
-                    self.dropped = total;
-                }
             }
-            return Ok(Some(got.bytes));
         }
     }
 }
