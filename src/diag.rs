@@ -156,6 +156,12 @@ impl Diagnostic {
     }
 }
 
+/// How many of these stop the boot.
+pub fn errors(found: &[Diagnostic]) -> usize {
+    let is_error = |one: &&Diagnostic| one.severity == Severity::Error;
+    found.iter().filter(is_error).count()
+}
+
 /// How many columns a tab takes in what we print.
 const TAB: &str = "    ";
 

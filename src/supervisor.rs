@@ -4,6 +4,9 @@
 mod asked;
 mod before;
 mod checks;
+pub mod crew;
+mod dead;
+mod ends;
 mod helpers;
 mod history;
 mod launch;
@@ -11,13 +14,14 @@ mod narrator;
 mod notices;
 mod outcome;
 mod perform;
+mod planned;
 mod report;
 mod rescan;
 mod starts;
 mod why;
 mod wiring;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -26,25 +30,25 @@ use tokio::time::{sleep, timeout};
 use crate::control::server::Server;
 use crate::logs::router::{Router, Work};
 use crate::machine::fleet::Fleet;
-use crate::machine::shutdown::{Reason, Step};
+use crate::machine::shutdown::Reason;
 use crate::machine::slot::{Input, Ix, Limits, Order};
-use crate::machine::unit::Event;
 use crate::os::clock;
+use crate::os::memory;
 use crate::os::oom::OomCounter;
-use crate::os::reaper::{self, Children};
 use crate::os::signals::Signals;
 use crate::os::spawner::Spawner;
-use crate::os::{kill, memory, terminal};
 use crate::service::definition::{Format, Service};
 use crate::service::environment::Environment;
-use crate::values::{Exit, Moment, Pid, Signal};
+use crate::values::{Moment, Signal};
 
+use crew::Sources;
 use helpers::Helpers;
 use history::History;
 use launch::Launcher;
 use narrator::{Level, Line, Narrator};
 use notices::Notices;
 use outcome::Sides;
+use planned::Runs;
 use starts::Starts;
 
 /// What the boot hands over.
@@ -53,6 +57,8 @@ pub struct Boot {
     pub services: Vec<Service>,
     /// CMD's number.
     pub cmd: Option<Ix>,
+    /// Where they were read, to be read again.
+    pub sources: Sources,
     /// The container's environment.
     pub environment: Environment,
     /// The time that the end, and CMD's wait, may take.
@@ -73,6 +79,7 @@ pub struct Boot {
 pub struct Supervisor {
     fleet: Fleet,
     cmd: Option<Ix>,
+    sources: Sources,
     format: Format,
     sides: Sides,
     launcher: Launcher,
@@ -83,10 +90,13 @@ pub struct Supervisor {
     notices: Notices,
     helpers: Helpers,
     answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
+    runs: Runs,
     oom: OomCounter,
     narrator: Narrator,
     history: History,
     orders: VecDeque<Order>,
+    /// Whose process group got SIGKILL when its main process died, which is yet to be told.
+    cleared: BTreeSet<Ix>,
     /// The number of the next line of each service (`None`: of pidone) for those who follow.
     followed: BTreeMap<Option<Ix>, u64>,
     reap: bool,
@@ -110,6 +120,7 @@ enum Wake {
     Answer(Answer),
     Asked(asked::Asked),
     Output(Work),
+    Clock,
     Tick,
 }
 
@@ -132,6 +143,7 @@ impl Supervisor {
         Ok(Box::new(Self {
             fleet: Fleet::new(boot.services, boot.limits, now),
             cmd: boot.cmd,
+            sources: boot.sources,
             format: boot.format,
             sides: Sides::new(),
             launcher: Launcher::new(boot.spawner, boot.environment)?,
@@ -143,10 +155,12 @@ impl Supervisor {
             helpers: Helpers::default(),
             // One question a service is under way at a time, so this is room for every answer.
             answers: mpsc::channel(count.max(1)),
+            runs: Runs::default(),
             oom: OomCounter::find(),
             narrator: Narrator::new(now),
             history: History::default(),
             orders: VecDeque::new(),
+            cleared: BTreeSet::new(),
             followed: BTreeMap::new(),
             reap: false,
             orphans: 0,
@@ -196,10 +210,15 @@ impl Supervisor {
     /// Waits, and does nothing else.
     async fn wait(&mut self) -> Wake {
         let now = clock::now();
-        let deadline = [self.fleet.deadline(), self.helpers.deadline()]
-            .into_iter()
-            .flatten()
-            .min();
+        self.runs.set(self.fleet.next_run());
+        let deadline = [
+            self.fleet.deadline(),
+            self.helpers.deadline(),
+            self.runs.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min();
         let due = async {
             match deadline {
                 Some(at) => sleep(at.since(now)).await,
@@ -221,6 +240,7 @@ impl Supervisor {
                 Wake::Asked(asked::Asked { client, peer, request })
             }
             work = self.router.wait() => Wake::Output(work),
+            () = self.runs.wait() => Wake::Clock,
             () = due => Wake::Tick,
         }
     }
@@ -241,7 +261,11 @@ impl Supervisor {
             Wake::Answer(Answer { ix, starts, result }) => self.answered(ix, starts, result),
             Wake::Asked(asked) => self.answer(asked),
             Wake::Output(work) => self.router.turn(work, clock::wall()),
+            Wake::Clock => self.clock(),
             Wake::Tick => {
+                if self.runs.deadline().is_some_and(|at| at <= clock::now()) {
+                    self.clock();
+                }
                 self.end_helpers();
                 self.hear_all();
                 self.take(Input::Tick);
@@ -268,61 +292,13 @@ impl Supervisor {
                 }
                 self.take(Input::Shutdown(Reason::Signal(signal)));
             }
+            Signal::HUP if self.cmd.is_none() => self.hang_up(),
             // HUP, USR1, USR2 and WINCH are CMD's, as if it were the container's first process.
             other => match cmd {
                 Some(pid) => perform::to_process(pid, other),
                 None => tracing::debug!("{other}: there is no CMD that it could be meant for"),
             },
         }
-    }
-
-    /// Collects the dead. What a start still has to say comes before its death.
-    fn reap(&mut self) {
-        self.hear_all();
-        let (dead, children) = reaper::reap();
-        for (pid, exit) in dead {
-            self.died(pid, exit);
-        }
-        self.reap = children == Children::More;
-        match children {
-            Children::None => self.take(Input::Childless),
-            Children::More => {}
-            // Not as PID 1, strays are found one by one, and one that forks may have been missed.
-            Children::Some => {
-                if self
-                    .fleet
-                    .ending()
-                    .is_some_and(|ending| ending.step == Step::Killed)
-                {
-                    kill::strays(Signal::KILL);
-                }
-            }
-        }
-    }
-
-    fn died(&mut self, pid: Pid, exit: Exit) {
-        if let Some((helper, fault)) = self.helpers.take(pid) {
-            return self.helped(helper, exit, fault);
-        }
-        let Some(ix) = self.fleet.owner(pid) else {
-            self.orphans += 1;
-            return;
-        };
-        let mut exit = exit;
-        for (event, fault) in self.starts.last_words(ix) {
-            if event == Event::ExecFailed && !self.is_finishing(ix) {
-                exit = Exit::Code(fault.as_ref().map_or(126, |fault| fault.code));
-            }
-            self.started(ix, event, fault);
-        }
-        self.router.drain(ix, clock::wall());
-        self.revoke(ix);
-        let oom = exit == Exit::Signal(Signal::KILL) && self.oom.has_killed();
-        if Some(ix) == self.cmd {
-            // Without a terminal there is nothing to take back.
-            let _ = terminal::take_back();
-        }
-        self.take(Input::Exited { pid, exit, oom });
     }
 
     fn name(&self, ix: Ix) -> &str {

@@ -127,7 +127,13 @@ fn accepted(definition: &str) -> bool {
         definition: File::Content(definition.as_bytes().to_vec()),
         ..Directory::default()
     };
-    !load(&[directory], &Environment::default(), &|_| Ok(())).has_errors()
+    !load(
+        &[directory],
+        &Environment::default(),
+        &|_| Ok(()),
+        &pidone::os::files::zone,
+    )
+    .has_errors()
 }
 
 /// Every definition of the repository that stands for good ones.

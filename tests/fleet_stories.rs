@@ -9,6 +9,7 @@
 //!   life: ignores TERM
 //! web
 //!   needs db
+//! at 4s rescan - web + db finish
 //! at 5s TERM
 //! # output
 //! ```
@@ -34,6 +35,7 @@ use pidone::machine::slot::{Input, Ix, Limits, Want};
 use pidone::service::definition::{
     Before, Finish, Health, Kind, OnLimit, Probe, Ready, RestartLimit, Service, Then, When,
 };
+use pidone::service::schedule::{Overlap, Schedule, Times};
 use pidone::values::span::parse_span;
 use pidone::values::{Exit, Signal};
 
@@ -129,6 +131,9 @@ fn field(service: &mut Service, line: &str, words: &[&str]) {
             }));
         }
         ["health", kind, ref rest @ ..] => service.health = Some(Box::new(health(kind, rest))),
+        ["every", every, ref rest @ ..] => {
+            service.schedule = Some(Box::new(schedule(span(every), rest == ["queue"])));
+        }
         ["before", timeout] => {
             service.stop.before = Some(Box::new(Before {
                 command: vec!["before".into()],
@@ -190,6 +195,18 @@ fn health(kind: &str, rest: &[&str]) -> Health {
     health
 }
 
+fn schedule(every: Duration, queues: bool) -> Schedule {
+    Schedule {
+        times: Times::Every(every),
+        overlap: if queues {
+            Overlap::Queue
+        } else {
+            Overlap::Skip
+        },
+        spread: Duration::ZERO,
+    }
+}
+
 /// A life, from `ready after 1s, exits 1 after 2s`.
 fn life(text: &str) -> Life {
     let mut life = Life::default();
@@ -245,6 +262,32 @@ fn exit(text: &str) -> Exit {
     Exit::Code(text.parse().unwrap())
 }
 
+/// What a reading finds: `- web` is gone; `web needs db` says something else, or is new; `web new`
+/// is new and says nothing.
+fn edit(defined: &mut Vec<(Service, Vec<Life>)>, words: &[&str]) {
+    for edit in words.split(|word| *word == "+") {
+        match edit {
+            ["-", name] => defined.retain(|(service, _)| service.name.as_str() != *name),
+            [name, said @ ..] => {
+                let is_it = |(service, _): &(Service, _)| service.name.as_str() == *name;
+                let at = defined.iter().position(is_it).unwrap_or_else(|| {
+                    let service = Service::new(name.parse().unwrap(), vec![(*name).into()]);
+                    defined.push((service, vec![Life::default()]));
+                    defined.len() - 1
+                });
+                match said {
+                    ["new"] => {}
+                    ["umask", mask] => {
+                        defined[at].0.context.umask = Some(mask.parse().unwrap());
+                    }
+                    said => field(&mut defined[at].0, &said.join(" "), said),
+                }
+            }
+            [] => {}
+        }
+    }
+}
+
 /// What follows from a script.
 fn play(text: &str) -> String {
     let script = read(text);
@@ -252,6 +295,7 @@ fn play(text: &str) -> String {
         stop: script.stop.unwrap_or(Duration::from_secs(9)),
         cmd_wait: script.cmd_wait.unwrap_or(Duration::from_secs(30)),
     };
+    let mut defined = script.services.clone();
     let mut world = World::new(script.services, limits);
     let begin = world.now;
     world.story = Some(Story::new(begin, usize::MAX, true));
@@ -268,6 +312,11 @@ fn play(text: &str) -> String {
         let input = match *words {
             ["over"] => {
                 over = begin + *at;
+                continue;
+            }
+            ["rescan", ref edits @ ..] => {
+                edit(&mut defined, edits);
+                world.plan_rescan(begin + *at, defined.clone());
                 continue;
             }
             ["exit", name, code] => {
@@ -292,11 +341,8 @@ fn play(text: &str) -> String {
     world.run(over);
     if world.exit.is_none() {
         let states = world.fleet.slots().iter().map(|slot| {
-            let by_hand = if slot.want == Want::Down {
-                " by hand"
-            } else {
-                ""
-            };
+            let is_by_hand = slot.want == Want::Down;
+            let by_hand = if is_by_hand { " by hand" } else { "" };
             format!("{} {}{by_hand}", slot.service.name, word(slot.unit.state))
         });
         let states = states.collect::<Vec<_>>().join(", ");

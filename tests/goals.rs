@@ -71,6 +71,14 @@ fn start() {
         "yes web: finished after 0.3s",
     );
     says(
+        start(Scheduled, &[(Starting, None), (Scheduled, Some(0))]),
+        "yes web: scheduled after 0.3s",
+    );
+    says(
+        start(Scheduled, &[(Starting, None), (Scheduled, Some(3))]),
+        "no web: scheduled after 0.3s: exit code 3",
+    );
+    says(
         start(Starting, &[(WaitingToRestart, Some(1))]),
         "no web: waiting to restart after 0ms: exit code 1",
     );
@@ -203,6 +211,12 @@ fn a_picture_makes_up_for_missed_events() {
         enabled: true,
         starts: 1,
         next_try_ms: None,
+        schedule: None,
+        next_run: None,
+        next_run_ms: None,
+        last_run: None,
+        last_run_ms: None,
+        last_took_ms: None,
         detail: None,
     };
     // Still the old process.

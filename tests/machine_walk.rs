@@ -92,6 +92,7 @@ fn comes_down(service: &Service, node: &Node) -> bool {
             return matches!(stopped.unit.state, State::Down | State::Finished);
         }
         let event = match node.unit.state {
+            State::Scheduled { .. } => Event::Stop { by: None },
             State::Spawning => Event::Spawned(Pid::new(7).unwrap()),
             State::SpawningFinish { .. } => Event::Spawned(Pid::new(8).unwrap()),
             State::BeforeStop { .. } => Event::BeforeEnded,

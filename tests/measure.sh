@@ -219,6 +219,35 @@ cpu() {
         awk -v hz="$(getconf CLK_TCK)" '{ printf "%.2f\n", ($12 + $13) / hz }'
 }
 
+# A thousand services, each asked by TCP every 5 s; one more answers for all of them.
+measure_probes() {
+    echo "probes, $IDLE_SECONDS s" >&2
+    local port=39119 n
+    rm -rf "$work/few"
+    fleet "$work/few" 1000
+    for n in $(seq 1000); do
+        printf '[health]\ntcp = "127.0.0.1:%s"\ninterval = "5s"\n' "$port" \
+            >>"$work/few/s$n/service.toml"
+    done
+    mkdir "$work/few/answers"
+    printf 'command = ["%s", "%s"]\n' "$work/accept" "$port" \
+        >"$work/few/answers/service.toml"
+    up "$pidone" init --services "$work/few"
+    stamped 1000
+    # The first round, and what is left of the boot.
+    sleep 6
+    local before cpu_before
+    before=$(switches) cpu_before=$(cpu)
+    sleep "$IDLE_SECONDS"
+    probe_cpu=$(awk -v a="$cpu_before" -v b="$(cpu)" -v s="$IDLE_SECONDS" \
+        'BEGIN { printf "%.1f", (b - a) * 100 / s }')
+    probe_us=$(awk -v a="$cpu_before" -v b="$(cpu)" -v s="$IDLE_SECONDS" \
+        'BEGIN { printf "%.0f", (b - a) * 1e6 / (s * 200) }')
+    probe_wakeups=$((($(switches) - before) / IDLE_SECONDS))
+    grep -q unready "$work/err" && echo "some were unready: $(grep -c unready "$work/err")" >&2
+    down
+}
+
 # measure_flood FORMAT: CPU seconds per GiB that passes through PID 1 in this format.
 measure_flood() {
     echo "output, $1" >&2
@@ -255,6 +284,7 @@ measure_start
 measure_idle
 measure_calls
 measure_restart
+measure_probes
 raw=$(measure_flood raw)
 prefix=$(measure_flood prefix)
 json=$(measure_flood json)
@@ -277,6 +307,7 @@ pidone $("$pidone" --version | awk '{ print $2 }'), $(date -u +%F), $(nproc) cor
 | start of $SERVICES services, median of $ROUNDS | $ours ms | |
 | … a bare posix_spawn loop in C | $floor ms; pidone is $(ratio "$ours" "$floor") × | ≤ 2 × |
 | … Debian's s6 | $s6 ms; pidone is $(ratio "$ours" "$s6") × | ≤ 0.25 × |
+| CPU of probing 1,000 services by TCP every 5 s | $probe_cpu % of a core ($probe_us µs a probe, $probe_wakeups wake-ups/s) | |
 | CPU per GiB of output, raw | $raw s | ≤ 0.6 s |
 | CPU per GiB of output, prefix | $prefix s | |
 | CPU per GiB of output, json | $json s | |

@@ -78,6 +78,10 @@ fn requests() {
         r#"{"version":1,"verb":"events","last":null,"follow":false}"#,
     );
     writes(
+        Request::Rescan { dry_run: true },
+        r#"{"version":1,"verb":"rescan","dry_run":true}"#,
+    );
+    writes(
         Request::Shutdown { code: Some(3) },
         r#"{"version":1,"verb":"shutdown","code":3}"#,
     );
@@ -178,6 +182,7 @@ fn a_detailed_status() {
         ready: None,
         health: None,
         says: None,
+        next_run_there: None,
         stop: "SIGTERM".into(),
         restart: "never".into(),
         reload: None,
@@ -201,6 +206,12 @@ fn a_detailed_status() {
         enabled: true,
         starts: 1,
         next_try_ms: None,
+        schedule: None,
+        next_run: None,
+        next_run_ms: None,
+        last_run: None,
+        last_run_ms: None,
+        last_took_ms: None,
         detail: Some(detail),
     };
     writes(
@@ -213,10 +224,11 @@ fn a_detailed_status() {
             r#"{"version":1,"reply":"status","pid":1,"phase":"running","services":["#,
             r#"{"name":"cmd","state":"starting","pid":9,"for_ms":1,"restarts":0,"#,
             r#""exit":{"signal":"SIGQUIT","core":true},"oom":false,"note":null,"enabled":true,"#,
-            r#""starts":1,"next_try_ms":null,"file":"CMD","#,
+            r#""starts":1,"next_try_ms":null,"schedule":null,"next_run":null,"next_run_ms":null,"#,
+            r#""last_run":null,"last_run_ms":null,"last_took_ms":null,"file":"CMD","#,
             r#""needs":[{"name":"db","state":"ready"}],"after":["log"],"waits_for":["db"],"#,
             r#""oneshot":false,"main":true,"ready":null,"health":null,"says":null,"#,
-            r#""stop":"SIGTERM","#,
+            r#""next_run_there":null,"stop":"SIGTERM","#,
             r#""restart":"never","reload":null,"#,
             r#""history":[{"ts":"2026-11-22T06:01:12.345Z","from":"waiting","to":"starting","#,
             r#""why":null}],"lines":[]}]}"#

@@ -14,7 +14,7 @@ use pidone::cli::graph::{Format, Node};
 use pidone::cli::health::health;
 use pidone::cli::logs::{Part, Screen};
 use pidone::cli::page::page;
-use pidone::cli::{Answer, events, explain, graph, status, topics};
+use pidone::cli::{Answer, events, explain, graph, rescan, status, topics};
 use pidone::control::protocol::{Message, Reply, Status};
 
 const INPUT: &str = "# input\n";
@@ -81,6 +81,14 @@ fn show(input: &str) -> String {
                 Format::Mermaid
             };
             graph::draw(format, &nodes)
+        }
+        ["pidone", "rescan"] => {
+            let screen = |reply| match reply {
+                Reply::Rescanned(done) => rescan::screen(&done),
+                other => panic!("not a rescan: {other:?}"),
+            };
+            let screens: Vec<String> = replies(answer).into_iter().map(screen).collect();
+            screens.join("--\n")
         }
         ["pidone", "health"] => {
             let (answer, line) = health(&status_of(answer));

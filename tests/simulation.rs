@@ -197,3 +197,70 @@ fn a_thousand_services_boot_and_stop() {
         ended.since(booted).as_millis()
     );
 }
+
+#[test]
+fn thousands_of_rescans_leave_nothing_behind() {
+    let service = |name: &str| {
+        let service = Service::new(name.parse().unwrap(), vec!["x".into()]);
+        (service, vec![Life::default()])
+    };
+    let keep = ["a", "b"].map(service).to_vec();
+    let limits = Limits {
+        stop: Duration::from_secs(9),
+        cmd_wait: Duration::from_secs(30),
+    };
+    let mut world = World::new(keep.clone(), limits);
+    world.boot(None);
+    let pids = |world: &World| -> Vec<_> {
+        let slots = world.fleet.slots().iter();
+        slots.filter_map(|slot| slot.unit.state.pid()).collect()
+    };
+    world.run(begin() + Duration::from_secs(1));
+    let before = pids(&world);
+    for round in 1..=3000 {
+        let with = [keep.clone(), vec![service("c")]].concat();
+        let services = if round % 2 == 1 { with } else { keep.clone() };
+        let at = begin() + Duration::from_secs(1 + round);
+        world.plan_rescan(at, services);
+        world.run(at + Duration::from_millis(500));
+    }
+    assert_eq!(world.broken, None);
+    assert_eq!(pids(&world), before);
+    assert_eq!(
+        (world.fleet.slots().len(), world.fleet.deadline()),
+        (2, None)
+    );
+}
+
+#[test]
+fn a_thousand_services_are_changed_at_once() {
+    let service = |ix: usize, umask| {
+        let mut service = Service::new(format!("s{ix}").parse().unwrap(), vec!["x".into()]);
+        if !ix.is_multiple_of(10) {
+            service.needs.push(format!("s{}", ix - 1).parse().unwrap());
+        }
+        service.context.umask = umask;
+        (service, vec![Life::default()])
+    };
+    let services = |umask| (0..1000).map(|ix| service(ix, umask)).collect::<Vec<_>>();
+    let limits = Limits {
+        stop: Duration::from_secs(9),
+        cmd_wait: Duration::from_secs(30),
+    };
+    let mut world = World::new(services(None), limits);
+    world.is_checked = false;
+    world.boot(None);
+    world.run(begin() + Duration::from_secs(5));
+    for (what, umask) in [("unchanged", None), ("changed", Some(0o22))] {
+        let began = pidone::os::clock::now();
+        let at = world.now;
+        world.plan_rescan(at, services(umask));
+        world.run(at + Duration::from_secs(5));
+        let took = pidone::os::clock::now().since(began);
+        println!("1,000 services, {what}: {} ms", took.as_millis());
+    }
+    let is_new = |slot: &pidone::machine::slot::Slot| {
+        matches!(slot.unit.state, State::Ready { .. }) && slot.service.context.umask.is_some()
+    };
+    assert!(world.fleet.slots().iter().all(is_new));
+}

@@ -19,6 +19,8 @@ const REQUEST_BYTES_MAX: u64 = 4096;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// For the agent to answer: a drain waits for others.
 const ANSWER: Duration = Duration::from_secs(10);
+/// For the list of members to become another one.
+const WATCH: Duration = Duration::from_secs(8);
 /// Clients at once; who comes then waits in the kernel's queue.
 const CLIENTS_MAX: usize = 32;
 
@@ -101,6 +103,7 @@ async fn serve(mut stream: UnixStream, asked: mpsc::Sender<Asked>) {
 }
 
 async fn ask(uid: u32, request: Request, asked: &mpsc::Sender<Asked>) -> Reply {
+    let question_waits = matches!(request, Request::Members { since: Some(_) });
     let (answer, reply) = oneshot::channel();
     let question = Asked {
         uid,
@@ -110,8 +113,11 @@ async fn ask(uid: u32, request: Request, asked: &mpsc::Sender<Asked>) -> Reply {
     if asked.send(question).await.is_err() {
         return fault("the agent is about to end".to_owned());
     }
-    match timeout(ANSWER, reply).await {
+    let patience = if question_waits { WATCH } else { ANSWER };
+    match timeout(patience, reply).await {
         Ok(Ok(reply)) => reply,
+        // Nothing new: who watches asks again.
+        Err(_) if question_waits => Reply::Ok,
         Ok(Err(_)) | Err(_) => fault("the agent does not answer".to_owned()),
     }
 }

@@ -99,7 +99,7 @@ fn listen(names: &[String], words: &mpsc::Sender<Word>) -> Result<(), Failure> {
             }
             // Some were missed: a new conversation begins with how things are.
             Reply::Skipped { .. } => return Err(Failure::Broken("events were missed".to_owned())),
-            Reply::Ok(_) | Reply::Line(_) | Reply::End | Reply::Error(_) => {}
+            Reply::Ok(_) | Reply::Rescanned(_) | Reply::Line(_) | Reply::End | Reply::Error(_) => {}
         }
         if services != before
             && words

@@ -57,6 +57,10 @@ struct Agent {
     draining: BTreeSet<String>,
     /// Who waits for the end of a drain, and until when.
     drains: Vec<(tokio::time::Instant, oneshot::Sender<Reply>)>,
+    /// Who waits for another list of members.
+    watching: Vec<oneshot::Sender<Reply>>,
+    /// Counts the lists.
+    version: u64,
     silent: BTreeMap<Origin, String>,
     is_ready: bool,
 }
@@ -206,6 +210,8 @@ impl Agent {
             local: BTreeMap::new(),
             draining: BTreeSet::new(),
             drains: Vec::new(),
+            watching: Vec::new(),
+            version: 0,
             silent: BTreeMap::new(),
             is_ready: false,
         }
@@ -227,7 +233,10 @@ impl Agent {
         for event in &events {
             say_line(&format!("{} {}", event.change.word(), event.member.name));
         }
+        // Nobody waits longer than he said: those who are gone are forgotten.
+        self.watching.retain(|answer| !answer.is_closed());
         if is_first || !events.is_empty() {
+            self.tell_watching();
             self.publisher.offer(&self.roster, &events, clock::now());
             self.handlers.offer(&events);
         }
@@ -307,9 +316,11 @@ impl Agent {
 
     fn answer(&mut self, asked: Asked) {
         let reply = match asked.request {
-            Request::Members => Reply::Members {
-                members: self.roster.members().map(WireMember::from).collect(),
-            },
+            Request::Members { since } if since == Some(self.version) => {
+                self.watching.push(asked.answer);
+                return;
+            }
+            Request::Members { .. } => self.members(),
             Request::Status => Reply::Status {
                 name: self.name.clone(),
                 templates: self.publisher.status().map(template).collect(),
@@ -335,6 +346,23 @@ impl Agent {
         };
         // Whoever asked may be gone.
         let _ = asked.answer.send(reply);
+    }
+
+    fn members(&self) -> Reply {
+        Reply::Members {
+            members: self.roster.members().map(WireMember::from).collect(),
+            version: self.version,
+        }
+    }
+
+    /// The list is another: those who wait for that get it.
+    fn tell_watching(&mut self) {
+        self.version += 1;
+        let reply = self.members();
+        for answer in self.watching.drain(..) {
+            // Whoever asked may be gone.
+            let _ = answer.send(reply.clone());
+        }
     }
 
     /// A service is to get no more work.

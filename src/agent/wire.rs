@@ -10,7 +10,11 @@ use crate::members::member::Member;
 #[serde(tag = "verb", rename_all = "kebab-case")]
 pub enum Request {
     /// Who the members are.
-    Members,
+    Members {
+        /// Only once the list is another than this version of it; absent: now.
+        #[serde(default)]
+        since: Option<u64>,
+    },
     /// How the agent is: its templates and its sources.
     Status,
     /// What templates can name.
@@ -30,6 +34,9 @@ pub enum Reply {
     Members {
         /// By name.
         members: Vec<WireMember>,
+        /// Counts the lists.
+        #[serde(default)]
+        version: u64,
     },
     /// How the agent is.
     Status {

@@ -56,7 +56,7 @@ pub fn read(dirs: &[PathBuf]) -> Result<Vec<Service>, Screen> {
     // Who is in the users' database does not matter to who needs whom.
     let anybody = |_: &str| Ok(());
     let source = files::services(dirs);
-    let loaded = set::load(&source.directories, &environment, &anybody);
+    let loaded = set::load(&source.directories, &environment, &anybody, &files::zone);
     if loaded.has_errors() || !source.diagnostics.is_empty() {
         let settings = Settings {
             services: dirs.to_vec(),
@@ -78,7 +78,13 @@ pub fn screen(
     program: &dyn Fn(&Sought) -> Seen,
 ) -> Screen {
     let source = files::services(&settings.services);
-    let loaded = set::inspect(&source.directories, environment, user_known, program);
+    let loaded = set::inspect(
+        &source.directories,
+        environment,
+        user_known,
+        &files::zone,
+        program,
+    );
     let budget = order::stop_budget(&loaded, settings.stop_timeout);
     let services = source.directories.len();
     let nothing_read = !source.diagnostics.is_empty();

@@ -77,6 +77,9 @@ pub fn line(event: &Event, columns: usize) -> String {
         (EventKind::State | EventKind::Phase, _, to) => words(to.as_deref().unwrap_or_default()),
         (EventKind::Reload, ..) => "reload".to_owned(),
         (EventKind::Signal, ..) => "signal".to_owned(),
+        (EventKind::RunSkipped, ..) => "run skipped".to_owned(),
+        (EventKind::Rescan, ..) => "rescan".to_owned(),
+        (EventKind::Gone, ..) => "gone".to_owned(),
     };
     for part in whys(event) {
         what.push_str("  ");

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use crate::cli::planned::{Run, runs};
 use crate::cli::print::{printable_line, show};
 use crate::cli::status::{death, span};
 use crate::cli::{Answer, Trouble};
@@ -122,7 +123,17 @@ fn rows(service: &ServiceStatus, detail: &Detail) -> Vec<(&'static str, String)>
     if let Some(health) = detail.health.as_deref().filter(|_| !waits) {
         rows.push(("check", printable(health)));
     }
-    if let Some(death) = death(service) {
+    for (run, words) in runs(service) {
+        let label = match run {
+            Run::Schedule => "runs",
+            Run::Last => "last",
+            Run::Next => "next",
+        };
+        rows.push((label, words));
+    }
+    // How a run has ended is told with it.
+    let death = death(service).filter(|_| service.state != State::Scheduled);
+    if let Some(death) = death {
         let plural = if service.restarts == 1 { "" } else { "s" };
         let restarts = match service.restarts {
             0 => String::new(),
@@ -155,6 +166,11 @@ fn why(service: &ServiceStatus, detail: &Detail) -> String {
     let said = |otherwise: &str| note.clone().unwrap_or_else(|| otherwise.to_owned());
     match service.state {
         State::Ready => "nothing is wrong".to_owned(),
+        State::Scheduled if !waits.is_empty() => {
+            let failed = said("what it needs has failed");
+            format!("its runs are skipped: {failed}")
+        }
+        State::Scheduled => "it waits for its next run".to_owned(),
         State::Finished => "it has run, and has exited 0: that is as good as ready".to_owned(),
         State::Waiting if !waits.is_empty() => waits_for("waits for"),
         State::Waiting => said("its turn has not come yet"),
@@ -183,6 +199,7 @@ fn steps(service: &ServiceStatus) -> Vec<(String, String)> {
     let file = printable(&detail.file);
     let mut steps = match service.state {
         State::Ready | State::Finished => Vec::new(),
+        State::Scheduled => vec![step("start", "runs it now")],
         State::Waiting => vec![step(
             "wait --ready",
             "waits until it is ready, or has failed",

@@ -102,6 +102,13 @@ impl Watch {
         if event.event == EventKind::Reload && self.goal == Goal::Reload {
             return Some(self.reloaded(event));
         }
+        if event.event == EventKind::Gone {
+            let line = self.line("gone, since its directory is");
+            return Some(match self.goal {
+                Goal::Stop | Goal::BeDown => Verdict::Yes(line),
+                Goal::Start | Goal::Restart | Goal::Reload | Goal::BeReady => Verdict::No(line),
+            });
+        }
         self.reach(&Reached {
             state: event.reached()?,
             pid: event.pid,
@@ -139,7 +146,7 @@ impl Watch {
         match self.goal {
             Goal::Start | Goal::Restart => self.on_the_way_up(reached),
             Goal::BeReady => match reached.state {
-                State::Ready | State::Finished => Some(self.yes(reached)),
+                State::Ready | State::Scheduled | State::Finished => Some(self.yes(reached)),
                 State::Failed => Some(self.no(reached)),
                 _other => None,
             },
@@ -156,6 +163,11 @@ impl Watch {
             State::Ready | State::Finished => {
                 (self.tried || self.goal == Goal::Start).then(|| self.yes(reached))
             }
+            // It has run, and will again.
+            State::Scheduled => self.tried.then(|| match reached.exit {
+                Some(exit) if *exit != (ExitStatus::Code { code: 0 }) => self.no(reached),
+                Some(_) | None => self.yes(reached),
+            }),
             // Somebody else has stopped it, or what it needs has failed.
             State::Down | State::Failed => Some(self.no(reached)),
             State::WaitingToRestart => self.tried.then(|| self.no(reached)),
@@ -189,7 +201,7 @@ impl Watch {
         let exit = reached.exit.map(|exit| printable(&exit.to_string()));
         let how = match (reached.state, self.goal) {
             (State::Ready, _) => pid_part(reached.pid),
-            (State::Finished, _) => String::new(),
+            (State::Finished | State::Scheduled, _) => String::new(),
             // Why it is down, somebody has just said himself.
             (_at_rest, Goal::Stop) => exit.map_or(String::new(), |exit| format!(", {exit}")),
             (_at_rest, _waited) => cause(reached).map_or(String::new(), |how| format!(", {how}")),

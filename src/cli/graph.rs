@@ -147,7 +147,7 @@ impl Class {
 
     fn of(state: State) -> Self {
         match state {
-            State::Ready | State::Finished => Self::Up,
+            State::Ready | State::Scheduled | State::Finished => Self::Up,
             State::Waiting
             | State::Starting
             | State::Stopping

@@ -22,7 +22,7 @@ pub fn health(status: &Status) -> (Answer, String) {
     let ill: Vec<String> = status
         .services
         .iter()
-        .filter(|service| service.enabled && is_ill(service.state))
+        .filter(|service| service.enabled && service.schedule.is_none() && is_ill(service.state))
         .map(words)
         .collect();
     if ill.is_empty() {
@@ -41,7 +41,7 @@ fn is_ill(state: State) -> bool {
         | State::Unready
         | State::Finishing
         | State::WaitingToRestart => true,
-        State::Ready | State::Down | State::Stopping | State::Finished => false,
+        State::Ready | State::Down | State::Stopping | State::Scheduled | State::Finished => false,
     }
 }
 

@@ -1,11 +1,8 @@
-//! `pidone help [TOPIC]`, completions and manual pages: all from the one definition of the verbs.
+//! `pidone help [TOPIC]` and manual pages: all from the one definition of the verbs.
 
 use std::fmt::Write as _;
 
 use clap::Command;
-use clap::builder::PossibleValuesParser;
-use clap_complete::generate;
-use clap_complete::shells::{Bash, Fish, Zsh};
 use clap_mangen::Man;
 
 use crate::cli::print::show;
@@ -24,24 +21,6 @@ pub struct Args {
 pub struct ManArgs {
     /// A verb
     word: Option<String>,
-}
-
-/// Of `completions`.
-#[derive(clap::Args)]
-pub struct CompletionsArgs {
-    /// The shell that reads them
-    shell: Known,
-}
-
-/// The shells that can be helped.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
-enum Known {
-    /// Bash
-    Bash,
-    /// Zsh
-    Zsh,
-    /// Fish
-    Fish,
 }
 
 /// What stands below the verbs.
@@ -79,51 +58,6 @@ pub fn run(args: Args) -> Result<Answer, Trouble> {
     Ok(Answer::Yes)
 }
 
-/// Prints what completes the verbs and their options in this shell.
-///
-/// # Errors
-/// As `write(2)`.
-pub fn completions(args: &CompletionsArgs) -> Result<Answer, Trouble> {
-    show(&completed(args.shell))?;
-    Ok(Answer::Yes)
-}
-
-fn completed(shell: Known) -> String {
-    let command = command();
-    let verbs = verbs(&command);
-    let topics = topics::TOPICS.map(|(topic, _)| topic);
-    let words: Vec<&'static str> = verbs.iter().copied().chain(topics).collect();
-    // The parser itself takes any word, to answer a slip in its own way.
-    let one_of = |words: Vec<&'static str>| {
-        move |verb: Command| {
-            verb.mut_arg("word", |arg| {
-                arg.value_parser(PossibleValuesParser::new(words))
-            })
-        }
-    };
-    let mut command = command
-        .mut_subcommand("help", one_of(words.clone()))
-        .mut_subcommand("man", one_of(verbs.clone()));
-    let mut text = Vec::new();
-    // By hand: `clap_complete::Shell` would bring the shells along that images do not have.
-    match shell {
-        Known::Bash => generate(Bash, &mut command, "pidone", &mut text),
-        Known::Zsh => generate(Zsh, &mut command, "pidone", &mut text),
-        Known::Fish => generate(Fish, &mut command, "pidone", &mut text),
-    }
-    let mut text = String::from_utf8_lossy(&text).into_owned();
-    if shell == Known::Fish {
-        // clap's text for fish knows options, but not what else may follow a verb.
-        for (verb, words) in [("help", words), ("man", verbs)] {
-            let words = words.join(" ");
-            let seen = format!("__fish_seen_subcommand_from {verb}");
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "complete -c pidone -n \"{seen}\" -f -a \"{words}\"");
-        }
-    }
-    text
-}
-
 /// Prints the manual page of the program, or of a verb, as roff.
 ///
 /// # Errors
@@ -154,7 +88,7 @@ fn verb(word: &str) -> Option<Command> {
 }
 
 /// Every verb. clap takes words for completion only if they live for ever; this process does not.
-fn verbs(command: &Command) -> Vec<&'static str> {
+pub(super) fn verbs(command: &Command) -> Vec<&'static str> {
     let names = command.get_subcommands().map(Command::get_name);
     names.map(|name| &*name.to_owned().leak()).collect()
 }
@@ -197,19 +131,6 @@ mod tests {
             shown("cheese", false),
             "error: there is no verb `cheese`\nhint: `pidone help` lists them\n"
         );
-    }
-
-    #[test]
-    fn every_shell_completes_every_verb_and_topic() {
-        for shell in [Known::Bash, Known::Zsh, Known::Fish] {
-            let text = completed(shell);
-            for word in verbs(&command()) {
-                assert!(text.contains(word), "{shell:?}: {word}");
-            }
-            for (topic, _) in topics::TOPICS {
-                assert!(text.contains(topic), "{shell:?}: {topic}");
-            }
-        }
     }
 
     #[test]

@@ -6,23 +6,24 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::cli::crew::{CMD, Crew};
 use crate::cli::print::remark;
 use crate::control::place::Place;
 use crate::control::server::Server;
-use crate::diag::{Diagnostic, Severity};
+use crate::diag::{self, Diagnostic};
 use crate::logs::format::column;
 use crate::logs::router::{self, Router};
 use crate::logs::story;
 use crate::machine::slot::Limits;
 use crate::os::pid1::Nofile;
+use crate::os::reason::reason;
 use crate::os::signals::{self, Signals};
 use crate::os::spawner::Spawner;
 use crate::os::{files, pid1, users};
 use crate::service::definition::Service;
 use crate::service::environment::Environment;
+use crate::service::settings;
 use crate::service::settings::{SETTINGS, Settings};
-use crate::service::{set, settings};
+use crate::supervisor::crew::{CMD, Crew, Sources};
 use crate::supervisor::{Boot, Supervisor};
 use crate::values::Name;
 
@@ -130,7 +131,11 @@ fn boot(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
     let environment: Environment = std::env::vars_os().collect();
     let mut faults = Vec::new();
     let settings = settings(&environment, arguments, &mut faults);
-    let crew = services(&settings, arguments, &environment, &mut faults);
+    let sources = Sources {
+        dirs: settings.services.clone(),
+        command: arguments.command.clone(),
+    };
+    let crew = sources.read(&environment, &mut faults);
     let control_group = control_group(&settings, &mut faults);
     tell_faults(&faults)?;
     if crew.cmd.is_none() {
@@ -141,7 +146,10 @@ fn boot(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
     if !pid1::is_pid1()
         && let Err(error) = pid1::become_subreaper()
     {
-        remark(&format!("warning: orphans go to another process: {error}"));
+        remark(&format!(
+            "warning: orphans go to another process: {}",
+            reason(&error)
+        ));
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -151,7 +159,7 @@ fn boot(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
     let runtime = runtime.map_err(|error| cannot("start", &error))?;
     let tasks = tokio::task::LocalSet::new();
     let code = tasks.block_on(&runtime, async {
-        let made = supervisor(&settings, crew, environment, control_group, nofile)?;
+        let made = supervisor(&settings, crew, sources, environment, control_group, nofile)?;
         Ok::<u8, ExitCode>(made.run().await)
     })?;
     Ok(ExitCode::from(code))
@@ -162,11 +170,12 @@ fn boot(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
 fn supervisor(
     settings: &Settings,
     crew: Crew,
+    sources: Sources,
     environment: Environment,
     control_group: Option<u32>,
     nofile: Option<Nofile>,
 ) -> Result<Box<Supervisor>, ExitCode> {
-    story::install(settings.log).map_err(|error| cannot("log", &error))?;
+    story::install(settings.log).map_err(|why| cannot("log", &std::io::Error::other(why)))?;
     let router = router(&crew.services, settings).map_err(|e| cannot("open the output", &e))?;
     let server = server(settings, control_group);
     announce(&crew, settings);
@@ -182,6 +191,7 @@ fn supervisor(
         spawner: Spawner::new(nofile),
         services: crew.services,
         cmd: crew.cmd,
+        sources,
         environment,
         router,
         server,
@@ -189,8 +199,8 @@ fn supervisor(
     Supervisor::new(boot).map_err(|error| cannot("start", &error))
 }
 
-fn cannot(what: &str, error: &dyn std::fmt::Display) -> ExitCode {
-    remark(&format!("error: cannot {what}: {error}"));
+fn cannot(what: &str, error: &std::io::Error) -> ExitCode {
+    remark(&format!("error: cannot {what}: {}", reason(error)));
     ExitCode::FAILURE
 }
 
@@ -219,35 +229,6 @@ fn settings(
     settings
 }
 
-/// The services of the directories, and CMD behind them.
-fn services(
-    settings: &Settings,
-    arguments: &Arguments,
-    environment: &Environment,
-    faults: &mut Vec<Diagnostic>,
-) -> Crew {
-    let found = files::services(&settings.services);
-    faults.extend(found.diagnostics);
-    let known = |user: &str| users::resolve(user).map(drop);
-    let loaded = set::load(found.directories, environment, &known);
-    faults.extend(loaded.diagnostics);
-    if arguments.command.is_empty() && loaded.services.is_empty() && errors(faults) == 0 {
-        let dirs: Vec<String> = settings
-            .services
-            .iter()
-            .map(|dir| dir.display().to_string())
-            .collect();
-        faults.push(
-            Diagnostic::error(format!(
-                "no services in {}, and no command",
-                dirs.join(", ")
-            ))
-            .hint("a service is a directory with a `service.toml` or an executable `run`"),
-        );
-    }
-    Crew::new(loaded.services, &arguments.command, faults)
-}
-
 /// The group that may look at the control socket, as a number.
 fn control_group(settings: &Settings, faults: &mut Vec<Diagnostic>) -> Option<u32> {
     let name = settings.control_group.as_deref()?;
@@ -260,15 +241,10 @@ fn control_group(settings: &Settings, faults: &mut Vec<Diagnostic>) -> Option<u3
     }
 }
 
-fn errors(faults: &[Diagnostic]) -> usize {
-    let is_error = |fault: &&Diagnostic| fault.severity == Severity::Error;
-    faults.iter().filter(is_error).count()
-}
-
 /// All of them, on stderr; an error among them ends the boot.
 fn tell_faults(faults: &[Diagnostic]) -> Result<(), ExitCode> {
     faults.iter().for_each(|fault| remark(&fault.to_string()));
-    let errors = errors(faults);
+    let errors = diag::errors(faults);
     if errors == 0 {
         return Ok(());
     }
@@ -316,7 +292,7 @@ fn server(settings: &Settings, group: Option<u32>) -> Option<Server> {
     match Server::bind(&places, group) {
         Ok(server) => Some(server),
         Err(error) => {
-            tracing::warn!("no control socket: {error}");
+            tracing::warn!("no control socket: {}", reason(&error));
             None
         }
     }

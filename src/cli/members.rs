@@ -20,6 +20,9 @@ pub struct Args {
     /// As JSON
     #[arg(long)]
     json: bool,
+    /// Go on, and show the list again whenever it is another
+    #[arg(long)]
+    watch: bool,
     #[command(flatten)]
     at: At,
 }
@@ -47,14 +50,24 @@ pub struct At {
 /// # Errors
 /// The agent cannot be asked.
 pub fn run(args: &Args) -> Result<Answer, Trouble> {
-    let members = members(&args.at)?;
-    if args.json {
-        let text = serde_json::to_string_pretty(&json!({ "members": members }));
-        show(&format!("{}\n", text.unwrap_or_default()))?;
-    } else {
-        show(&table(&members))?;
+    let (mut listed, mut version) = listed(&args.at, None)?;
+    loop {
+        if let Some(members) = &listed {
+            if args.json && args.watch {
+                let text = serde_json::to_string(&json!({ "members": members }));
+                show(&format!("{}\n", text.unwrap_or_default()))?;
+            } else if args.json {
+                let text = serde_json::to_string_pretty(&json!({ "members": members }));
+                show(&format!("{}\n", text.unwrap_or_default()))?;
+            } else {
+                show(&table(members))?;
+            }
+        }
+        if !args.watch {
+            return Ok(Answer::Yes);
+        }
+        (listed, version) = self::listed(&args.at, Some(version))?;
     }
-    Ok(Answer::Yes)
 }
 
 /// `pidone drain SERVICE`.
@@ -119,9 +132,15 @@ pub fn ask(at: &At, request: &Request) -> Result<Reply, Trouble> {
 }
 
 fn members(at: &At) -> Result<Vec<WireMember>, Trouble> {
-    match ask(at, &Request::Members)? {
-        Reply::Members { members } => Ok(members),
-        Reply::Status { .. } | Reply::Data { .. } | Reply::Ok | Reply::Error { .. } => {
+    Ok(listed(at, None)?.0.unwrap_or_default())
+}
+
+/// The list and its version; none if it is still the one of `since`.
+fn listed(at: &At, since: Option<u64>) -> Result<(Option<Vec<WireMember>>, u64), Trouble> {
+    match ask(at, &Request::Members { since })? {
+        Reply::Members { members, version } => Ok((Some(members), version)),
+        Reply::Ok => Ok((None, since.unwrap_or(0))),
+        Reply::Status { .. } | Reply::Data { .. } | Reply::Error { .. } => {
             let error = Diagnostic::error("the agent answered something else");
             Err(Trouble::Usage(Box::new(error)))
         }

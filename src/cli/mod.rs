@@ -11,6 +11,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::control::client::Failure;
 use crate::diag::{Diagnostic, nearest};
+use crate::os::reason::reason;
 use crate::os::users;
 use crate::tools::{ship, syslog};
 
@@ -19,6 +20,8 @@ pub mod check;
 pub mod status;
 
 pub mod page;
+
+pub mod planned;
 
 pub mod explain;
 
@@ -44,11 +47,13 @@ pub mod agent;
 
 pub mod members;
 
-mod crew;
+pub mod rescan;
 
 pub mod init;
 
 pub mod help;
+
+pub mod completions;
 
 pub mod topics;
 
@@ -118,6 +123,8 @@ enum Verb {
     },
     /// Render a template once, to stdout or in a file's place
     Render(render::Args),
+    /// Read the service directories again, and apply what has changed
+    Rescan(rescan::Args),
     /// Stop all services in reverse order, and end the container
     Shutdown(shutdown::Args),
     /// Start the services and supervise them (as the entry point /init does)
@@ -145,7 +152,7 @@ enum Verb {
     /// Tell about a verb, or a topic
     Help(help::Args),
     /// Print what completes verbs and options in a shell
-    Completions(help::CompletionsArgs),
+    Completions(completions::Args),
     /// Print the manual page of pidone, or of a verb
     Man(help::ManArgs),
 }
@@ -243,9 +250,10 @@ fn run_verb(verb: Verb) -> ExitCode {
         Verb::Drain(args) => members::drain(&args),
         Verb::Agent { args } => return agent::run(&args),
         Verb::Render(args) => render::run(&args),
+        Verb::Rescan(args) => rescan::run(&args),
         Verb::Shutdown(args) => shutdown::run(&args),
         Verb::Help(args) => help::run(args),
-        Verb::Completions(args) => help::completions(&args),
+        Verb::Completions(args) => completions::run(&args),
         Verb::Man(args) => help::man(&args),
         Verb::Check { dirs } => {
             return check::run(&dirs, &|user| users::resolve(user).map(drop));
@@ -265,7 +273,10 @@ fn exit_code(result: Result<Answer, Trouble>) -> ExitCode {
         // Whoever reads has seen enough (`pidone logs | head`).
         Err(Trouble::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(Trouble::Output(error)) => {
-            print::complain(&Diagnostic::error(format!("cannot write: {error}")));
+            print::complain(&Diagnostic::error(format!(
+                "cannot write: {}",
+                reason(&error)
+            )));
             ExitCode::from(COULD_NOT_ASK)
         }
         Err(Trouble::Usage(diagnostic)) => {

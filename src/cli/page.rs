@@ -1,8 +1,9 @@
 //! `pidone status NAME`: the page of one service, with its history and its last lines.
 
+use crate::cli::planned::{Run, runs};
 use crate::cli::print::printable_line;
 use crate::cli::status::{note, span};
-use crate::control::protocol::{Detail, ServiceStatus};
+use crate::control::protocol::{Detail, ServiceStatus, State};
 use crate::diag::printable;
 use crate::values::stamp;
 
@@ -23,8 +24,21 @@ pub fn page(service: &ServiceStatus) -> String {
         Some(policy) => format!("{}, {policy}", service.restarts),
         None => service.restarts.to_string(),
     };
+    // What else the note says of runs has rows of its own.
+    let note = match service.state {
+        State::Scheduled => service.note.as_deref().and_then(text),
+        _other => note(service),
+    };
+    push_block(&mut page, "note", note);
+    for (run, words) in runs(service) {
+        let label = match run {
+            Run::Schedule => "schedule",
+            Run::Last => "last run",
+            Run::Next => "next run",
+        };
+        push_block(&mut page, label, [words]);
+    }
     let facts = [
-        ("note", note(service)),
         ("file", text(&detail.file)),
         ("needs", needs(detail)),
         ("ready", detail.ready.as_deref().and_then(text)),

@@ -8,7 +8,7 @@ use crate::cli::page::page;
 use crate::cli::print;
 use crate::cli::{Answer, Trouble};
 use crate::control::client::{Client, places};
-use crate::control::protocol::{Detail, Message, ServiceStatus, State, Status};
+use crate::control::protocol::{Detail, ExitStatus, Message, ServiceStatus, State, Status};
 use crate::diag::{Diagnostic, nearest, printable};
 use crate::values::span::show_span;
 
@@ -94,12 +94,19 @@ pub fn span(ms: u64) -> String {
 
 /// What is exceptional about a service: how it died, why it is not up, when it is tried again.
 pub fn note(service: &ServiceStatus) -> Option<String> {
-    let is_dead = matches!(service.state, State::WaitingToRestart | State::Failed);
+    let well = Some(ExitStatus::Code { code: 0 });
+    let is_dead = match service.state {
+        State::WaitingToRestart | State::Failed => true,
+        // Its last run.
+        State::Scheduled => service.exit != well,
+        _other => false,
+    };
     let death = death(service);
     let words = service.note.as_deref().map(printable);
     let next = service
         .next_try_ms
-        .map(|ms| format!("next try in {}", span(ms)));
+        .map(|ms| format!("next try in {}", span(ms)))
+        .or_else(|| Some(format!("next run in {}", span(service.next_run_ms?))));
     let parts: Vec<String> = [death.filter(|_| is_dead), words, next]
         .into_iter()
         .flatten()
@@ -118,7 +125,7 @@ pub fn death(service: &ServiceStatus) -> Option<String> {
 }
 
 /// The states in the order of the tally: what runs, what is on its way, what rests, what failed.
-const TALLY: [(State, &str); 10] = [
+const TALLY: [(State, &str); 11] = [
     (State::Ready, "ready"),
     (State::Unready, "unready"),
     (State::Starting, "starting"),
@@ -126,6 +133,7 @@ const TALLY: [(State, &str); 10] = [
     (State::WaitingToRestart, "restarting"),
     (State::Stopping, "stopping"),
     (State::Finishing, "finishing"),
+    (State::Scheduled, "scheduled"),
     (State::Finished, "finished"),
     (State::Down, "down"),
     (State::Failed, "failed"),
@@ -190,6 +198,12 @@ fn field_names() -> Vec<String> {
         enabled: true,
         starts: 0,
         next_try_ms: None,
+        schedule: None,
+        next_run: None,
+        next_run_ms: None,
+        last_run: None,
+        last_run_ms: None,
+        last_took_ms: None,
         detail: Some(Detail::default()),
     };
     object_of(&sample).keys().cloned().collect()

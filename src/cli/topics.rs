@@ -143,7 +143,7 @@ mod tests {
                 assert_eq!(serde_json::to_string(&read).unwrap(), line);
             }
         }
-        assert_eq!(verbs.len(), 9, "{verbs:?}");
+        assert_eq!(verbs.len(), 10, "{verbs:?}");
         for state in State::ALL {
             assert!(text.contains(state.word()), "{}", state.word());
         }

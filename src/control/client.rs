@@ -18,6 +18,7 @@ use nix::unistd::Uid;
 use crate::control::place::Place;
 use crate::control::protocol::{Message, Refusal, RefusalKind, Reply, Request, Status};
 use crate::diag::Diagnostic;
+use crate::os::reason::reason;
 use crate::os::{clock, passed};
 use crate::service::permit;
 use crate::values::Moment;
@@ -202,7 +203,10 @@ impl Client {
         match sent {
             // It may have refused us as soon as we connected: that reply says more.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-            Err(error) => Err(Failure::Broken(format!("cannot send the request: {error}"))),
+            Err(error) => Err(Failure::Broken(format!(
+                "cannot send the request: {}",
+                reason(&error)
+            ))),
             Ok(()) => Ok(()),
         }
     }
@@ -259,8 +263,9 @@ impl Client {
         if left == Some(Duration::ZERO) {
             return Err(Failure::Late);
         }
-        let broken =
-            |error: &io::Error| Failure::Broken(format!("cannot read the answer: {error}"));
+        let broken = |error: &io::Error| {
+            Failure::Broken(format!("cannot read the answer: {}", reason(error)))
+        };
         self.stream
             .set_read_timeout(left)
             .map_err(|error| broken(&error))?;
@@ -307,8 +312,9 @@ fn by_descriptor(number: RawFd) -> Result<Option<UnixStream>, Failure> {
         Err(error) => match error.raw_os_error().map(Errno::from_raw) {
             Some(Errno::EBADF | Errno::ENOTSOCK) => Ok(None),
             _other => Err(Failure::Broken(format!(
-                "no connection by descriptor {number} ({}): {error}",
-                permit::VARIABLE
+                "no connection by descriptor {number} ({}): {}",
+                permit::VARIABLE,
+                reason(&error)
             ))),
         },
     }
@@ -354,7 +360,7 @@ fn unreachable_at(path: &Path, error: &io::Error) -> Failure {
     Failure::Unreachable {
         path: path.to_owned(),
         cause: if cause.is_empty() {
-            error.to_string()
+            reason(error)
         } else {
             cause.to_owned()
         },

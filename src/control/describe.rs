@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::service::definition::{
     Health, Probe, Ready, Reload, Restart, RestartLimit, Stop, StopBy, When,
 };
+use crate::service::schedule::{Overlap, Schedule, Times};
 use crate::values::Name;
 use crate::values::span::show_span;
 
@@ -75,6 +76,21 @@ pub fn restart(restart: &Restart) -> String {
     let with = (!with.is_empty()).then(|| format!("and with {}", with.join(", ")));
     let parts = [Some(when.to_owned()), limit, with];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// `*/5 * * * *, Europe/Vienna, up to 30s later`.
+pub fn schedule(schedule: &Schedule) -> String {
+    let times = match &schedule.times {
+        Times::Cron(line) => format!("{}, {}", line.text, line.zone.name),
+        Times::Every(every) => format!("every {}", show_span(*every)),
+    };
+    let later = (!schedule.spread.is_zero())
+        .then(|| format!(", up to {} later", show_span(schedule.spread)));
+    let queue = match schedule.overlap {
+        Overlap::Skip => "",
+        Overlap::Queue => ", once more if it still runs then",
+    };
+    format!("{times}{}{queue}", later.unwrap_or_default())
 }
 
 /// `SIGHUP`, or the command.

@@ -8,6 +8,7 @@
 //! | `signal` | `signal`, `names` | `ok` when sent |
 //! | `logs` | `names` (empty: all), `last`, `follow` | `line`s, then `end` |
 //! | `events` | `last`, `follow` | past `event`s, one whole `status`, then `end` |
+//! | `rescan` | `dry_run` | `rescanned`, or `error` with every fault |
 //! | `shutdown` | `code` | `ok` when accepted |
 //!
 //! Any request may be answered by `error`. Lines and events come oldest first. With `follow` there
@@ -18,6 +19,7 @@
 
 mod event;
 mod request;
+mod rescanned;
 mod state;
 mod status;
 
@@ -27,6 +29,7 @@ use crate::diag::nearest;
 
 pub use event::{Event, EventKind, Line, Stream};
 pub use request::Request;
+pub use rescanned::Rescanned;
 pub use state::{ExitStatus, State};
 pub use status::{Change, Detail, Need, Phase, ServiceStatus, Status};
 
@@ -61,6 +64,8 @@ pub enum Reply {
     Ok(Accepted),
     /// It was not, or nothing like it can be.
     Error(Refusal),
+    /// The service directories were read again.
+    Rescanned(Rescanned),
     /// How the services are.
     Status(Status),
     /// Something happened.
@@ -111,6 +116,9 @@ pub struct Refusal {
     /// The next step.
     #[serde(default)]
     pub hint: Option<String>,
+    /// What is wrong with the definitions, each as `pidone check` shows it. Absent means none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<String>,
 }
 
 /// Kinds of refusal, for programs.
@@ -136,6 +144,7 @@ impl Refusal {
             kind,
             message: message.into(),
             hint: None,
+            faults: Vec::new(),
         }
     }
 

@@ -19,6 +19,7 @@ use crate::control::place::Place;
 use crate::control::protocol::{Event, Line, Refusal, RefusalKind, Reply, Request};
 use crate::control::rights::{self, Peer, Right};
 use crate::control::session::{Asked, Client, ClientId, Session, line_of};
+use crate::os::reason::reason;
 use crate::os::{passed, peer};
 use crate::values::Name;
 
@@ -65,7 +66,7 @@ impl Server {
         for place in places {
             match place.listen(group).and_then(UnixListener::from_std) {
                 Ok(listener) => return Ok(Self::new(place.path.clone(), Some(listener), group)),
-                Err(error) => faults.push(format!("{}: {error}", place.path.display())),
+                Err(error) => faults.push(format!("{}: {}", place.path.display(), reason(&error))),
             }
         }
         Err(io::Error::other(faults.join("; ")))

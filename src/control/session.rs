@@ -106,7 +106,7 @@ impl Client {
         let text = line_of(reply);
         match reply {
             Reply::Line(_) | Reply::Event(_) => self.outbox.borrow_mut().push_line(text),
-            Reply::Ok(_) | Reply::Error(_) | Reply::End => {
+            Reply::Ok(_) | Reply::Rescanned(_) | Reply::Error(_) | Reply::End => {
                 self.outbox.borrow_mut().push(text, true);
             }
             Reply::Status(_) | Reply::Skipped { .. } => {

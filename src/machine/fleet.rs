@@ -2,9 +2,10 @@
 //! Level-triggered: after every event each service concerned is looked at again, and what its
 //! state and the others' states ask for is done. Nothing is remembered that could be forgotten.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 
+use crate::machine::changes::Changes;
 use crate::machine::links::relink;
 use crate::machine::shutdown::{Reason, Shutdown};
 use crate::machine::slot::{Change, Input, Ix, Limits, Order, Slot, Want};
@@ -22,10 +23,12 @@ pub struct Fleet {
     pids: HashMap<Pid, Ix>,
     /// Every deadline that a state holds.
     timers: BTreeSet<(Moment, Ix)>,
+    /// Every moment at which somebody is to run by its schedule.
+    pub(super) runs: BTreeSet<(Moment, Ix)>,
     /// Who must be looked at again in this turn.
     pub(super) look: VecDeque<Ix>,
-    /// What the services that changed in this turn were before it, and since when.
-    before: BTreeMap<Ix, (State, Moment)>,
+    /// The services that have changed in this turn.
+    changes: Changes,
     pub(super) limits: Limits,
     /// CMD's number, and when it has waited long enough; until it starts.
     cmd: Option<(Ix, Moment)>,
@@ -54,8 +57,9 @@ impl Fleet {
             slots: Slots::new(slots),
             pids: HashMap::new(),
             timers: BTreeSet::new(),
+            runs: BTreeSet::new(),
             look: VecDeque::new(),
-            before: BTreeMap::new(),
+            changes: Changes::default(),
             limits,
             cmd: None,
             ending: None,
@@ -92,6 +96,7 @@ impl Fleet {
                 self.start(ix, now, orders);
                 self.apply(ix, Event::Restart, now, orders);
             }
+            Input::Clock => self.clock(now, orders),
             Input::Shutdown(reason) => self.shutdown(reason, now, orders),
             Input::Vanished(ix) => self.vanished(ix),
             Input::Childless => self.childless(orders),
@@ -175,13 +180,15 @@ impl Fleet {
             if let Some(pid) = to.pid() {
                 self.pids.insert(pid, ix);
             }
+            slot.ran(&from, now);
+            self.count_run(ix, &from, &to);
             if let Some(at) = from.deadline() {
                 self.timers.remove(&(at, ix));
             }
             if let Some(at) = to.deadline() {
                 self.timers.insert((at, ix));
             }
-            self.before.entry(ix).or_insert((from, entered));
+            self.changes.add(ix, from, entered);
             self.look_around(ix);
         }
         let kills = actions
@@ -350,7 +357,7 @@ impl Fleet {
     /// if the next start of the same turn leaves the word as it was: starting → starting. So is a
     /// start that made no process and is tried again at once.
     pub(super) fn tell_changes(&mut self, now: Moment, orders: &mut Vec<Order>) {
-        for (ix, (from, since)) in std::mem::take(&mut self.before) {
+        for (ix, from, since) in self.changes.take() {
             if let Some((to, restarts)) = self
                 .slots
                 .get(ix)

@@ -58,7 +58,7 @@ impl Turn<'_> {
             ..*self
         };
         match (self.event, self.finding(health)) {
-            (Event::Exited(exit), _) => leaving.ended(exit, Next::Policy(Cause::Died)),
+            (Event::Exited(exit), _) => leaving.ended(pid, exit, Next::Policy(Cause::Died)),
             (Event::Stop { by }, _) => self.ask(pid, by, Next::Down),
             (Event::Restart, _) => self.ask(pid, None, Next::Restart),
             (Event::Kill, _) => self.kill(pid, Next::Down),
@@ -84,6 +84,9 @@ impl Turn<'_> {
                 | Event::Probed { .. }
                 | Event::Said(_)
                 | Event::BeforeEnded
+                | Event::Plan
+                | Event::Due(_)
+                | Event::Clock
                 | Event::Tick,
                 None,
             ) => self.settle(at(health, on_trial)),
@@ -97,7 +100,7 @@ impl Turn<'_> {
             failed,
         };
         match (self.event, self.finding(health)) {
-            (Event::Exited(exit), _) => self.ended(exit, Next::Policy(Cause::Died)),
+            (Event::Exited(exit), _) => self.ended(pid, exit, Next::Policy(Cause::Died)),
             (Event::Stop { by }, _) => self.ask(pid, by, Next::Down),
             (Event::Restart, _) => self.ask(pid, None, Next::Restart),
             (Event::Kill, _) => self.kill(pid, Next::Down),
@@ -124,6 +127,9 @@ impl Turn<'_> {
                 | Event::Probed { .. }
                 | Event::Said(_)
                 | Event::BeforeEnded
+                | Event::Plan
+                | Event::Due(_)
+                | Event::Clock
                 | Event::Tick,
                 None,
             ) => self.settle(at(health)),

@@ -3,6 +3,8 @@
 
 pub mod unit;
 
+mod state;
+
 mod retry;
 
 pub mod step;
@@ -13,11 +15,15 @@ mod health;
 
 mod stop;
 
+mod planned;
+
 pub mod shutdown;
 
 pub mod slot;
 
 mod slots;
+
+mod changes;
 
 mod links;
 

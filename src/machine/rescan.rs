@@ -8,7 +8,7 @@ use crate::machine::fleet::Fleet;
 use crate::machine::links::relink;
 use crate::machine::slot::{Ix, Order, Slot, Want};
 use crate::machine::unit::{Event, Retry, State};
-use crate::service::definition::{Kind, Service};
+use crate::service::definition::{Kind, Probe, Service};
 use crate::service::difference::{Depth, Difference, depth};
 use crate::values::{Moment, Name};
 
@@ -104,7 +104,7 @@ impl Fleet {
             )
         };
         self.is_stale |= links(&old) != links(service) || old.output != service.output;
-        if old.output != service.output {
+        if old.output != service.output || notifies(&old) != notifies(service) {
             orders.push(Order::Rewired(ix));
         }
     }
@@ -114,7 +114,15 @@ impl Fleet {
         let Some(slot) = self.slots.get_mut(ix).filter(|s| s.want == Want::Up) else {
             return;
         };
+        let is_planned = slot.service.schedule.is_some();
         let is_tried = match slot.unit.state {
+            State::Finished | State::Failed(_) if is_planned => {
+                return self.apply(ix, Event::Plan, now, orders);
+            }
+            // From down it is planned anew, or started if it has no schedule any more.
+            State::Scheduled { .. } => {
+                return self.apply(ix, Event::Stop { by: None }, now, orders);
+            }
             State::Failed(_) => true,
             State::Finished | State::Backoff { .. } => depth == Depth::Process,
             State::Down
@@ -197,4 +205,11 @@ impl Fleet {
 /// Whether the boot would start it.
 fn wish_of(service: &Service) -> Want {
     if service.enabled { Want::Up } else { Want::Off }
+}
+
+/// Whether it tells by a socket of its own how it is.
+fn notifies(service: &Service) -> bool {
+    let ready = service.ready.as_ref().map(|ready| &ready.probe);
+    let health = service.health.as_ref().map(|health| &health.probe);
+    ready == Some(&Probe::Notify) || health == Some(&Probe::Notify)
 }

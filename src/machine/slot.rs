@@ -46,6 +46,8 @@ pub enum Input {
     Stop(Ix),
     /// A person wants it stopped and started.
     Restart(Ix),
+    /// The wall clock has come to a moment that somebody waits for, or was set.
+    Clock,
     /// The container is to end.
     Shutdown(Reason),
     /// The answer to [`Order::Vanish`].
@@ -63,7 +65,8 @@ pub enum Order {
     Act(Ix, Action),
     /// A service has changed: tell whoever listens.
     Changed(Change),
-    /// Its output goes another way from the next start on.
+    /// It is another program's from the next start on: its output goes another way, or it tells in
+    /// another way how it is.
     Rewired(Ix),
     /// It has left for good: forget it, and answer with [`Input::Vanished`] in this turn.
     Vanish(Ix),
@@ -92,6 +95,15 @@ pub struct Change {
     pub restarts: u32,
 }
 
+/// A run of a oneshot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Run {
+    /// When it began.
+    pub began: Moment,
+    /// When it was over.
+    pub ended: Option<Moment>,
+}
+
 /// A service and what became of it.
 #[derive(Clone, Debug)]
 pub struct Slot {
@@ -113,6 +125,8 @@ pub struct Slot {
     pub starts: u32,
     /// How often it was started again after a death.
     pub restarts: u32,
+    /// Its last run by itself, if it has a schedule.
+    pub run: Option<Box<Run>>,
     /// How its main process last ended.
     pub exit: Option<Exit>,
     /// The kernel killed that process for memory.
@@ -148,6 +162,7 @@ impl Slot {
             entered: now,
             starts: 0,
             restarts: 0,
+            run: None,
             exit: None,
             oom: false,
             logger: None,
@@ -187,6 +202,7 @@ impl Slot {
             | State::SpawningFinish { .. }
             | State::Finishing { .. }
             | State::Backoff { .. }
+            | State::Scheduled { .. }
             | State::Finished => None,
         }
     }

@@ -28,7 +28,7 @@ impl Turn<'_> {
                 ready_by: starting.ready_by.map(|by| by.max(self.now + more)),
                 ..starting
             })),
-            Event::Exited(exit) => self.ended(exit, Next::Policy(Cause::Died)),
+            Event::Exited(exit) => self.ended(pid, exit, Next::Policy(Cause::Died)),
             Event::Stop { by } => self.ask(pid, by, Next::Down),
             Event::Restart => self.ask(pid, None, Next::Restart),
             Event::Kill => self.kill(pid, Next::Down),
@@ -42,7 +42,10 @@ impl Turn<'_> {
             | Event::ExecFailed
             | Event::Probed { .. }
             | Event::Said(_)
-            | Event::BeforeEnded => at(step),
+            | Event::BeforeEnded
+            | Event::Plan
+            | Event::Due(_)
+            | Event::Clock => at(step),
         }
     }
 

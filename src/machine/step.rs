@@ -6,11 +6,12 @@
 
 use std::time::Duration;
 
+use crate::machine::planned::plan;
 use crate::machine::retry;
 use crate::machine::unit::{
     Action, Cause, Event, Failure, Next, Retry, StartStep, Starting, State, Unit,
 };
-use crate::service::definition::{FINISH_PERMANENT, Service};
+use crate::service::definition::{FINISH_PERMANENT, OnLimit, Service};
 use crate::values::{Exit, Moment, Pid};
 
 /// A child that has not reached its exec by then hangs (a `chdir` on a dead NFS mount, say) and
@@ -60,6 +61,7 @@ pub fn step(service: &Service, unit: &Unit, event: Event, now: Moment) -> (Unit,
             next,
         } => turn.finishing(pid, exit, kill_at, next),
         State::Backoff { until } => turn.backoff(until),
+        State::Scheduled { at } => turn.scheduled(at),
     }
 }
 
@@ -99,6 +101,7 @@ impl Turn<'_> {
                 self.settle(state)
             }
             Event::Stop { .. } | Event::Kill => self.settle(State::Down),
+            Event::Plan if self.service.schedule.is_some() => plan(true),
             Event::Go
             | Event::NeedFailed
             | Event::Spawned(_)
@@ -108,6 +111,9 @@ impl Turn<'_> {
             | Event::Probed { .. }
             | Event::Said(_)
             | Event::BeforeEnded
+            | Event::Plan
+            | Event::Due(_)
+            | Event::Clock
             | Event::Exited(_)
             | Event::Tick => self.settle(state),
         }
@@ -129,6 +135,13 @@ impl Turn<'_> {
                     vec![Action::Spawn],
                 )
             }
+            // The next run may find it there again.
+            Event::NeedFailed if self.service.schedule.is_some() => {
+                let (unit, mut actions) = plan(true);
+                // Last, when the next run is known.
+                actions.push(Action::Skip);
+                (unit, actions)
+            }
             Event::NeedFailed => self.settle(State::Failed(Failure::Need)),
             Event::Stop { .. } | Event::Kill => self.settle(State::Down),
             Event::Start
@@ -140,6 +153,9 @@ impl Turn<'_> {
             | Event::Probed { .. }
             | Event::Said(_)
             | Event::BeforeEnded
+            | Event::Plan
+            | Event::Due(_)
+            | Event::Clock
             | Event::Exited(_)
             | Event::Tick => self.settle(State::Waiting),
         }
@@ -172,6 +188,9 @@ impl Turn<'_> {
             | Event::Probed { .. }
             | Event::Said(_)
             | Event::BeforeEnded
+            | Event::Plan
+            | Event::Due(_)
+            | Event::Clock
             | Event::Exited(_)
             | Event::Tick => self.settle(State::Spawning),
         }
@@ -204,6 +223,9 @@ impl Turn<'_> {
             | Event::Probed { .. }
             | Event::Said(_)
             | Event::BeforeEnded
+            | Event::Plan
+            | Event::Due(_)
+            | Event::Clock
             | Event::Exited(_)
             | Event::Tick => then(next),
         }
@@ -239,6 +261,9 @@ impl Turn<'_> {
             | Event::Probed { .. }
             | Event::Said(_)
             | Event::BeforeEnded
+            | Event::Plan
+            | Event::Due(_)
+            | Event::Clock
             | Event::Tick => self.settle(then(kill_at, next)),
         }
     }
@@ -257,6 +282,9 @@ impl Turn<'_> {
             | Event::Probed { .. }
             | Event::Said(_)
             | Event::BeforeEnded
+            | Event::Plan
+            | Event::Due(_)
+            | Event::Clock
             | Event::Exited(_)
             | Event::Tick => self.settle(State::Backoff { until }),
         }
@@ -275,7 +303,7 @@ impl Turn<'_> {
 
     /// Its process is gone: `finish` comes first, but not for a program that never ran (s6 does
     /// not run it then either).
-    pub(super) fn ended(&self, exit: Exit, next: Next) -> Outcome {
+    pub(super) fn ended(&self, pid: Pid, exit: Exit, next: Next) -> Outcome {
         match (&self.service.finish, next) {
             (
                 Some(_),
@@ -284,9 +312,19 @@ impl Turn<'_> {
                 | Next::Policy(Cause::Died | Cause::NotReady | Cause::Unhealthy),
             ) => (
                 self.settle(State::SpawningFinish { exit, next }).0,
-                vec![Action::SpawnFinish(exit)],
+                vec![Action::SpawnFinish(pid, exit)],
             ),
-            (None, _) | (Some(_), Next::Policy(Cause::Exec)) => self.over(exit, next),
+            (None, _) | (Some(_), Next::Policy(Cause::Exec)) => {
+                let (unit, mut actions) = self.over(exit, next);
+                // What died may have left children that hold what its successor needs. A `finish`
+                // is told of the group, and may have other plans. Who was asked to go has had its
+                // say, and what goes down or has finished may have left something on purpose.
+                let is_again = matches!(unit.state, State::Waiting | State::Backoff { .. });
+                if is_again && matches!(next, Next::Policy(_)) {
+                    actions.push(Action::KillRest(pid));
+                }
+                (unit, actions)
+            }
         }
     }
 
@@ -306,6 +344,11 @@ impl Turn<'_> {
 
     fn policy(&self, exit: Exit, cause: Cause) -> Outcome {
         let (state, retry) = retry::after(self.service, self.retry, exit, cause, self.now);
+        let ends = state == State::Failed(Failure::Limit)
+            && self.service.restart.on_limit == OnLimit::Exit;
+        if state.is_at_rest() && !ends && self.service.schedule.is_some() {
+            return plan(true);
+        }
         (Unit { state, retry }, vec![])
     }
 }

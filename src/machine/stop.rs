@@ -71,7 +71,7 @@ impl Turn<'_> {
         match self.event {
             Event::BeforeEnded => self.signal(pid, by, next),
             // It did not wait to be asked.
-            Event::Exited(exit) => without_before(self.ended(exit, next)),
+            Event::Exited(exit) => without_before(self.ended(pid, exit, next)),
             Event::Kill => without_before(self.kill(pid, Next::Down)),
             Event::Tick if by.is_some_and(|by| by <= self.now) => {
                 without_before(self.kill(pid, next))
@@ -89,6 +89,9 @@ impl Turn<'_> {
             | Event::Execed
             | Event::ExecFailed
             | Event::Probed { .. }
+            | Event::Plan
+            | Event::Due(_)
+            | Event::Clock
             | Event::Said(_)
             | Event::Tick => then(until, by, next),
         }
@@ -97,7 +100,7 @@ impl Turn<'_> {
     pub(super) fn stopping(&self, pid: Pid, kill_at: Option<Moment>, next: Next) -> Outcome {
         let then = |next| self.settle(State::Stopping { pid, kill_at, next });
         match self.event {
-            Event::Exited(exit) => self.ended(exit, next),
+            Event::Exited(exit) => self.ended(pid, exit, next),
             Event::Kill => self.kill(pid, Next::Down),
             Event::Tick if kill_at.is_some_and(|at| at <= self.now) => self.kill(pid, next),
             Event::Stop { by } => {
@@ -118,6 +121,9 @@ impl Turn<'_> {
             | Event::Probed { .. }
             | Event::Said(_)
             | Event::BeforeEnded
+            | Event::Plan
+            | Event::Due(_)
+            | Event::Clock
             | Event::Tick => then(next),
         }
     }

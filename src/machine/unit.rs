@@ -81,6 +81,12 @@ pub enum State {
         /// Started again then.
         until: Moment,
     },
+    /// It runs by its schedule, and not now.
+    Scheduled {
+        /// Its next run is due then; `None`: that was asked for in this turn, and its answer comes
+        /// in this turn.
+        at: Option<Moment>,
+    },
     /// It ended well and is not to be started again.
     Finished,
     /// It did not, and is not to be started again.
@@ -206,6 +212,12 @@ pub enum Event {
         /// SIGKILL is due then at the latest.
         by: Option<Moment>,
     },
+    /// It is to be up by its schedule.
+    Plan,
+    /// The answer to `Plan`: its next run is due then, or now.
+    Due(Moment),
+    /// The wall clock has come to a moment that somebody waits for, or was set.
+    Clock,
     /// It is to be stopped and started again.
     Restart,
     /// It is to be killed now.
@@ -253,8 +265,16 @@ pub enum Said {
 pub enum Action {
     /// Start its process. The answer comes in this turn.
     Spawn,
-    /// Run `finish` for a process that ended so. The answer comes in this turn.
-    SpawnFinish(Exit),
+    /// Run `finish` for this process, whose number its group still has, and which ended so. The
+    /// answer comes in this turn.
+    SpawnFinish(Pid, Exit),
+    /// Say when its next run is due. The answer comes in this turn.
+    Plan {
+        /// After the boot or a run; else the clock only has to be looked at again.
+        anew: bool,
+    },
+    /// Tell that a run by its schedule falls out, because what it needs has failed.
+    Skip,
     /// Run the command of `stop.before`. Its end comes as `BeforeEnded`.
     RunBefore,
     /// SIGKILL to that command, if it still runs.
@@ -263,132 +283,13 @@ pub enum Action {
     Ask(Pid),
     /// SIGKILL to its process group.
     Kill(Pid),
+    /// SIGKILL to who is left in the group of this process, which has just ended: it is to be
+    /// started again. To be done before the dead one is reaped, while the number is still its own.
+    KillRest(Pid),
     /// Ask it once whether it is ready.
     Probe,
     /// Ask it once whether it is well.
     CheckUp,
-}
-
-impl State {
-    /// The word that users see.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Down => "down",
-            Self::Waiting => "waiting",
-            Self::Spawning | Self::Starting(_) => "starting",
-            Self::Ready { .. } => "ready",
-            Self::Unready { .. } => "unready",
-            Self::BeforeStop { .. } | Self::Stopping { .. } => "stopping",
-            Self::SpawningFinish { .. } | Self::Finishing { .. } => "finishing",
-            Self::Backoff { .. } => "waiting to restart",
-            Self::Finished => "finished",
-            Self::Failed(_) => "failed",
-        }
-    }
-
-    /// The process that lives in this state: the main one, or that of `finish`.
-    pub fn pid(&self) -> Option<Pid> {
-        match self {
-            Self::Starting(Starting { pid, .. })
-            | Self::Ready { pid, .. }
-            | Self::Unready { pid, .. }
-            | Self::BeforeStop { pid, .. }
-            | Self::Stopping { pid, .. }
-            | Self::Finishing { pid, .. } => Some(*pid),
-            Self::Down
-            | Self::Waiting
-            | Self::Spawning
-            | Self::SpawningFinish { .. }
-            | Self::Backoff { .. }
-            | Self::Finished
-            | Self::Failed(_) => None,
-        }
-    }
-
-    /// The process of the service itself, not that of `finish`.
-    pub fn main_pid(&self) -> Option<Pid> {
-        if matches!(self, Self::Finishing { .. }) {
-            return None;
-        }
-        self.pid()
-    }
-
-    /// When time alone changes it.
-    pub fn deadline(&self) -> Option<Moment> {
-        match self {
-            Self::Starting(starting) => {
-                let step = match starting.step {
-                    StartStep::Exec { by } => Some(by),
-                    StartStep::ProbeAt(at) => Some(at),
-                    StartStep::Listen | StartStep::Probing => None,
-                };
-                [step, starting.ready_by].into_iter().flatten().min()
-            }
-            Self::Ready { health, .. } | Self::Unready { health, .. } => health.due(),
-            Self::Stopping { kill_at, .. } | Self::Finishing { kill_at, .. } => *kill_at,
-            Self::BeforeStop { until, .. } | Self::Backoff { until } => Some(*until),
-            Self::Down
-            | Self::Waiting
-            | Self::Spawning
-            | Self::SpawningFinish { .. }
-            | Self::Finished
-            | Self::Failed(_) => None,
-        }
-    }
-
-    /// Nothing lives, and nothing is due.
-    pub fn is_at_rest(&self) -> bool {
-        match self {
-            Self::Down | Self::Finished | Self::Failed(_) => true,
-            Self::Waiting
-            | Self::Spawning
-            | Self::Starting(_)
-            | Self::Ready { .. }
-            | Self::Unready { .. }
-            | Self::BeforeStop { .. }
-            | Self::Stopping { .. }
-            | Self::SpawningFinish { .. }
-            | Self::Finishing { .. }
-            | Self::Backoff { .. } => false,
-        }
-    }
-
-    /// A process lives or is being made, so what stands below it must not stop yet.
-    pub fn is_alive(&self) -> bool {
-        match self {
-            Self::Spawning
-            | Self::Starting(_)
-            | Self::Ready { .. }
-            | Self::Unready { .. }
-            | Self::BeforeStop { .. }
-            | Self::Stopping { .. }
-            | Self::SpawningFinish { .. }
-            | Self::Finishing { .. } => true,
-            Self::Down
-            | Self::Waiting
-            | Self::Backoff { .. }
-            | Self::Finished
-            | Self::Failed(_) => false,
-        }
-    }
-
-    /// What needs this service may start.
-    pub fn satisfies(&self) -> bool {
-        match self {
-            Self::Ready { .. } | Self::Finished => true,
-            Self::Down
-            | Self::Waiting
-            | Self::Spawning
-            | Self::Starting(_)
-            | Self::Unready { .. }
-            | Self::BeforeStop { .. }
-            | Self::Stopping { .. }
-            | Self::SpawningFinish { .. }
-            | Self::Finishing { .. }
-            | Self::Backoff { .. }
-            | Self::Failed(_) => false,
-        }
-    }
 }
 
 impl Unit {

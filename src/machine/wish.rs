@@ -20,6 +20,7 @@ impl Fleet {
 
     fn wish_up(&self, slot: &Slot) -> Option<Event> {
         match slot.unit.state {
+            State::Down if slot.service.schedule.is_some() => Some(Event::Plan),
             State::Down => Some(Event::Start),
             State::Waiting if self.has_failed_need(slot) => Some(Event::NeedFailed),
             State::Waiting if self.is_cleared(slot) => Some(Event::Go),
@@ -49,6 +50,7 @@ impl Fleet {
             | State::SpawningFinish { .. }
             | State::Finishing { .. }
             | State::Backoff { .. }
+            | State::Scheduled { .. }
             | State::Finished
             | State::Failed(_) => None,
         }
@@ -57,7 +59,9 @@ impl Fleet {
     fn wish_down(&self, ix: Ix, slot: &Slot) -> Option<Event> {
         let by = self.ending.as_ref().map(Shutdown::cutoff);
         match slot.unit.state {
-            State::Waiting | State::Backoff { .. } => Some(Event::Stop { by }),
+            State::Waiting | State::Backoff { .. } | State::Scheduled { .. } => {
+                Some(Event::Stop { by })
+            }
             State::Starting(_)
             | State::Ready { .. }
             | State::Unready { .. }
@@ -99,11 +103,17 @@ impl Fleet {
     /// One of its needs has failed, keeps failing to start, or is not enabled, so that waiting for
     /// it would be for ever.
     fn has_failed_need(&self, slot: &Slot) -> bool {
-        self.each(&slot.needs).any(|need| {
-            matches!(need.unit.state, State::Failed(_))
-                || need.want == Want::Off && need.unit.state == State::Down
-                || need.unit.retry.hopeless && !need.unit.state.satisfies()
-        })
+        self.each(&slot.needs).any(is_in_vain)
+    }
+
+    /// Those of its needs for which it would wait for ever.
+    pub fn failed_needs(&self, ix: Ix) -> Vec<&Slot> {
+        let needs = self.slots.get(ix).map(|slot| self.each(&slot.needs));
+        needs
+            .into_iter()
+            .flatten()
+            .filter(|need| is_in_vain(need))
+            .collect()
     }
 
     fn has_its_needs(&self, slot: &Slot) -> bool {
@@ -133,12 +143,14 @@ impl Fleet {
             | State::SpawningFinish { .. }
             | State::Finishing { .. }
             | State::Backoff { .. }
+            | State::Scheduled { .. }
             | State::Finished
             | State::Failed(_) => false,
         };
         let is_past = |other: &Slot| {
             let state = &other.unit.state;
             let is_settled = state.satisfies()
+                || matches!(state, State::Scheduled { .. })
                 || other.unit.retry.hopeless
                 || state.is_at_rest() && (other.want != Want::Up || !is_due(other));
             is_settled && other.next.is_none()
@@ -197,4 +209,11 @@ impl Fleet {
             .filter(|other| !other.standing().satisfies())
             .collect()
     }
+}
+
+/// Whether waiting for this need would be for ever.
+fn is_in_vain(need: &Slot) -> bool {
+    matches!(need.unit.state, State::Failed(_))
+        || need.want == Want::Off && need.unit.state == State::Down
+        || need.unit.retry.hopeless && !need.unit.state.satisfies()
 }

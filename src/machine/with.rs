@@ -94,7 +94,7 @@ impl Fleet {
             | State::SpawningFinish { .. }
             | State::Finishing { .. }
             | State::Backoff { .. } => (false, true),
-            State::Down | State::Failed(_) => (false, false),
+            State::Scheduled { .. } | State::Down | State::Failed(_) => (false, false),
         };
         // Its own next start, if one is due, is this restart.
         slot.part = if comes { Part::Follows } else { Part::None };

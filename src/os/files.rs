@@ -105,6 +105,28 @@ pub fn settings(path: &Path) -> Result<Option<String>, Diagnostic> {
     }
 }
 
+/// Where the time zones are.
+const ZONES: &str = "/usr/share/zoneinfo";
+
+/// The largest file of a zone, leap seconds and all, has some 4 KiB.
+const ZONE_MAX: u64 = 256 << 10;
+
+/// The file of this time zone; else why there is none, for the user.
+pub fn zone(name: &str) -> Result<Vec<u8>, String> {
+    let dir = Path::new(ZONES);
+    if !dir.is_dir() {
+        return Err(format!(
+            "there are no time zones here, such as `{name}`: no {ZONES}"
+        ));
+    }
+    let file = dir.join(name);
+    if !file.exists() {
+        return Err(format!("there is no time zone `{name}` in {ZONES}"));
+    }
+    content::bounded(&file, ZONE_MAX)
+        .map_err(|why| format!("cannot read the time zone `{name}`: {why}"))
+}
+
 /// All of a regular file of at most so many bytes, read anew; else why not, for the user.
 pub fn bounded(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
     content::bounded(path, bytes_max)

@@ -37,6 +37,21 @@ pub fn group(leader: Pid, signal: Signal) -> io::Result<()> {
     }
 }
 
+/// SIGKILL to everybody in the process group of a process that has ended and is not reaped yet: its
+/// number, and with it the group's, is nobody else's so long. It need not have made a group.
+pub fn rest(dead: Pid) {
+    if dead.raw() != 1 {
+        // Nobody is left, or those who are have become somebody else's.
+        let _ = kill(-dead.raw(), Signal::KILL);
+    }
+}
+
+/// Whether anybody is in this process group, be it that they are ending.
+pub fn is_group(leader: Pid) -> bool {
+    // SAFETY: takes two numbers and touches no memory of ours; signal 0 is none.
+    leader.raw() != 1 && unsafe { libc::kill(-leader.raw(), 0) } == 0
+}
+
 /// Whom a signal to the strays has reached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Strays {

@@ -1,5 +1,6 @@
 //! The kernel: every system call that is not a socket or a pipe of its owner, and all `unsafe`.
 
+pub mod alarm;
 pub mod attempt;
 mod child;
 mod chunks;

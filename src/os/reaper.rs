@@ -1,9 +1,9 @@
-//! The sole owner of `waitpid(-1)`: our children and the orphans that the kernel hands to us.
+//! The sole owner of waiting for anybody: our children and the orphans that the kernel hands to us.
 
 use crate::values::{Exit, Pid, Signal};
 
 /// How many deaths one call tells. A flood of orphans must not keep the loop from its other work.
-const BATCH: usize = 256;
+pub const BATCH: usize = 256;
 
 /// Whether there is anybody left to wait for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,18 +16,28 @@ pub enum Children {
     None,
 }
 
+/// What there is to take in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Next {
+    /// This one has ended so. It keeps its number until it is collected.
+    Dead(Pid, Exit),
+    /// Children live, none of them dead.
+    NoneYet,
+    /// There is no child at all.
+    Childless,
+}
+
 /// Collects the dead, at most a batch of them, without waiting.
 pub fn reap() -> (Vec<(Pid, Exit)>, Children) {
     let mut dead = Vec::new();
     while dead.len() < BATCH {
-        let mut status = 0;
-        // SAFETY: `status` is alive; WNOHANG keeps the call from blocking.
-        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
-        match Pid::new(pid) {
-            Some(pid) => dead.extend(exit(status).map(|exit| (pid, exit))),
-            None if pid == 0 => return (dead, Children::Some),
-            // ECHILD: with WNOHANG and valid arguments there is no other error (wait(2)).
-            None => return (dead, Children::None),
+        match next() {
+            Next::Dead(pid, exit) => {
+                collect(pid);
+                dead.push((pid, exit));
+            }
+            Next::NoneYet => return (dead, Children::Some),
+            Next::Childless => return (dead, Children::None),
         }
     }
     (dead, Children::More)
@@ -35,26 +45,52 @@ pub fn reap() -> (Vec<(Pid, Exit)>, Children) {
 
 /// Collects this child if it is dead, without waiting: for a role that is nobody's PID 1.
 pub fn reap_one(child: Pid) -> Option<Exit> {
-    let mut status = 0;
-    // SAFETY: `status` is alive; WNOHANG keeps the call from blocking.
-    let pid = unsafe { libc::waitpid(child.raw(), &raw mut status, libc::WNOHANG) };
-    Pid::new(pid).and_then(|_| exit(status))
-}
-
-/// What a status of wait(2) says; `None` for a child that has not ended (a tracer's business).
-fn exit(status: i32) -> Option<Exit> {
-    if libc::WIFEXITED(status) {
-        return u8::try_from(libc::WEXITSTATUS(status)).ok().map(Exit::Code);
-    }
-    if !libc::WIFSIGNALED(status) {
+    let id = libc::id_t::try_from(child.raw()).ok()?;
+    // SAFETY: all zeros are a `siginfo_t`: what waitid(2) leaves when the child lives.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let flags = libc::WEXITED | libc::WNOHANG;
+    // SAFETY: `info` is alive; WNOHANG keeps the call from blocking.
+    if unsafe { libc::waitid(libc::P_PID, id, &raw mut info, flags) } != 0 {
         return None;
     }
-    let signal = Signal::new(libc::WTERMSIG(status))?;
-    Some(if libc::WCOREDUMP(status) {
-        Exit::Core(signal)
-    } else {
-        Exit::Signal(signal)
-    })
+    // SAFETY: these fields are what waitid(2) writes, or the zeros from above.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    Pid::new(pid).and_then(|_| exit(info.si_code, status))
+}
+
+/// Looks at one of the dead, without waiting, and leaves it where it is.
+pub fn next() -> Next {
+    // SAFETY: all zeros are a `siginfo_t`: what waitid(2) leaves when nobody is dead.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: `info` is alive; WNOHANG keeps the call from blocking.
+    if unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, flags) } != 0 {
+        // ECHILD: with WNOHANG and valid arguments there is no other error (waitid(2)).
+        return Next::Childless;
+    }
+    // SAFETY: these fields are what waitid(2) writes, or the zeros from above.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    match (Pid::new(pid), exit(info.si_code, status)) {
+        (Some(pid), Some(exit)) => Next::Dead(pid, exit),
+        (None, _) | (_, None) => Next::NoneYet,
+    }
+}
+
+/// Takes away one of the dead that `next` has shown.
+pub fn collect(dead: Pid) {
+    // SAFETY: the kernel writes no status where none is wanted; WNOHANG keeps the call from
+    // blocking.
+    let _ = unsafe { libc::waitpid(dead.raw(), std::ptr::null_mut(), libc::WNOHANG) };
+}
+
+/// What waitid(2) says of an end; `None` if it is none (a tracer's business).
+fn exit(code: i32, status: i32) -> Option<Exit> {
+    match code {
+        libc::CLD_EXITED => u8::try_from(status & 0xff).ok().map(Exit::Code),
+        libc::CLD_KILLED => Signal::new(status).map(Exit::Signal),
+        libc::CLD_DUMPED => Signal::new(status).map(Exit::Core),
+        _no_end => None,
+    }
 }
 
 #[cfg(test)]
@@ -62,13 +98,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_is_read_as_the_kernel_writes_it() {
-        assert_eq!(exit(0), Some(Exit::Code(0)));
-        assert_eq!(exit(255 << 8), Some(Exit::Code(255)));
-        assert_eq!(exit(15), Some(Exit::Signal(Signal::TERM)));
-        assert_eq!(exit(3 | 0x80), Some(Exit::Core(Signal::QUIT)));
-        assert_eq!(exit(37), Some(Exit::Signal(Signal::HALT)));
-        assert_eq!(exit(0x7f | 19 << 8), None, "stopped, not ended");
-        assert_eq!(exit(0xffff), None, "continued, not ended");
+    fn an_end_is_read_as_the_kernel_writes_it() {
+        assert_eq!(exit(libc::CLD_EXITED, 0), Some(Exit::Code(0)));
+        assert_eq!(exit(libc::CLD_EXITED, 255), Some(Exit::Code(255)));
+        assert_eq!(exit(libc::CLD_KILLED, 15), Some(Exit::Signal(Signal::TERM)));
+        assert_eq!(exit(libc::CLD_DUMPED, 3), Some(Exit::Core(Signal::QUIT)));
+        assert_eq!(exit(libc::CLD_KILLED, 37), Some(Exit::Signal(Signal::HALT)));
+        assert_eq!(exit(libc::CLD_STOPPED, 19), None);
+        assert_eq!(exit(libc::CLD_CONTINUED, 18), None);
     }
 }

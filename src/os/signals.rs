@@ -14,10 +14,11 @@ use tokio::io::unix::AsyncFd;
 
 use crate::values::Signal;
 
-/// What the init hears: the death of a child, and the orders to stop (Docker, systemd, a terminal,
-/// the power).
-const HEARD: [Signal; 6] = [
+/// What the init hears: the death of a child, the orders to stop (Docker, systemd, a terminal, the
+/// power), and HUP, which is CMD's if there is one.
+const HEARD: [Signal; 7] = [
     Signal::CHLD,
+    Signal::HUP,
     Signal::TERM,
     Signal::INT,
     Signal::QUIT,
@@ -27,7 +28,7 @@ const HEARD: [Signal; 6] = [
 
 /// What is forwarded to CMD. Without one they stay blocked, as nobody is there to hear them: what
 /// has no handler need not be put back in every child.
-const FORWARDED: [Signal; 4] = [Signal::HUP, Signal::USR1, Signal::USR2, Signal::WINCH];
+const FORWARDED: [Signal; 3] = [Signal::USR1, Signal::USR2, Signal::WINCH];
 
 /// The size of the kernel's signal set, in bytes; it refuses any other (rt_sigprocmask(2)).
 const KERNEL_SET_BYTES: libc::c_long = 8;

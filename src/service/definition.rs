@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::service::permit::Permit;
+use crate::service::schedule::Schedule;
 use crate::values::{Exit, Name, Signal};
 
 /// Everything that is known about a service before it runs. Read once, never changed. What most
@@ -42,6 +43,8 @@ pub struct Service {
     pub stop: Stop,
     /// How it is asked to read its configuration again.
     pub reload: Option<Reload>,
+    /// When a oneshot runs by itself.
+    pub schedule: Option<Box<Schedule>>,
     /// Where its output goes.
     pub output: Output,
     /// What it may ask of pidone; with any of it, it is handed a descriptor for that.
@@ -379,6 +382,7 @@ impl Service {
             restart: Restart::default(),
             stop: Stop::default(),
             reload: None,
+            schedule: None,
             output: Output::Container(None),
             control: Box::default(),
         }

@@ -77,11 +77,18 @@ pub fn depth(old: &Service, new: &Service) -> Option<Depth> {
         main: _,
         enabled: _,
         restart: _,
+        schedule: _,
         reload: _,
     } = old;
     // How often it is asked, and how long that may take, is looked at when it is asked.
     let probe = |ready: &Option<Box<Ready>>| ready.as_ref().map(|ready| ready.probe.clone());
-    let check = |health: &Option<Box<Health>>| health.as_ref().map(|health| health.probe.clone());
+    // But a process that gives signs of life was told how often when it was started.
+    let check = |health: &Option<Box<Health>>| {
+        health.as_ref().map(|health| {
+            let told = (!health.probe.is_asked()).then_some(health.interval);
+            (health.probe.clone(), told)
+        })
+    };
     let is_same_process = *name == new.name
         && *kind == new.kind
         && *program == new.program
@@ -102,7 +109,7 @@ pub fn depth(old: &Service, new: &Service) -> Option<Depth> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::definition::{Format, Kind, Output, Probe, Program, Reload, StopBy};
+    use crate::service::definition::{Format, Kind, Output, Probe, Program, Reload, StopBy, Then};
     use crate::values::Signal;
     use std::time::Duration;
 
@@ -136,7 +143,7 @@ mod tests {
     #[test]
     fn a_process_is_replaced_only_if_it_would_be_another_one() {
         type Edit = fn(&mut Service);
-        let updated: [(&str, Edit); 9] = [
+        let updated: [(&str, Edit); 10] = [
             ("needs", |s| s.needs.push("db".parse().unwrap())),
             ("after", |s| s.after.push("db".parse().unwrap())),
             ("enabled", |s| s.enabled = false),
@@ -145,9 +152,10 @@ mod tests {
             ("stop timeout", |s| s.stop.timeout = None),
             ("stop signal", |s| s.stop.by = StopBy::Signal(Signal::INT)),
             ("reload", |s| s.reload = Some(Reload::Signal(Signal::HUP))),
+            ("retries", |s| s.health.as_mut().unwrap().retries = 9),
             ("within", |s| s.ready.as_mut().unwrap().within = None),
         ];
-        let changed: [(&str, Edit); 7] = [
+        let changed: [(&str, Edit); 8] = [
             ("command", |s| s.program = Program::Run("run".into())),
             ("type", |s| s.kind = Kind::Oneshot),
             ("umask", |s| s.context.umask = Some(0o22)),
@@ -158,6 +166,10 @@ mod tests {
             ("format", |s| {
                 s.output = Output::Container(Some(Format::Raw));
             }),
+            // It was told WATCHDOG_USEC.
+            ("watchdog", |s| {
+                s.health.as_mut().unwrap().interval = Duration::from_secs(9);
+            }),
             ("asked by", |s| s.stop.by = StopBy::EndOfInput),
         ];
         let mut old = service("web");
@@ -165,6 +177,14 @@ mod tests {
             probe: Probe::Fd(3),
             interval: Duration::from_secs(1),
             within: Some(Duration::from_secs(9)),
+        }));
+        old.health = Some(Box::new(Health {
+            probe: Probe::Notify,
+            interval: Duration::from_secs(5),
+            timeout: Duration::from_secs(1),
+            retries: 3,
+            start_period: Duration::ZERO,
+            then: Then::Restart,
         }));
         let after = |edit: Edit| {
             let mut new = old.clone();

@@ -120,6 +120,8 @@ const LIMIT: Takes = Takes(
 );
 const TIMES: Takes = Takes("a whole number", Shape::Whole(1, 1000));
 const ON_LIMIT: Takes = Takes("\"stop\" or \"exit\"", Shape::Words(&["stop", "exit"]));
+const CRON: Takes = Takes("a string like \"30 4 * * *\", or \"@daily\"", Shape::Text);
+const OVERLAP: Takes = Takes("\"skip\" or \"queue\"", Shape::Words(&["skip", "queue"]));
 const FORMAT: Takes = Takes(
     "\"prefix\", \"raw\", \"json\", \"none\" or \"inherit\"",
     Shape::Words(&["prefix", "raw", "json", "none", "inherit"]),
@@ -152,6 +154,12 @@ pub const SERVICE: &[Field] = table! {
     "" "after": NAMES, "none", "started once these are ready or have failed, stopped before them";
     "" "main": BOOL, "false", "when it ends, the container ends with its exit code";
     "" "enabled": ENABLED, "true", "whether the boot starts it";
+    "" "schedule": CRON, "none", "a oneshot that runs by itself, by this line of cron";
+    "" "every": SPAN, "none", "a oneshot that runs by itself, so long after it last did";
+    "" "timezone": TEXT, "the container's TZ, else UTC", "whose clocks `schedule` is about";
+    "" "overlap": OVERLAP, "skip",
+        "moments that come while it runs pass, or make it run once more after that";
+    "" "spread": SPAN, "0s", "each run comes later by up to this, left to chance";
     "" "user": TEXT, "pidone's own", "a name or uid[:gid]";
     "" "workdir": TEXT, "the image's; the service directory for `run`", "where it starts";
     "" "umask": OCTAL, "pidone's own", "the mode bits that new files do not get";

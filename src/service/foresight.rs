@@ -43,11 +43,13 @@ pub(super) fn secrets_stay_inside(
     let Ok(environment) = environment::foreseen(world.container, &service.context) else {
         return;
     };
-    let ready = top.get("ready").map(|item| item.value);
-    let probes = ready.and_then(DeValue::as_table).into_iter().flatten();
-    // A command is nobody's to expand but its shell's.
-    let probes = probes.filter(|(key, _)| key.get_ref() != "exec");
-    let probes = probes.map(|(key, value)| Item::new(format!("`ready.{key}`"), "", value));
+    let probes = ["ready", "health"].into_iter().flat_map(|name| {
+        let table = top.get(name).map(|item| item.value);
+        let probes = table.and_then(DeValue::as_table).into_iter().flatten();
+        // A command is nobody's to expand but its shell's.
+        let probes = probes.filter(|(key, _)| key.get_ref() != "exec");
+        probes.map(move |(key, value)| Item::new(format!("`{name}.{key}`"), "", value))
+    });
     for item in ["user", "workdir"]
         .into_iter()
         .filter_map(|name| top.get(name))

@@ -26,6 +26,14 @@ pub(crate) mod form;
 
 mod draft;
 
+pub mod zone;
+
+pub mod schedule;
+
+pub mod timetable;
+
+mod timing;
+
 mod names;
 
 mod context;

@@ -45,6 +45,17 @@ fn needs(by_name: &BTreeMap<&Name, &Draft>) -> Vec<Diagnostic> {
         for (needed, span) in &draft.places.needs {
             let other = by_name.get(needed);
             let enabled = other.is_some_and(|other| other.service.enabled);
+            let planned = other.is_some_and(|other| other.service.schedule.is_some());
+            if planned {
+                let fault = Diagnostic::error(format!(
+                    "`{name}` needs `{needed}`, which has a schedule"
+                ))
+                .hint(
+                    "it is never ready; a oneshot without a schedule can do the same work before",
+                );
+                faults.push(at(fault, Some(draft.places.place(span))));
+                continue;
+            }
             if enabled || (other.is_some() && !draft.service.enabled) {
                 continue;
             }
@@ -82,15 +93,23 @@ fn withs(by_name: &BTreeMap<&Name, &Draft>) -> Vec<Diagnostic> {
         let named = draft.places.with.iter();
         named.map(move |(other, span)| (*name, *draft, other, span))
     });
-    let unknown = all.filter(|(_, _, other, _)| !by_name.contains_key(other));
-    unknown
+    let is_bad = |other: &Name| {
+        let other = by_name.get(other);
+        other.is_none_or(|other| other.service.schedule.is_some())
+    };
+    all.filter(|(_, _, other, _)| is_bad(other))
         .take(FAULTS_MAX)
         .map(|(name, draft, other, span)| {
             let others = by_name.keys().filter(|known| **known != name);
-            let fault = Diagnostic::error(format!(
-                "`{name}` restarts with `{other}`, which is not defined"
-            ))
-            .suggest(other.as_str(), others.map(|known| known.as_str()));
+            let fault = if by_name.contains_key(other) {
+                Diagnostic::error(format!(
+                    "`{name}` restarts with `{other}`, which has a schedule"
+                ))
+                .hint("its runs are no restarts; let it call `pidone restart` at its end")
+            } else {
+                let fault = format!("`{name}` restarts with `{other}`, which is not defined");
+                Diagnostic::error(fault).suggest(other.as_str(), others.map(|known| known.as_str()))
+            };
             at(fault, Some(draft.places.place(span)))
         })
         .collect()

@@ -14,7 +14,7 @@ use crate::service::fields;
 use crate::service::program::{Seen, Sought};
 use crate::service::source::{Directory, File, Script};
 use crate::service::table::Table;
-use crate::service::{foresight, form, names, permit, policy, probes, program, scripts};
+use crate::service::{foresight, form, names, permit, policy, probes, program, scripts, timing};
 use crate::values::Name;
 
 /// What is known from outside the files.
@@ -23,6 +23,8 @@ pub(super) struct World<'a> {
     pub(super) container: &'a Environment,
     /// Whether a user (as `user` has it, expanded) is known; else why not.
     pub(super) user_known: &'a dyn Fn(&str) -> Result<(), String>,
+    /// The file of a zone in the zoneinfo database; else why there is none.
+    pub(super) zone: &'a dyn Fn(&str) -> Result<Vec<u8>, String>,
     /// What is to be seen of a program.
     pub(super) program: &'a dyn Fn(&Sought) -> Seen,
 }
@@ -184,10 +186,8 @@ fn definition(
         names::read(top.get("needs"), "needs", &base.name, faults),
         names::read(top.get("after"), "waits for", &base.name, faults),
     );
-    let main = top
-        .get("main")
-        .and_then(|item| item.flag(faults))
-        .unwrap_or(false);
+    let main = top.get("main").and_then(|item| item.flag(faults));
+    let main = main.unwrap_or(false);
     let enabled = enabled(&top, base.enabled, world.container, faults);
     let (mut restart, when, with) = policy::restart(&top, &base.name, faults);
     restart.when = when.unwrap_or(if main || kind == Kind::Oneshot {
@@ -232,6 +232,7 @@ fn definition(
         restart,
         stop,
         reload: policy::reload(&top, faults),
+        schedule: timing::schedule(&top, kind, main, world, faults),
         output: Output::Container(format.map(|(format, _)| format)),
         control,
         ..base

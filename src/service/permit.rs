@@ -52,7 +52,7 @@ enum Takes {
 }
 
 /// Every verb that can be permitted.
-const VERBS: [(&str, Takes); 9] = [
+const VERBS: [(&str, Takes); 10] = [
     ("status", Takes::Both),
     ("logs", Takes::Both),
     ("events", Takes::Whole),
@@ -61,6 +61,7 @@ const VERBS: [(&str, Takes); 9] = [
     ("restart", Takes::Named),
     ("reload", Takes::Named),
     ("signal", Takes::Named),
+    ("rescan", Takes::Whole),
     ("shutdown", Takes::Whole),
 ];
 

@@ -34,13 +34,15 @@ impl Loaded {
 }
 
 /// Reads what was found; what is given away is freed as soon as it is read. `container` decides
-/// `enabled`; `user_known` says whether a user (a name or `uid[:gid]`) exists, or why not.
+/// `enabled`; `user_known` says whether a user (a name or `uid[:gid]`) exists, or why not; `zone`
+/// gives the file of a time zone.
 pub fn load(
     found: impl IntoIterator<Item = impl Borrow<Directory>>,
     container: &Environment,
     user_known: &dyn Fn(&str) -> Result<(), String>,
+    zone: &dyn Fn(&str) -> Result<Vec<u8>, String>,
 ) -> Loaded {
-    inspect(found, container, user_known, &|_| Seen::Runs)
+    inspect(found, container, user_known, zone, &|_| Seen::Runs)
 }
 
 /// The same, and looks for the programs that are to be started: `program` says what is to be seen
@@ -49,11 +51,13 @@ pub fn inspect(
     found: impl IntoIterator<Item = impl Borrow<Directory>>,
     container: &Environment,
     user_known: &dyn Fn(&str) -> Result<(), String>,
+    zone: &dyn Fn(&str) -> Result<Vec<u8>, String>,
     program: &dyn Fn(&Sought) -> Seen,
 ) -> Loaded {
     let world = World {
         container,
         user_known,
+        zone,
         program,
     };
     let mut diagnostics = Vec::new();

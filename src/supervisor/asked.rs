@@ -55,6 +55,7 @@ impl Supervisor {
             | Request::Restart { .. }
             | Request::Reload { .. }
             | Request::Signal { .. }
+            | Request::Rescan { .. }
             | Request::Shutdown { .. } => {
                 let server = self.server.as_ref();
                 let service = server.and_then(|server| server.service_of(client));
@@ -92,6 +93,10 @@ impl Supervisor {
                 Ok(events
                     .chain([Reply::Status(self.status(None, false))])
                     .collect())
+            }
+            Request::Rescan { dry_run } => {
+                let done = self.rescan(*dry_run)?;
+                Ok(vec![Reply::Rescanned(done)])
             }
             Request::Shutdown { code } => {
                 let accepted = self.accepted(&[]);

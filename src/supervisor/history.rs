@@ -49,6 +49,12 @@ pub(super) enum What {
     Reload,
     /// A service was sent a signal by hand.
     Signal,
+    /// A run by a schedule falls out.
+    RunSkipped,
+    /// The definitions were read again.
+    Rescan,
+    /// A service has vanished.
+    Gone,
 }
 
 impl Deed {
@@ -64,6 +70,9 @@ impl Deed {
             What::Phase { from, to } => (EventKind::Phase, Some(from.word()), Some(to.word())),
             What::Reload => (EventKind::Reload, None, None),
             What::Signal => (EventKind::Signal, None, None),
+            What::RunSkipped => (EventKind::RunSkipped, None, None),
+            What::Rescan => (EventKind::Rescan, None, None),
+            What::Gone => (EventKind::Gone, None, None),
         };
         Event {
             ts: rfc3339(Duration::from_millis(self.wall_ms)),

@@ -18,7 +18,7 @@ use crate::service::address;
 use crate::service::definition::{Output, Probe, Program, Service};
 use crate::service::environment::{self, Environment};
 use crate::service::permit;
-use crate::values::Exit;
+use crate::values::{Exit, Pid};
 
 /// What every start needs, whatever the service.
 pub(super) struct Launcher {
@@ -79,6 +79,11 @@ impl Launcher {
         })
     }
 
+    /// The container's environment.
+    pub(super) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
     /// Expands what a definition leaves to the moment of the start. The error is for people.
     pub(super) fn surroundings(&self, service: &Service) -> Result<Surroundings, String> {
         let mut said = BTreeSet::new();
@@ -137,12 +142,13 @@ impl Launcher {
         self.spawn(service, around, argv, streams, session)
     }
 
-    /// Starts s6's `finish`: `./finish EXIT|256 SIGNAL|0 NAME`, in the service directory.
+    /// Starts s6's `finish`: `./finish EXIT|256 SIGNAL|0 NAME PGID`, in the service directory. What
+    /// is left of the service is in that group, which its main process made of itself.
     pub(super) fn finish(
         &self,
         service: &Service,
         around: &Surroundings,
-        exit: Exit,
+        (group, exit): (Pid, Exit),
         streams: Streams<'_>,
     ) -> Result<Spawned, String> {
         let Some(finish) = &service.finish else {
@@ -157,6 +163,7 @@ impl Launcher {
             code.to_string().into(),
             signal.to_string().into(),
             service.name.as_str().into(),
+            group.to_string().into(),
         ];
         self.spawn(service, around, argv, streams, Session::New)
     }

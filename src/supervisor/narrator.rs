@@ -4,11 +4,11 @@
 use crate::machine::fleet::Fleet;
 use crate::machine::shutdown::{Reason, Shutdown};
 use crate::machine::slot::{Change, Ix, Slot};
-use crate::machine::unit::{Cause, Failure, Next, State};
-use crate::service::definition::StopBy;
+use crate::machine::unit::{Cause, Next, State};
+use crate::supervisor::ends::{again, ended, failed, gone_before, is_killed, planned, stopped};
 use crate::supervisor::why::{self, Faults};
+use crate::values::Moment;
 use crate::values::span::show_span;
-use crate::values::{Exit, Moment, Signal};
 
 /// A line of the story.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -85,6 +85,15 @@ impl Narrator {
             }
             (line, _) => lines.extend(line),
         }
+        // In the order of things: first that it was there, then that it is no more.
+        let is_told = !lines.is_empty() && boots && change.from.satisfies();
+        if let Some(boot) = self
+            .boot
+            .as_mut()
+            .filter(|boot| is_told && !boot.is_empty())
+        {
+            lines.insert(0, info(None, std::mem::take(boot)));
+        }
         let is_over = is_last && fleet.slots().iter().all(has_arrived);
         if is_over || fleet.ending().is_some() {
             lines.splice(0..0, self.rest_of_boot());
@@ -107,16 +116,17 @@ impl Narrator {
         faults: Faults<'_>,
     ) -> Option<Line> {
         let took = show_span(change.at.since(change.since));
-        let booting = self.boot.is_some();
+        let is_first = self.boot.is_some() && is_arrival(change);
         let since_boot = show_span(change.at.since(self.since));
         let line = match change.to {
             State::Ready { .. } if matches!(change.from, State::Unready { .. }) => {
                 about(slot, format!("ready again after {took}"))
             }
             State::Unready { .. } => warn(slot, format!("unready: {}", why::unready(slot, faults))),
-            State::Ready { .. } if booting => about(slot, format!("ready in {since_boot}")),
+            State::Ready { .. } if is_first => about(slot, format!("ready in {since_boot}")),
             State::Ready { pid, .. } => about(slot, format!("ready in {took}, pid {pid}")),
-            State::Finished if booting => about(slot, format!("finished in {since_boot}")),
+            State::Scheduled { .. } => planned(change, slot)?,
+            State::Finished if is_first => about(slot, format!("finished in {since_boot}")),
             State::Finished => about(slot, format!("finished in {took}")),
             State::Down => match change.from {
                 // It has been told that it was killed.
@@ -211,6 +221,14 @@ impl Narrator {
         }
     }
 
+    /// What a death has left behind gets SIGKILL.
+    pub(super) fn cleared(slot: &Slot) -> Line {
+        warn(
+            slot,
+            "left processes behind: SIGKILL to its process group".into(),
+        )
+    }
+
     /// The last line.
     pub(super) fn done(ending: &Shutdown, orphans: u64, code: u8) -> Line {
         let clean = ending.services.saturating_sub(ending.killed);
@@ -238,14 +256,16 @@ impl Narrator {
 fn has_arrived(slot: &Slot) -> bool {
     let state = &slot.unit.state;
     let was_ready = matches!(state, State::Unready { .. });
-    let is_there = was_ready || state.satisfies() || state.is_at_rest();
+    let is_planned = matches!(state, State::Scheduled { .. });
+    let is_there = was_ready || is_planned || state.satisfies() || state.is_at_rest();
     !slot.service.enabled || is_there || slot.restarts > 0
 }
 
-/// Whether this change is a service's arrival, which the boot's one line tells.
+/// Whether this change is a service's arrival, which the boot's one line tells; what had to be
+/// started again has lines of its own.
 fn is_arrival(change: &Change) -> bool {
     let is_again = matches!(change.from, State::Unready { .. });
-    matches!(change.to, State::Ready { .. } | State::Finished) && !is_again
+    matches!(change.to, State::Ready { .. } | State::Finished) && !is_again && change.restarts == 0
 }
 
 /// Whether what follows this state, if it is a start, follows a death and no person's wish.
@@ -259,13 +279,14 @@ fn is_retry(from: &State) -> bool {
         | State::Finishing { next, .. } => matches!(next, Next::Policy(_)),
         State::Down
         | State::Waiting
+        | State::Scheduled { .. }
         | State::Backoff { .. }
         | State::Finished
         | State::Failed(_) => false,
     }
 }
 
-fn info(service: Option<String>, text: String) -> Line {
+pub(super) fn info(service: Option<String>, text: String) -> Line {
     Line {
         service,
         level: Level::Info,
@@ -273,94 +294,15 @@ fn info(service: Option<String>, text: String) -> Line {
     }
 }
 
-fn about(slot: &Slot, text: String) -> Line {
+pub(super) fn about(slot: &Slot, text: String) -> Line {
     info(Some(slot.service.name.to_string()), text)
 }
 
-fn warn(slot: &Slot, text: String) -> Line {
+pub(super) fn warn(slot: &Slot, text: String) -> Line {
     let service = Some(slot.service.name.to_string());
     Line {
         service,
         level: Level::Warn,
         text,
-    }
-}
-
-fn is_killed(slot: &Slot) -> bool {
-    !slot.oom && slot.exit == Some(Exit::Signal(Signal::KILL))
-}
-
-/// `exit code 1, restart 5 in 3.2s`
-fn again(change: &Change, slot: &Slot, faults: Faults<'_>, when: &str) -> Line {
-    let (death, restarts) = (death(slot, faults), change.restarts);
-    warn(slot, format!("{death}, restart {restarts} {when}"))
-}
-
-/// `stopped by SIGQUIT in 0.2s (code 0)`
-fn stopped(slot: &Slot, took: &str) -> Line {
-    let asked = match slot.service.stop.by {
-        StopBy::Signal(signal) => format!(" by {signal}"),
-        StopBy::EndOfInput => String::new(),
-    };
-    let end = match (slot.oom, slot.exit) {
-        (true, _) => " (killed by the kernel's OOM killer)".into(),
-        (false, Some(Exit::Code(code))) => format!(" (code {code})"),
-        (false, Some(exit @ (Exit::Signal(signal) | Exit::Core(signal)))) => {
-            let as_asked = slot.service.stop.by == StopBy::Signal(signal);
-            if as_asked && exit == Exit::Signal(signal) {
-                String::new()
-            } else {
-                format!(" ({exit})")
-            }
-        }
-        (false, None) => String::new(),
-    };
-    info(
-        Some(slot.service.name.to_string()),
-        format!("stopped{asked} in {took}{end}"),
-    )
-}
-
-/// `ended in 0.2s, before it was asked (code 0)`
-fn gone_before(slot: &Slot, took: &str) -> Line {
-    let end = slot.exit.map_or_else(String::new, |exit| match exit {
-        Exit::Code(code) => format!(" (code {code})"),
-        Exit::Signal(_) | Exit::Core(_) => format!(" ({exit})"),
-    });
-    about(slot, format!("ended in {took}, before it was asked{end}"))
-}
-
-fn failed(ix: Ix, slot: &Slot, failure: Failure, fleet: &Fleet, faults: Faults<'_>) -> Line {
-    let why = why::note(fleet, ix, faults);
-    let text = match (failure, why) {
-        (Failure::Died, _) | (_, None) => format!("failed: {}", death(slot, Faults::default())),
-        (Failure::Limit | Failure::Finish, Some(why)) => {
-            format!("failed: {}, {why}", death(slot, Faults::default()))
-        }
-        (Failure::NotReady | Failure::Exec | Failure::Unhealthy | Failure::Need, Some(why)) => {
-            format!("failed: {why}")
-        }
-    };
-    Line {
-        service: Some(slot.service.name.to_string()),
-        level: Level::Error,
-        text,
-    }
-}
-
-/// How it died, as the beginning of a sentence.
-fn death(slot: &Slot, faults: Faults<'_>) -> String {
-    match (slot.oom, slot.exit, faults.start) {
-        (true, _, _) => "killed by the kernel's OOM killer".into(),
-        (false, _, Some(fault)) => fault.to_owned(),
-        (false, Some(exit), None) => ended(exit),
-        (false, None, None) => "could not be started".into(),
-    }
-}
-
-fn ended(exit: Exit) -> String {
-    match exit {
-        Exit::Code(code) => format!("exit code {code}"),
-        Exit::Signal(_) | Exit::Core(_) => format!("died of {exit}"),
     }
 }

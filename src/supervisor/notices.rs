@@ -85,11 +85,12 @@ impl Notices {
     ) -> Result<PathBuf, String> {
         if let Some(ear) = self.sockets.get_mut(&ix) {
             ear.told.clear();
+            let is_its_own = ear.socket.path().ends_with(name);
             // Its user may be another one now; and if the file is gone, nobody would find it.
-            if ear.socket.give_to(owner).is_ok() {
+            if is_its_own && ear.socket.give_to(owner).is_ok() {
                 return Ok(ear.socket.path().to_owned());
             }
-            self.sockets.remove(&ix);
+            self.forget(ix);
         }
         let socket = NotifySocket::make(dirs, name, owner)?;
         let path = socket.path().to_owned();
@@ -102,6 +103,17 @@ impl Notices {
         let told = Vec::new();
         self.sockets.insert(ix, Ear { socket, told });
         Ok(path)
+    }
+
+    /// A service has left, or is another one now: its socket goes, and the file with it. It is
+    /// taken out of the set by hand, since a child that has yet to reach its exec holds a copy
+    /// (epoll(7)).
+    pub(super) fn forget(&mut self, ix: Ix) {
+        if let Some(ear) = self.sockets.remove(&ix)
+            && let Some(poller) = &self.poller
+        {
+            poller.remove(&ear.socket);
+        }
     }
 
     /// Up to so many datagrams, and who sent them.

@@ -6,6 +6,7 @@ use tokio::task::AbortHandle;
 
 use crate::machine::slot::{Input, Ix};
 use crate::machine::unit::{Event, State};
+use crate::service::timetable::Timetable;
 use crate::supervisor::Supervisor;
 use crate::supervisor::checks::Targets;
 use crate::supervisor::notices::Sayings;
@@ -24,6 +25,8 @@ pub(super) struct Side {
     pub(super) passed: u64,
     /// The last attempt to dial there.
     pub(super) dial: Option<AbortHandle>,
+    /// When it is due by its schedule.
+    pub(super) timetable: Option<Timetable>,
     /// Why its last start made no process.
     pub(super) start_fault: Option<String>,
     /// What it has said of itself in this start.

@@ -10,6 +10,7 @@ use crate::control::protocol::Phase;
 use crate::machine::slot::{Change, Input, Ix, Order};
 use crate::machine::unit::{Action, Event};
 use crate::os::probes::{self, Target};
+use crate::os::reason::reason;
 use crate::os::spawner::Spawned;
 use crate::os::{clock, kill, notification};
 use crate::service::definition::{Probe, Reload, StopBy};
@@ -44,19 +45,28 @@ impl Supervisor {
     fn perform(&mut self, order: Order) {
         match order {
             Order::Act(ix, Action::Spawn) => self.answer_spawn(ix, None),
-            Order::Act(ix, Action::SpawnFinish(exit)) => self.answer_spawn(ix, Some(exit)),
+            Order::Act(ix, Action::SpawnFinish(pid, exit)) => {
+                self.answer_spawn(ix, Some((pid, exit)));
+            }
             // A batch of the dead is taken in as a whole: whoever was to be asked may be in it,
             // and a pid without a process is nobody's, or soon somebody else's.
             Order::Act(ix, Action::Ask(pid) | Action::Kill(pid))
                 if self.fleet.owner(pid) != Some(ix) => {}
+            Order::Act(ix, Action::Plan { anew }) => self.plan(ix, anew),
+            Order::Act(ix, Action::Skip) => self.skip(ix),
             Order::Act(ix, Action::RunBefore) => self.run_before(ix),
             Order::Act(ix, Action::KillBefore) => self.kill_before(ix),
             Order::Act(ix, Action::Ask(pid)) => self.ask(ix, pid),
             Order::Act(ix, Action::Kill(pid)) => self.kill(ix, pid),
+            // Done when the death was taken in, and told after it.
+            Order::Act(_, Action::KillRest(_)) => {}
             Order::Act(ix, Action::Probe) => self.probe(ix, Purpose::Ready),
             Order::Act(ix, Action::CheckUp) => self.probe(ix, Purpose::Health),
             Order::Changed(change) => self.changed(&change),
-            Order::Rewired(ix) => self.router.renew(ix),
+            Order::Rewired(ix) => {
+                self.router.renew(ix);
+                self.notices.forget(ix);
+            }
             Order::Vanish(ix) => self.vanish(ix),
             Order::Ending => self.announce_ending(),
             Order::Strays(signal) => {
@@ -70,10 +80,10 @@ impl Supervisor {
         }
     }
 
-    fn answer_spawn(&mut self, ix: Ix, finish: Option<Exit>) {
+    fn answer_spawn(&mut self, ix: Ix, finish: Option<(Pid, Exit)>) {
         let spawned = match finish {
             None => self.spawn(ix),
-            Some(exit) => self.spawn_finish(ix, exit),
+            Some((pid, exit)) => self.spawn_finish(ix, pid, exit),
         };
         let event = match spawned {
             Ok(pid) => Event::Spawned(pid),
@@ -98,7 +108,7 @@ impl Supervisor {
         let pipe = number
             .map(|_| notification::pipe())
             .transpose()
-            .map_err(|e| e.to_string())?;
+            .map_err(|error| reason(&error))?;
         let control = self.control_of(&service)?;
         let owner = around.user.as_ref().map(|user| (user.uid, user.gid));
         if let Some(socket) = self.notify_socket(ix, &service, owner)? {
@@ -126,12 +136,12 @@ impl Supervisor {
         if let Err(error) = self.starts.add(ix, attempt, ours) {
             // The process lives, but how its start goes cannot be seen: let its end come.
             to_process(pid, Signal::KILL);
-            self.complain(ix, format!("cannot watch its start: {error}"));
+            self.complain(ix, format!("cannot watch its start: {}", reason(&error)));
         }
         Ok(pid)
     }
 
-    fn spawn_finish(&mut self, ix: Ix, exit: Exit) -> Result<Pid, String> {
+    fn spawn_finish(&mut self, ix: Ix, group: Pid, exit: Exit) -> Result<Pid, String> {
         let service = Rc::clone(&self.fleet.slot(ix).ok_or(GONE)?.service);
         let around = self.launcher.surroundings(&service)?;
         let owner = around.user.as_ref().map(|user| (user.uid, user.gid));
@@ -145,10 +155,11 @@ impl Supervisor {
             owner,
             &mut hold,
         )?;
-        let Spawned { pid, attempt } = self.launcher.finish(&service, &around, exit, streams)?;
+        let ended = (group, exit);
+        let Spawned { pid, attempt } = self.launcher.finish(&service, &around, ended, streams)?;
         if let Err(error) = self.starts.add(ix, attempt, None) {
             // It runs, or its exit code tells that it does not.
-            tracing::debug!(service = %service.name, "cannot watch its finish: {error}");
+            tracing::debug!(service = %service.name, "cannot watch its finish: {}", reason(&error));
         }
         Ok(pid)
     }
@@ -308,11 +319,15 @@ impl Supervisor {
 
     fn changed(&mut self, change: &Change) {
         self.publish_change(change);
+        self.watch_run(change);
         let faults = faults_of(&self.sides, change.ix);
         let booting = self.narrator.is_booting();
         let is_change = |order: &Order| matches!(order, Order::Changed(_));
         let is_last = !self.orders.iter().any(is_change);
-        Self::tell(self.narrator.changed(change, &self.fleet, faults, is_last));
+        let lines = self.narrator.changed(change, &self.fleet, faults, is_last);
+        let cleared = self.cleared.remove(&change.ix);
+        let slot = self.fleet.slot(change.ix).filter(|_| cleared);
+        Self::tell(lines.into_iter().chain(slot.map(Narrator::cleared)));
         if booting && !self.narrator.is_booting() && self.fleet.ending().is_none() {
             self.publish_phase(Phase::Boot, Phase::Running);
         }
@@ -355,13 +370,13 @@ async fn dial(
 /// for the reaper to tell.
 pub(super) fn to_process(pid: Pid, signal: Signal) {
     if let Err(error) = kill::process(pid, signal) {
-        tracing::debug!("cannot send {signal} to {pid}: {error}");
+        tracing::debug!("cannot send {signal} to {pid}: {}", reason(&error));
     }
 }
 
 /// The same to its group, which is gone when its last process is.
 pub(super) fn to_group(pid: Pid, signal: Signal) {
     if let Err(error) = kill::group(pid, signal) {
-        tracing::debug!("cannot send {signal} to group {pid}: {error}");
+        tracing::debug!("cannot send {signal} to group {pid}: {}", reason(&error));
     }
 }

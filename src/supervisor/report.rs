@@ -11,8 +11,10 @@ use crate::machine::unit::{Failure, State};
 use crate::service::definition::{Health, Kind, Ready};
 use crate::supervisor::checks::{Purpose, aimed};
 use crate::supervisor::history::{Deed, What};
+use crate::supervisor::planned::next_run;
 use crate::supervisor::{Supervisor, why};
-use crate::values::{Exit, Moment};
+use crate::values::stamp::rfc3339;
+use crate::values::{Exit, Moment, Name};
 
 /// How many lines the page of one service shows.
 const PAGE_LINES: usize = 5;
@@ -33,9 +35,15 @@ pub(super) fn wire_state(state: &State) -> WireState {
         State::BeforeStop { .. } | State::Stopping { .. } => WireState::Stopping,
         State::SpawningFinish { .. } | State::Finishing { .. } => WireState::Finishing,
         State::Backoff { .. } => WireState::WaitingToRestart,
+        State::Scheduled { .. } => WireState::Scheduled,
         State::Finished => WireState::Finished,
         State::Failed(_) => WireState::Failed,
     }
+}
+
+/// To the millisecond: two clocks that are read one after the other are not further apart.
+fn whole(wall: Duration) -> Duration {
+    Duration::from_millis(millis(wall + Duration::from_micros(500)))
 }
 
 impl Supervisor {
@@ -80,6 +88,7 @@ impl Supervisor {
             State::Backoff { until } => Some(millis(until.since(now))),
             _not_waiting => None,
         };
+        let (next, run) = (next_run(slot, now), slot.run.as_deref());
         Some(ServiceStatus {
             name: slot.service.name.to_string(),
             state: wire_state(state),
@@ -92,13 +101,19 @@ impl Supervisor {
             enabled: slot.service.enabled,
             starts: slot.starts.into(),
             next_try_ms,
-            detail: detail.then(|| self.detail(ix, slot, wall)),
+            schedule: slot.service.schedule.as_deref().map(describe::schedule),
+            next_run: next.map(|next| rfc3339(whole(wall + next))),
+            next_run_ms: next.map(millis),
+            last_run: run.map(|run| rfc3339(wall.saturating_sub(now.since(run.began)))),
+            last_run_ms: run.map(|run| millis(now.since(run.began))),
+            last_took_ms: run.and_then(|run| Some(millis(run.ended?.since(run.began)))),
+            detail: detail.then(|| self.detail(ix, slot, next.map(|next| whole(wall + next)))),
         })
     }
 
-    fn detail(&self, ix: Ix, slot: &Slot, _wall: Duration) -> Detail {
+    fn detail(&self, ix: Ix, slot: &Slot, next_run: Option<Duration>) -> Detail {
         let service = &slot.service;
-        let need = |name: &crate::values::Name| {
+        let need = |name: &Name| {
             let state = self
                 .fleet
                 .slot(self.find(name.as_str())?)
@@ -134,6 +149,7 @@ impl Supervisor {
                 let sayings = side.sayings.as_ref()?;
                 sayings.status.clone()
             }),
+            next_run_there: next_run.and_then(|next| Some(service.schedule.as_deref()?.show(next))),
             stop: describe::stop(&service.stop),
             restart: describe::restart(&service.restart),
             reload: service.reload.as_ref().map(describe::reload),
@@ -142,14 +158,25 @@ impl Supervisor {
         }
     }
 
-    /// What keeps it from starting; nothing if it does not wait.
+    /// What keeps it from starting; nothing if it does not wait. What a oneshot below it stands
+    /// on counts only once that has finished: before, the oneshot says so itself.
     fn waits_for(&self, ix: Ix, slot: &Slot) -> Vec<String> {
-        let waits = matches!(
-            slot.unit.state,
-            State::Waiting | State::Failed(Failure::Need)
-        );
-        let others = self.fleet.waits_for(ix).into_iter().filter(|_| waits);
-        others.map(|other| other.service.name.to_string()).collect()
+        match slot.unit.state {
+            State::Waiting | State::Failed(Failure::Need) => {}
+            State::Scheduled { .. } => {
+                let failed = self.fleet.failed_needs(ix).into_iter();
+                return failed.map(|need| need.service.name.to_string()).collect();
+            }
+            _does_not => return Vec::new(),
+        }
+        let service = &slot.service;
+        let is_named = |name: &Name| service.needs.contains(name) || service.after.contains(name);
+        let others = self.fleet.waits_for(ix);
+        let mut names: Vec<&Name> = others.iter().map(|other| &other.service.name).collect();
+        if names.iter().any(|name| is_named(name)) {
+            names.retain(|name| is_named(name));
+        }
+        names.into_iter().map(ToString::to_string).collect()
     }
 
     /// The probe of `[ready]` in words, with the address that this start's environment makes of it.
@@ -210,6 +237,21 @@ impl Supervisor {
             exit: None,
             oom: false,
             why: None,
+        });
+    }
+
+    /// Tells whoever listens that the definitions were read again, and what had changed.
+    pub(super) fn publish_rescan(&mut self, what: String) {
+        let (at, wall) = Self::stamp();
+        self.publish(Deed {
+            wall_ms: millis(wall),
+            mono_ms: millis(at.since_origin()),
+            ix: None,
+            what: What::Rescan,
+            pid: None,
+            exit: None,
+            oom: false,
+            why: Some(what.into()),
         });
     }
 

@@ -65,6 +65,7 @@ pub(super) fn note(fleet: &Fleet, ix: Ix, faults: Faults<'_>) -> Option<String> 
         | State::SpawningFinish { .. }
         | State::Finishing { .. }
         | State::Finished => None,
+        State::Scheduled { .. } => needs_failed(fleet, ix),
     }
 }
 
@@ -94,6 +95,7 @@ fn failed(
                 .map(|other| {
                     let name = &other.service.name;
                     match other.standing() {
+                        State::Failed(_) => format!("{name}, which has failed"),
                         state if state.is_at_rest() => format!("{name}, which is {}", state.word()),
                         _tried_again => format!("{name}, which does not start"),
                     }
@@ -102,6 +104,20 @@ fn failed(
             Some(format!("needs {}", needs.join(", and ")))
         }
     }
+}
+
+/// `db has failed`: runs by a schedule fall out.
+pub(super) fn needs_failed(fleet: &Fleet, ix: Ix) -> Option<String> {
+    let needs: Vec<String> = fleet
+        .failed_needs(ix)
+        .into_iter()
+        .map(|need| match need.failure() {
+            Some(_) => format!("{} has failed", need.service.name),
+            None if need.want == Want::Off => format!("{} is not enabled", need.service.name),
+            None => format!("{} does not start", need.service.name),
+        })
+        .collect();
+    (!needs.is_empty()).then(|| shorten(needs))
 }
 
 /// `not ready within 30s: 127.0.0.1:3000: connection refused`

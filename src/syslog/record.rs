@@ -63,6 +63,8 @@ pub struct Record<'a> {
     pub level: Level,
     /// What it says, without its line feed.
     pub text: &'a [u8],
+    /// The same for programs, if there is such a thing: a JSON object.
+    pub event: Option<&'a [u8]>,
 }
 
 /// The octets that go to the collector.
@@ -83,7 +85,7 @@ pub fn frame(format: Format, carrier: Carrier, record: &Record<'_>) -> Vec<u8> {
     frame
 }
 
-/// The fields of `PIDONE_LOG_FORMAT=json`, and the host.
+/// The fields of `PIDONE_LOG_FORMAT=json`, the host, and the event as an object of its own.
 fn json(record: &Record<'_>) -> Vec<u8> {
     #[derive(Serialize)]
     struct Object<'a> {
@@ -102,7 +104,14 @@ fn json(record: &Record<'_>) -> Vec<u8> {
         msg: &String::from_utf8_lossy(record.text),
     };
     // Strings only: it cannot fail.
-    serde_json::to_vec(&object).unwrap_or_default()
+    let mut json = serde_json::to_vec(&object).unwrap_or_default();
+    if let Some(event) = record.event {
+        json.pop();
+        json.extend_from_slice(b",\"event\":");
+        json.extend_from_slice(event);
+        json.push(b'}');
+    }
+    json
 }
 
 fn rfc5424(record: &Record<'_>) -> Vec<u8> {
@@ -114,7 +123,7 @@ fn rfc5424(record: &Record<'_>) -> Vec<u8> {
         field(record.service, APP_MAX),
     )
     .into_bytes();
-    frame.extend_from_slice(record.text);
+    frame.extend_from_slice(record.event.unwrap_or(record.text));
     frame
 }
 
@@ -140,6 +149,7 @@ mod tests {
         stream: None,
         level: Level::Info,
         text: b"a \"b\"\t\xff\x00",
+        event: None,
     };
 
     fn text(format: Format, carrier: Carrier) -> String {
@@ -153,6 +163,20 @@ mod tests {
                       \"msg\":\"a \\\"b\\\"\\t\u{fffd}\\u0000\"}";
         assert_eq!(text(Format::Json, Carrier::Datagram), object);
         assert_eq!(text(Format::Json, Carrier::Stream), format!("{object}\n"));
+    }
+
+    #[test]
+    fn an_event_is_an_object_and_no_text() {
+        let record = Record {
+            text: b"ready",
+            event: Some(b"{\"to\":\"ready\"}"),
+            ..RECORD
+        };
+        let text = |format| String::from_utf8(frame(format, Carrier::Datagram, &record)).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&text(Format::Json)).unwrap();
+        assert_eq!(json["msg"], "ready");
+        assert_eq!(json["event"]["to"], "ready");
+        assert!(text(Format::Rfc5424).ends_with(" - - - {\"to\":\"ready\"}"));
     }
 
     #[test]

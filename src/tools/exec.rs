@@ -10,6 +10,7 @@ use crate::diag::Diagnostic;
 use crate::os::attempt::{ExecError, Progress};
 use crate::os::plan::{Plan, Session};
 use crate::os::reaper::{Children, reap};
+use crate::os::reason::reason;
 use crate::os::signals::{SignalSet, block_all, hear_of_children, wait_any};
 use crate::os::spawner::{Spawned, Spawner};
 use crate::os::{kill, pid1};
@@ -121,7 +122,8 @@ impl Order {
             && let Err(error) = pid1::become_subreaper()
         {
             say(&Diagnostic::warning(format!(
-                "cannot become a subreaper: {error}"
+                "cannot become a subreaper: {}",
+                reason(&error)
             )));
         }
         let mut plan = Plan::new(self.command.clone(), env::vars_os().collect());

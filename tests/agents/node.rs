@@ -113,8 +113,8 @@ impl Agent {
     }
 
     pub(crate) fn members(&self) -> Vec<WireMember> {
-        match ask_agent(&self.socket, &Request::Members) {
-            Ok(Reply::Members { members }) => members,
+        match ask_agent(&self.socket, &Request::Members { since: None }) {
+            Ok(Reply::Members { members, .. }) => members,
             Ok(other) => panic!("{other:?}"),
             Err(_) => Vec::new(),
         }

@@ -15,7 +15,7 @@ use pidone::control::grant::Grant;
 use pidone::control::place::Place;
 use pidone::control::protocol::{
     Accepted, Before, Event, EventKind, ExitStatus, Line, Phase, Refusal, Reply, Request,
-    ServiceStatus, State, Status, Stream,
+    Rescanned, ServiceStatus, State, Status, Stream,
 };
 use pidone::control::server::Server;
 use pidone::control::session::ClientId;
@@ -207,6 +207,13 @@ async fn run(mut server: Server) {
                     server.reply(client, &Reply::End);
                 }
             }
+            Request::Rescan { dry_run } => {
+                let done = Rescanned {
+                    dry_run,
+                    ..Rescanned::default()
+                };
+                server.reply(client, &Reply::Rescanned(done));
+            }
             // A flood of as many lines as the name says.
             Request::Signal { names, .. } => {
                 for number in 0..names[0].parse().unwrap() {
@@ -302,6 +309,12 @@ fn status() -> Status {
             enabled: true,
             starts: 1,
             next_try_ms: None,
+            schedule: None,
+            next_run: None,
+            next_run_ms: None,
+            last_run: None,
+            last_run_ms: None,
+            last_took_ms: None,
             detail: None,
         }],
     }

@@ -133,7 +133,7 @@ fn the_next_place_is_taken_and_every_reason_told() {
         .err()
         .unwrap();
     let expected = format!(
-        "/proc/pidone/control.sock: No such file or directory (os error 2); {}: another pidone \
+        "/proc/pidone/control.sock: no such file or directory; {}: another pidone \
          answers there",
         good.path.display()
     );

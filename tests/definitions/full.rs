@@ -132,6 +132,7 @@ pub(crate) fn expected() -> Service {
             group: true,
             timeout: Some(ms(6_000)),
         },
+        schedule: None,
         reload: Some(Reload::Signal(Signal::HUP)),
         output: Output::Container(Some(Format::Json)),
         control: permits(),

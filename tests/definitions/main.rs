@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pidone::diag::Severity;
+use pidone::os::files;
 use pidone::service::definition::{Finish, Output, Probe, Program, Service, StopBy, When};
 use pidone::service::environment::Environment;
 use pidone::service::set::{Loaded, load};
@@ -34,7 +35,7 @@ fn script() -> Script {
 }
 
 fn loaded(found: &[Directory]) -> Loaded {
-    load(found, &Environment::default(), &|_| Ok(()))
+    load(found, &Environment::default(), &|_| Ok(()), &files::zone)
 }
 
 /// The one service that these directories define beside `others`, without a fault.
@@ -161,7 +162,7 @@ fn the_environment_decides_what_is_enabled() {
         if let Some(value) = value {
             environment.set("A", value);
         }
-        let loaded = load(&found, &environment, &|_| Ok(()));
+        let loaded = load(&found, &environment, &|_| Ok(()), &files::zone);
         assert_eq!(loaded.diagnostics, []);
         assert_eq!(loaded.services[0].enabled, enabled);
     }

@@ -101,8 +101,9 @@ story_ship() {
   check "the services get ready" wait_for all_ready "$tag"
   check "lines arrive, as RFC 5424" wait_for got '<14>1 .* web - - - request 10'
   check "… and are in the log" logged "$tag" '^web/log | request 10'
-  check "events arrive, as JSON" got '"stream":"event".*\\"service\\":\\"web\\"'
+  check "events arrive, as JSON" got '"stream":"event".*"event":{.*"service":"web"'
   stops_well "$tag" 4000
+  check "… that of the stop too" got '"service":"web".*"event":{.*"to":"down"'
   sent=$(docker logs "$tag" 2>&1 | sed -n 's/^web\/log ! \([0-9]*\) lines: \1 sent, 0 dropped, 0 left;.*/\1/p')
   received=$(got ' web - - - request [0-9]' | wc -l || true)
   check "all lines that were sent (${sent:-0}) arrived ($received)" is "$received" "${sent:-0}"
@@ -143,6 +144,32 @@ story_postgres() {
   check "without the password the log says what is missing" wait_for logged "$tag" '^initdb *\* failed: cannot use `/run/secrets/postgres-password`'
   shown "$tag"
 }
+
+story_cron() {
+  local tag next
+  tag=$(example cron)
+  start "$tag"
+  check "the jobs are planned, and nothing is missing" wait_for all_ready "$tag"
+  check "the log says when the backup is due" wait_for logged "$tag" '^backup *\* scheduled; next run in [0-9]'
+  field() { docker exec "$tag" pidone status -o "$1" "$2"; }
+  next=$(field next_run backup)
+  # Up to ten minutes late, and maybe on the very day on which Vienna's clocks are set.
+  check "that is 04:30 to 04:40 in Vienna ($next)" has "$(TZ=Europe/Vienna date -d "$next" +%H:%M)" '^04:3[0-9]$\|^04:40$'
+  check "nothing has run at the boot" is "$(field starts backup)" 0
+
+  docker exec "$tag" sh -c 'echo one >/srv/inbox/letter'
+  check "what is laid into the inbox is taken by a run" wait_for logged "$tag" '^inbox *| took letter$'
+  check "… and kept" is "$(docker exec "$tag" cat /srv/data/letter)" one
+  check "the backup runs when it is asked to" docker exec "$tag" pidone start backup
+  check "… as its line says" wait_for logged "$tag" '^backup *\* finished in .*; next run in [0-9]'
+  check "… and has saved that" has "$(docker exec "$tag" sh -c 'tar -tf /var/backups/data-*.tar.gz')" '^data/letter$'
+  check "its next run is the same as before" is "$(field next_run backup)" "$next"
+  docker exec "$tag" pidone status | sed 's/^/      /'
+  docker exec "$tag" pidone status backup | sed 's/^/      /'
+  stops_well "$tag" 2000
+  shown "$tag"
+}
+
 # The password is nowhere a screen, a log or the list of processes would show it.
 no_secret() {
   local where

@@ -17,7 +17,7 @@ use pidone::values::{Exit, Moment, Pid, Signal};
 mod services;
 mod words;
 
-use services::{api, migrate, queue, web};
+use services::{api, migrate, queue, report, web};
 use words::{order, show};
 
 /// Now, in every row.
@@ -40,6 +40,9 @@ fn states(service: &Service) -> Vec<Row> {
     states.extend(stops(service));
     if service.finish.is_some() {
         states.extend(finishes());
+    }
+    if service.schedule.is_some() {
+        states.extend(plans());
     }
     states.extend([
         ("finished", State::Finished),
@@ -189,6 +192,20 @@ fn finishes() -> Vec<Row> {
     ]
 }
 
+fn plans() -> Vec<Row> {
+    let at = |at| State::Scheduled { at };
+    vec![
+        ("scheduled, being planned (only within a turn)", at(None)),
+        ("scheduled", at(Some(LATER))),
+        ("scheduled, it is time", at(Some(DUE))),
+        ("waiting to restart", State::Backoff { until: LATER }),
+        (
+            "waiting to restart, it is time",
+            State::Backoff { until: DUE },
+        ),
+    ]
+}
+
 fn pid() -> Pid {
     Pid::new(7).unwrap()
 }
@@ -204,6 +221,10 @@ fn events(state: State) -> Vec<(&'static str, Event)> {
         ("stop", Event::Stop { by: None }),
         ("stop within 1s", Event::Stop { by }),
         ("restart", Event::Restart),
+        ("it has a schedule", Event::Plan),
+        ("planned: now", Event::Due(NOW)),
+        ("planned: in 3s", Event::Due(LATER)),
+        ("the clock is there, or was set", Event::Clock),
         ("kill", Event::Kill),
         ("spawned", Event::Spawned(pid)),
         ("not spawned", Event::SpawnFailed),
@@ -277,11 +298,14 @@ fn the_table_is_as_it_is_printed() {
          start-period 10s), has `finish` (5s), a stop timeout of 5s, and has failed once\n\n{}\n\
          migrate: a oneshot, not restarted, a stop timeout of 5s\n\n{}\n\
          api: runs for ever, `stop.before` of 500ms, stop timeout of 5s, has failed once\n\n{}\n\
-         queue: tells by itself (ready within 30s; health every 5s, 2 retries, then nothing)\n\n{}",
+         queue: tells by itself (ready within 30s; health every 5s, 2 retries, then nothing)\n\n{}\
+         \n\
+         report: a oneshot by a schedule, restarted on failure, and has failed once\n\n{}",
         table(&web()),
         table(&migrate()),
         table(&api()),
         table(&queue()),
+        table(&report()),
     );
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/machine/table.txt");
     if std::env::var_os("UPDATE").is_some() {

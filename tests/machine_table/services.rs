@@ -5,6 +5,7 @@ use std::time::Duration;
 use pidone::service::definition::{
     self, Before, Finish, Health, Kind, Probe, Ready, Service, Then,
 };
+use pidone::service::schedule::{Overlap, Schedule, Times};
 
 pub(crate) fn web() -> Service {
     let mut web = Service::new("web".parse().unwrap(), vec!["web".into()]);
@@ -53,6 +54,19 @@ pub(crate) fn migrate() -> Service {
     migrate.kind = Kind::Oneshot;
     migrate.restart.when = definition::When::Never;
     migrate
+}
+
+pub(crate) fn report() -> Service {
+    let mut report = Service::new("report".parse().unwrap(), vec!["report".into()]);
+    report.kind = Kind::Oneshot;
+    report.restart.when = definition::When::OnFailure;
+    report.restart.jitter_permille = 0;
+    report.schedule = Some(Box::new(Schedule {
+        times: Times::Every(Duration::from_secs(3600)),
+        overlap: Overlap::Skip,
+        spread: Duration::ZERO,
+    }));
+    report
 }
 
 pub(crate) fn api() -> Service {

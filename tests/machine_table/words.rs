@@ -79,18 +79,26 @@ pub(crate) fn show(state: State) -> String {
             format!("finishing ({}{})", killed(kill_at), then(next))
         }
         State::Backoff { until } => format!("waiting to restart ({})", distance(until)),
+        State::Scheduled { at: None } => "scheduled (being planned)".into(),
+        State::Scheduled { at: Some(at) } => {
+            format!("scheduled (looks at the clock {})", distance(at))
+        }
         State::Failed(failure) => format!("failed: {failure:?}").to_lowercase(),
     }
 }
 
 pub(crate) fn order(action: Action) -> &'static str {
     match action {
+        Action::Plan { anew: true } => "PLAN",
+        Action::Plan { anew: false } => "LOOK AT THE CLOCK",
+        Action::Skip => "TELL THAT IT IS SKIPPED",
         Action::Spawn => "SPAWN",
-        Action::SpawnFinish(_) => "RUN FINISH",
+        Action::SpawnFinish(..) => "RUN FINISH",
         Action::RunBefore => "RUN BEFORE",
         Action::KillBefore => "KILL BEFORE",
         Action::Ask(_) => "ASK IT TO END",
         Action::Kill(_) => "KILL",
+        Action::KillRest(_) => "KILL THE REST",
         Action::Probe => "PROBE",
         Action::CheckUp => "CHECK",
     }

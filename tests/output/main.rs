@@ -3,6 +3,7 @@
 // A test may panic, and so may what helps it.
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod farewell;
 mod stage;
 
 use std::fs::File;

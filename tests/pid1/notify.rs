@@ -22,6 +22,17 @@ while (<$in>) {
 }
 ";
 
+/// A web server that answers by itself.
+pub(crate) const HAPROXY: &str = "defaults
+  mode http
+  timeout client 5s
+  timeout server 5s
+  timeout connect 1s
+frontend web
+  bind 127.0.0.1:8080
+  http-request return status 200
+";
+
 pub(crate) const TALK: &str = "command = \"mkfifo /mnt/say; exec perl /mnt/talker.pl\"\n";
 pub(crate) const NOTIFY: &str = "[ready]\nnotify = true\n";
 
@@ -167,15 +178,12 @@ fn haproxy_tells_of_its_start_and_of_its_reloads() {
         eprintln!("skipped: there is no haproxy here");
         return;
     }
-    let config = "defaults\n  mode http\n  timeout client 5s\n  timeout server 5s\n  \
-                  timeout connect 1s\nfrontend web\n  bind 127.0.0.1:8080\n  \
-                  http-request return status 200\n";
     let toml = "command = [\"haproxy\", \"-Ws\", \"-f\", \"/mnt/haproxy.cfg\"]\n\
                 [ready]\nnotify = true\n\
                 [health]\nhttp = \"http://127.0.0.1:8080/\"\ninterval = \"200ms\"\n\
                 [reload]\nsignal = \"SIGUSR2\"\n[stop]\nsignal = \"SIGUSR1\"\n";
     let mut it = container()
-        .file("haproxy.cfg", config)
+        .file("haproxy.cfg", HAPROXY)
         .service("web", toml)
         .start();
     it.until("web", "ready");

@@ -131,16 +131,22 @@ fn finish_hears_how_it_ended() {
     if !can_contain() {
         return;
     }
-    let finish = "#!/bin/sh\necho \"$1 $2 $3\" >>/mnt/finished\n";
+    let finish = "#!/bin/sh\necho \"$1 $2 $3 $4\" >>/mnt/finished\n";
     let mut it = container()
         .script(
             "services/web/run",
-            "#!/bin/sh\nif [ -e /mnt/once ]; then exec sleep 1000; fi\n\
+            "#!/bin/sh\necho $$ >>/mnt/groups\nif [ -e /mnt/once ]; then exec sleep 1000; fi\n\
             touch /mnt/once\nexit 7\n",
         )
         .script("services/web/finish", finish)
         .start();
-    assert_eq!(it.read("finished"), "7 0 web\n");
+    let finished = it.read("finished");
+    let group = |nth| {
+        let groups = read(&it.path("groups"));
+        groups.lines().nth(nth).map(str::to_owned)
+    };
+    let first = group(0).unwrap();
+    assert_eq!(finished, format!("7 0 web {first}\n"));
     let restarted = poll(SOON, || {
         let web = it.service("web");
         web["state"] == "ready" && web["restarts"] == 1
@@ -151,8 +157,12 @@ fn finish_hears_how_it_ended() {
         .processes()
         .iter()
         .any(|p| p.name == "sleep")));
+    let second = group(1).unwrap();
     it.stop();
-    assert_eq!(read(&it.path("finished")), "7 0 web\n256 15 web\n");
+    assert_eq!(
+        read(&it.path("finished")),
+        format!("7 0 web {first}\n256 15 web {second}\n")
+    );
 }
 
 #[test]
@@ -244,4 +254,24 @@ fn who_restarts_with_another_does_so_once_that_is_ready_again() {
         assert_eq!(it.service("other")["starts"], 1);
     }
     assert_eq!(it.stop().code, 0, "{}", it.err.text());
+}
+
+#[test]
+fn finish_can_end_what_the_dead_has_left_behind() {
+    if !can_contain() {
+        return;
+    }
+    // Its worker holds what its successor needs, as that of a killed php-fpm holds the socket.
+    let run = "#!/bin/sh\nif [ -e /mnt/once ]; then exec sleep 1000; fi\n\
+               touch /mnt/once\nsleep 2000 &\nexit 7\n";
+    let mut it = container()
+        .script("services/web/run", run)
+        .script("services/web/finish", "#!/bin/sh\nkill -KILL \"-$4\"\n")
+        .start();
+    it.until("web", "ready");
+    let restarted = poll(SOON, || it.service("web")["restarts"] == 1);
+    assert!(restarted, "{}", it.status());
+    let sleepers = || it.processes().iter().filter(|p| p.name == "sleep").count();
+    assert!(poll(SOON, || sleepers() == 1), "{:?}", it.processes());
+    it.stop();
 }

@@ -194,3 +194,63 @@ fn who_stopped_whom() {
     }
     it.stop();
 }
+
+#[test]
+fn the_cause_comes_before_what_follows_from_it() {
+    if !can_contain() {
+        return;
+    }
+    let it = container()
+        .service("app", &format!("needs = [\"migrate\"]\n{SLEEP}"))
+        .service("migrate", "type = \"oneshot\"\ncommand = \"exit 3\"\n")
+        .service("web", SLEEP)
+        .start();
+    it.err.until("* failed: needs migrate");
+    let said = it.err.text();
+    let at = |line: &str| said.find(line).unwrap_or_else(|| panic!("{line}: {said}"));
+    assert!(
+        at("migrate * failed: exit code 3") < at("app * failed: needs migrate"),
+        "{said}"
+    );
+    tells(it, &[]);
+}
+
+#[test]
+fn a_death_during_the_boot_comes_after_the_arrival() {
+    if !can_contain() {
+        return;
+    }
+    let it = container()
+        .service("flaps", "command = \"exec sleep 0.2\"\n")
+        .service(
+            "ghost",
+            "command = [\"/no/such/program\"]\n\
+             restart = { limit = { times = 1, within = \"1m\" } }\n",
+        )
+        // The boot goes on as long as this one is awaited.
+        .service(
+            "slow",
+            &format!("{SLEEP}[ready]\nfile = \"/mnt/never\"\nwithin = \"2s\"\n"),
+        )
+        .start();
+    it.err.until("slow * not ready within 2s");
+    let said = it.err.text();
+    let at = |line: &str| said.find(line).unwrap_or_else(|| panic!("{line}: {said}"));
+    assert!(
+        at("pidone * flaps ready in") < at("flaps * exit code 0, restart 1 now"),
+        "{said}"
+    );
+    // Later arrivals of the same service are lines of its own.
+    assert!(
+        at("flaps * exit code 0, restart 1 now") < at("flaps * ready in"),
+        "{said}"
+    );
+    assert_eq!(said.matches("pidone * flaps ready").count(), 1, "{said}");
+    assert!(!said.contains("\u{b7} flaps ready"), "{said}");
+    // The last word has the reason too.
+    at(
+        "ghost * failed: cannot execute `/no/such/program`: No such file or directory, restarted 1 \
+        time within 1m",
+    );
+    tells(it, &[]);
+}

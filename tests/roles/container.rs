@@ -78,23 +78,26 @@ fn haproxy_is_heard_in_the_containers_log() {
     assert!(err.contains("done: 2 clean; exit 0"), "{err}");
 }
 
+/// The collector is a service of the same container; what it gets is in `/mnt/central`.
+fn with_rsyslog(recipe: Recipe) -> Recipe {
+    let config = "global(workDirectory=\"/run\")\nmodule(load=\"imtcp\")\n\
+        input(type=\"imtcp\" address=\"127.0.0.1\" port=\"514\")\n\
+        template(name=\"raw\" type=\"string\" string=\"%rawmsg%\\n\")\n\
+        action(type=\"omfile\" file=\"/mnt/central\" template=\"raw\")\n";
+    let collector = "command = \"exec rsyslogd -n -f /mnt/rsyslog.conf -i /run/r.pid\"\n\
+        log = { format = \"none\" }\n[ready]\ntcp = \"127.0.0.1:514\"\n";
+    recipe
+        .env("LOGS_TO", "tcp://127.0.0.1:514")
+        .file("rsyslog.conf", config)
+        .service("logs", collector)
+}
+
 #[test]
 fn lines_and_events_reach_a_collector_that_dies() {
     if !can_contain() || !have("rsyslogd", "rsyslog") {
         return;
     }
-    let config = "global(workDirectory=\"/run\")\nmodule(load=\"imtcp\")\n\
-        input(type=\"imtcp\" address=\"127.0.0.1\" port=\"514\")\n\
-        template(name=\"raw\" type=\"string\" string=\"%rawmsg%\\n\")\n\
-        action(type=\"omfile\" file=\"/mnt/central\" template=\"raw\")\n";
-    let mut it = example("ship", |text| text)
-        .env("LOGS_TO", "tcp://127.0.0.1:514")
-        .file("rsyslog.conf", config)
-        .service(
-            "logs",
-            "command = \"exec rsyslogd -n -f /mnt/rsyslog.conf -i /run/r.pid\"\n\
-             log = { format = \"none\" }\n[ready]\ntcp = \"127.0.0.1:514\"\n",
-        )
+    let mut it = with_rsyslog(example("ship", |text| text))
         .service(
             "all",
             "command = [\"pidone\", \"ship\", \"--to\", \"tcp://127.0.0.1:514\", \"--from\", \
@@ -107,7 +110,7 @@ fn lines_and_events_reach_a_collector_that_dies() {
         eventually(&format!("{wanted} comes\n{}", it.err.text()), SOON, wait);
     };
     came(" web - - - request 3\n");
-    came(r#"\"event\":\"state\""#);
+    came(r#""event":{"ts":""#);
     // Of all services, stderr marked as a warning; pidone's own story is a notice.
     came(" web/log - - - request 3\n");
     came(" events - - - sending to tcp://");
@@ -126,4 +129,46 @@ fn lines_and_events_reach_a_collector_that_dies() {
     let err = it.err.text();
     assert!(err.contains(" ! sending to tcp://127.0.0.1:514"), "{err}");
     assert!(err.contains("unconfirmed: "), "{err}");
+}
+
+#[test]
+fn the_collector_hears_of_the_stop_of_who_is_stopped_before_or_beside_the_shipper() {
+    if !can_contain() || !have("rsyslogd", "rsyslog") {
+        return;
+    }
+    let slow = |seconds: &str| {
+        let trap = format!("trap 'sleep {seconds}; exit 0' TERM");
+        format!("command = \"{trap}; echo up; while :; do sleep 0.05; done\"\n")
+    };
+    let before = format!("after = [\"events\"]\n{}", slow("0.3"));
+    let events =
+        "command = \"exec pidone ship --to ${LOGS_TO} --from events\"\nafter = [\"logs\"]\n";
+    let recipe = container().env("PATH", &format!("/mnt:{PATH}"));
+    let mut it = with_rsyslog(recipe)
+        .service("before", &before)
+        // Still there when the shipper is told to end.
+        .service("beside", &slow("1"))
+        .service("events", events)
+        .start();
+    let central = it.path("central");
+    let came = |service: &str, msg: &str| {
+        read(&central).lines().any(|line| {
+            let found: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+            found["service"] == service && found["msg"] == msg && found["event"]["event"] == "state"
+        })
+    };
+    for name in ["before", "beside"] {
+        eventually(name, SOON, || came(name, "starting \u{2192} ready"));
+        it.out.until(&format!("{name} | up"));
+    }
+    it.stop();
+    show(&it, "pidone ship --from events");
+    let text = read(&central);
+    for name in ["before", "beside"] {
+        for msg in ["ready \u{2192} stopping", "stopping \u{2192} down"] {
+            assert!(came(name, msg), "{name} {msg}: {text}");
+        }
+    }
+    let err = it.err.text();
+    assert!(err.contains("; exit 0"), "{err}");
 }

@@ -18,6 +18,7 @@ fn check_accepts_the_examples() {
         ("nginx-php", 2),
         ("postgres", 4),
         ("restricted", 2),
+        ("cron", 3),
     ] {
         let dir = top().join("docker/examples").join(name).join("services.d");
         let done = Command::new(PIDONE).arg("check").arg(dir).output().unwrap();
@@ -33,7 +34,7 @@ fn check_accepts_the_examples() {
 
 #[test]
 fn the_guides_show_the_examples() {
-    for (guide, count) in [("logs", 4), ("restricted", 4)] {
+    for (guide, count) in [("logs", 4), ("restricted", 4), ("scheduled", 3)] {
         let text = fs::read_to_string(top().join(format!("docs/{guide}.md"))).unwrap();
         let mut shown = 0;
         for part in text.split("\n[docker/examples/").skip(1) {

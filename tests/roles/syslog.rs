@@ -229,7 +229,7 @@ fn bad_usage_is_told() {
         (&["--mode", "rw"], "`rw` is not a mode such as 0666 or 660"),
         (
             &["--ready-fd", "77"],
-            "error: cannot use `--ready-fd`: Bad file descriptor",
+            "error: cannot use `--ready-fd`: bad file number",
         ),
         (&["--ready-fd", "1"], "error: cannot use `--ready-fd`"),
     ] {

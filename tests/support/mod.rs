@@ -207,9 +207,15 @@ impl Container {
         self.run(&[&["/mnt/pidone"], args].concat())
     }
 
-    /// `pidone status --json`, parsed.
+    /// `pidone status --json`, parsed; once it answers at all.
     pub fn status(&self) -> serde_json::Value {
-        let answer = self.pidone(&["status", "--json"]);
+        let mut answer = self.pidone(&["status", "--json"]);
+        poll(SOON, || {
+            if answer.code != 0 {
+                answer = self.pidone(&["status", "--json"]);
+            }
+            answer.code == 0
+        });
         serde_json::from_str(&answer.out)
             .unwrap_or_else(|error| panic!("status is not JSON: {error}: {answer:?}"))
     }

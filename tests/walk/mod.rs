@@ -1,5 +1,7 @@
 //! The nodes and edges of a walk: the machine beside a ghost that knows what really happened.
 
+mod planned;
+mod rest;
 pub(crate) mod rules;
 pub(crate) mod shapes;
 
@@ -68,6 +70,10 @@ pub(crate) fn events(now: Moment) -> Vec<Event> {
         Event::Stop {
             by: Some(now.before(UNIT)),
         },
+        Event::Plan,
+        Event::Due(now),
+        Event::Due(now + UNIT),
+        Event::Clock,
         Event::Restart,
         Event::Kill,
         Event::SpawnFailed,
@@ -153,7 +159,7 @@ pub(crate) fn haunt(edge: &Edge<'_>) -> Ghost {
         }
         Event::ExecFailed if in_exec => ghost.never_ran = true,
         Event::Stop { .. } | Event::Kill if state != State::Spawning => ghost.stopped = true,
-        Event::Start | Event::Restart => ghost.stopped = false,
+        Event::Start | Event::Plan | Event::Restart => ghost.stopped = false,
         _other => {}
     }
     if edge.event == Event::Tick && edge.actions.iter().any(|a| matches!(a, Action::Kill(_))) {
@@ -268,6 +274,7 @@ fn shifted(state: State, due: impl Fn(Moment) -> Moment, past: impl Fn(Moment) -
             next,
         },
         State::Backoff { until } => State::Backoff { until: due(until) },
+        State::Scheduled { at } => State::Scheduled { at: at.map(due) },
         other => other,
     }
 }

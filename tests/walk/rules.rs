@@ -7,7 +7,7 @@ use pidone::service::definition::{Probe, Then};
 
 use pidone::values::Moment;
 
-use super::{Edge, Node};
+use super::{Edge, planned, rest};
 
 pub(crate) type Rule = fn(&Edge<'_>) -> bool;
 
@@ -51,6 +51,19 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
         ready_is_hopeful,
     ),
     ("a stop is heard at once", stop_is_heard),
+    (
+        "a run is planned exactly when its moment is waited for, and only by a schedule",
+        planned::plan_is_ordered,
+    ),
+    ("who falls out is told of once", planned::skips_are_told),
+    (
+        "with a schedule a run is never the last",
+        planned::schedule_goes_on,
+    ),
+    (
+        "the rest is killed exactly when a death is followed by a restart, and no `finish`",
+        rest::rest_is_killed,
+    ),
     (
         "what runs is watched exactly if it is to be",
         health_is_watched,
@@ -100,9 +113,11 @@ pub(crate) fn signal_to_current(edge: &Edge<'_>) -> bool {
         Action::Ask(pid) => {
             edge.before.ghost.alive == Some(*pid) && edge.before.unit.state.main_pid().is_some()
         }
-        Action::Kill(pid) => edge.before.ghost.alive == Some(*pid),
+        Action::Kill(pid) | Action::KillRest(pid) => edge.before.ghost.alive == Some(*pid),
         Action::Spawn
-        | Action::SpawnFinish(_)
+        | Action::Plan { .. }
+        | Action::Skip
+        | Action::SpawnFinish(..)
         | Action::Probe
         | Action::CheckUp
         | Action::RunBefore
@@ -146,7 +161,9 @@ pub(crate) fn timeout_counts(edge: &Edge<'_>) -> bool {
     );
     let forgets = edge.after.unit.retry.failures < edge.before.unit.retry.failures;
     let by_hand = matches!(edge.event, Event::Start | Event::Restart);
-    !(late && forgets) || by_hand
+    // The next run by a schedule is no retry.
+    let is_over = matches!(edge.after.unit.state, State::Scheduled { .. });
+    !(late && forgets) || by_hand || is_over
 }
 
 pub(crate) fn memory_is_bounded(edge: &Edge<'_>) -> bool {
@@ -157,7 +174,7 @@ pub(crate) fn memory_is_bounded(edge: &Edge<'_>) -> bool {
 pub(crate) fn spawning_is_ordered(edge: &Edge<'_>) -> bool {
     let (before, after) = (edge.before.unit.state, edge.after.unit.state);
     let spawns = edge.actions.contains(&Action::Spawn);
-    let finishes = |action: &&Action| matches!(action, Action::SpawnFinish(_));
+    let finishes = |action: &&Action| matches!(action, Action::SpawnFinish(..));
     let is_finish = |state| matches!(state, State::SpawningFinish { .. });
     spawns == (after == State::Spawning && before != State::Spawning)
         && (edge.actions.iter().any(|a| finishes(&a))) == (is_finish(after) && !is_finish(before))
@@ -168,31 +185,29 @@ pub(crate) fn finish_once(edge: &Edge<'_>) -> bool {
         .actions
         .iter()
         .filter_map(|action| match action {
-            Action::SpawnFinish(exit) => Some(*exit),
+            Action::SpawnFinish(pid, exit) => Some((*pid, *exit)),
             Action::Spawn
+            | Action::Plan { .. }
+            | Action::Skip
             | Action::Ask(_)
             | Action::Kill(_)
+            | Action::KillRest(_)
             | Action::Probe
             | Action::CheckUp
             | Action::RunBefore
             | Action::KillBefore => None,
         })
         .collect();
-    let is_main = edge.before.unit.state.main_pid().is_some();
-    match edge.event {
+    let main = edge.before.unit.state.main_pid();
+    match (edge.event, main) {
         // What was asked to stop before it was known not to run may have its `finish`.
-        Event::Exited(_) if is_main && edge.before.ghost.never_ran => {
-            orders.is_empty() || edge.before.ghost.stopped || !is_policy(edge.before)
+        (Event::Exited(_), Some(_)) if edge.before.ghost.never_ran => {
+            orders.is_empty() || edge.before.ghost.stopped || !rest::is_policy(edge.before)
         }
-        Event::Exited(exit) if is_main && edge.service.finish.is_some() => orders == [exit],
+        (Event::Exited(exit), Some(pid)) if edge.service.finish.is_some() => {
+            orders == [(pid, exit)]
+        }
         _other => orders.is_empty(),
-    }
-}
-
-pub(crate) fn is_policy(node: &Node) -> bool {
-    match node.unit.state {
-        State::Stopping { next, .. } => matches!(next, Next::Policy(_)),
-        _other => false,
     }
 }
 
@@ -204,6 +219,9 @@ pub(crate) fn late_is_nothing(edge: &Edge<'_>) -> bool {
     };
     let belongs = match edge.event {
         Event::Start | Event::Stop { .. } | Event::Restart | Event::Kill => true,
+        Event::Plan => state.is_at_rest(),
+        Event::Due(_) => matches!(state, State::Scheduled { at: None }),
+        Event::Clock => matches!(state, State::Scheduled { at: Some(_) }),
         Event::Go => matches!(state, State::Waiting | State::Failed(Failure::Need)),
         Event::NeedFailed => *state == State::Waiting,
         Event::Spawned(_) | Event::SpawnFailed => {

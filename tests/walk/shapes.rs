@@ -5,6 +5,7 @@ use std::time::Duration;
 use pidone::service::definition::{
     Before, Finish, Health, Kind, Probe, Ready, Restart, RestartLimit, Service, Then, When,
 };
+use pidone::service::schedule::{Overlap, Schedule, Times};
 
 use super::UNIT;
 
@@ -73,6 +74,7 @@ pub(crate) fn shapes() -> Vec<(String, Service)> {
     }
     shapes.extend(watched(&restarts));
     shapes.extend(with_before(&limited));
+    shapes.extend(scheduled(&restarts));
     shapes
 }
 
@@ -166,4 +168,26 @@ fn shape(
     };
     service.stop.timeout = stop;
     service
+}
+
+/// Oneshots with a schedule.
+fn scheduled(restarts: &[(&str, Restart)]) -> Vec<(String, Service)> {
+    let mut shapes = Vec::new();
+    for (restart_name, restart) in restarts {
+        let finish = Some(Box::new(Finish {
+            path: "finish".into(),
+            timeout: Some(UNIT),
+        }));
+        for finish in [None, finish] {
+            let name = format!("scheduled, restart {restart_name}, finish {finish:?}");
+            let mut service = shape(Kind::Oneshot, None, finish, restart, Some(UNIT * 2));
+            service.schedule = Some(Box::new(Schedule {
+                times: Times::Every(UNIT * 4),
+                overlap: Overlap::Skip,
+                spread: Duration::ZERO,
+            }));
+            shapes.push((name, service));
+        }
+    }
+    shapes
 }

@@ -7,6 +7,8 @@ use pidone::machine::slot::{Input, Ix, Limits};
 use pidone::service::definition::{
     Before, Finish, Health, Kind, OnLimit, Probe, Ready, Restart, RestartLimit, Service, Then, When,
 };
+use pidone::service::schedule::{Line, Overlap, Schedule, Times};
+use pidone::service::zone::Zone;
 use pidone::values::{Exit, Name, Signal};
 
 use super::World;
@@ -86,6 +88,7 @@ pub(crate) fn service(chance: &mut Chance, name: &str, all: &[String]) -> Servic
     service.enabled = chance.percent(95);
     if chance.percent(25) {
         service.kind = Kind::Oneshot;
+        service.schedule = schedule(chance);
     }
     let always = if service.kind == Kind::Oneshot {
         10
@@ -140,6 +143,20 @@ pub(crate) fn service(chance: &mut Chance, name: &str, all: &[String]) -> Servic
         .of(&[Some(5), Some(5), Some(60), Some(0), None])
         .map(Duration::from_secs);
     service
+}
+
+fn schedule(chance: &mut Chance) -> Option<Box<Schedule>> {
+    let schedule = Schedule {
+        times: if chance.percent(50) {
+            Times::Every(Duration::from_secs(chance.of(&[1, 7, 60])))
+        } else {
+            let line = chance.of(&["* * * * *", "*/7 * * * *", "@hourly", "30 2 * * *"]);
+            Times::Cron(Box::new(Line::parse(line, Zone::utc()).unwrap()))
+        },
+        overlap: chance.of(&[Overlap::Skip, Overlap::Queue]),
+        spread: Duration::from_secs(chance.of(&[0, 0, 3])),
+    };
+    chance.percent(30).then(|| Box::new(schedule))
 }
 
 /// Whom it is restarted with: often the same one.
@@ -212,6 +229,10 @@ pub(crate) fn people(chance: &mut Chance, world: &mut World, until: Duration) {
         let ix = chance.below(services);
         let deed = chance.of(&[Input::Start(ix), Input::Stop(ix), Input::Restart(ix)]);
         world.plan(begin + chance.span(most), deed);
+    }
+    for _setting in 0..chance.of(&[0, 0, 0, 3]) {
+        let by_s = chance.of(&[-86_400, -3600, -30, 0, 30, 3600, 200_000_000]);
+        world.set_clock(begin + chance.span(most), by_s);
     }
     if chance.percent(60) {
         let reasons = [Signal::TERM, Signal::INT, Signal::QUIT].map(Reason::Signal);

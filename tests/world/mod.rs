@@ -11,6 +11,7 @@
 
 pub(crate) mod books;
 pub(crate) mod chance;
+mod clocks;
 pub(crate) mod edits;
 pub(crate) mod fleets;
 pub(crate) mod life;
@@ -88,6 +89,7 @@ pub(crate) struct World {
     pub(crate) was_still: bool,
     /// How often it took in something.
     pub(crate) turns: u64,
+    pub(crate) clocks: clocks::Clocks,
     lives: Vec<Vec<Life>>,
     starts: Vec<usize>,
     agenda: BTreeMap<(Moment, u64), Happening>,
@@ -126,6 +128,7 @@ impl World {
             rescans: 0,
             was_still: false,
             turns: 0,
+            clocks: clocks::Clocks::default(),
             starts: vec![0; services.len()],
             fleet,
             lives,
@@ -172,16 +175,12 @@ impl World {
         }
     }
 
-    /// Nothing happens any more unless somebody comes.
-    pub(crate) fn is_still(&self) -> bool {
-        self.agenda.is_empty() && self.fleet.deadline().is_none()
-    }
-
     /// Goes to the next thing that is due; false if nothing is, by then.
     fn advance(&mut self, until: Moment) -> bool {
         let planned = self.agenda.keys().next().map(|(at, _)| *at);
         let tick = self.fleet.deadline().map(|at| at + self.late);
-        let Some(next) = [planned, tick].into_iter().flatten().min() else {
+        let run = self.fleet.next_run().map(|at| at + self.late);
+        let Some(next) = [planned, tick, run].into_iter().flatten().min() else {
             return false;
         };
         if next > until {
@@ -201,6 +200,8 @@ impl World {
                 }
             }
             self.perform_all();
+        } else if run == Some(next) {
+            self.turn(Input::Clock);
         } else {
             self.ticks += 1;
             self.check(

@@ -12,7 +12,7 @@ impl World {
     pub(super) fn perform(&mut self, order: Order) -> Option<Input> {
         match order {
             Order::Act(ix, Action::Spawn) => Some(self.spawn(ix)),
-            Order::Act(ix, Action::SpawnFinish(_)) => Some(self.spawn_finish(ix)),
+            Order::Act(ix, Action::SpawnFinish(..)) => Some(self.spawn_finish(ix)),
             Order::Act(ix, Action::Probe | Action::CheckUp) => {
                 let pid = self.slot(ix).unit.state.pid();
                 if let Some(pid) = pid {
@@ -20,6 +20,7 @@ impl World {
                 }
                 None
             }
+            Order::Act(ix, Action::Plan { anew }) => self.time(ix, anew),
             Order::Act(ix, Action::RunBefore) => self.run_before(ix),
             Order::Act(ix, Action::KillBefore) => {
                 self.befores.remove(&ix);
@@ -44,7 +45,10 @@ impl World {
                 }
                 None
             }
-            Order::Changed(_) | Order::Rewired(_) | Order::Ending => None,
+            Order::Act(_, Action::KillRest(_) | Action::Skip)
+            | Order::Changed(_)
+            | Order::Rewired(_)
+            | Order::Ending => None,
             Order::Vanish(ix) => Some(Input::Vanished(ix)),
             Order::Strays(signal) => {
                 for (id, orphan) in self.orphans.clone() {
@@ -112,6 +116,12 @@ impl World {
             self.schedule(self.now + time, Happening::BeforeEnds(ix, number));
         }
         None
+    }
+
+    /// Nothing happens any more unless somebody comes.
+    pub(crate) fn is_still(&self) -> bool {
+        let clocks = [self.fleet.deadline(), self.fleet.next_run()];
+        self.agenda.is_empty() && clocks == [None, None]
     }
 
     fn bear(&mut self, ix: Ix, life: Life, is_finish: bool) -> Pid {

@@ -50,10 +50,21 @@ impl World {
                 self.books.have_begun.insert(ix);
                 self.rules_of_ask(ix);
             }
+            Order::Act(ix, Action::KillRest(pid)) => {
+                let lives = self.processes.contains_key(&pid);
+                self.check(!lives, "who leaves somebody behind is dead");
+                let lives = self.slot(ix).unit.state.pid().is_some();
+                self.check(!lives, "what is left goes before the next start");
+            }
             Order::Rewired(_)
             | Order::Act(
                 _,
-                Action::SpawnFinish(_) | Action::Probe | Action::CheckUp | Action::KillBefore,
+                Action::SpawnFinish(..)
+                | Action::Probe
+                | Action::CheckUp
+                | Action::KillBefore
+                | Action::Plan { .. }
+                | Action::Skip,
             ) => {}
             Order::Changed(change) => {
                 self.books.changed(change);
@@ -143,7 +154,10 @@ impl World {
             // What is to go down may have been ready when this was decided.
             let goes = slot.want != Want::Up;
             let is_at_rest = state.is_at_rest() && state != State::Down;
-            goes || slot.unit.retry.hopeless || state.satisfies() || is_at_rest
+            goes || slot.unit.retry.hopeless
+                || state.satisfies()
+                || is_at_rest
+                || matches!(state, State::Scheduled { .. })
         };
         self.books.links.needs[&ix].iter().all(satisfied)
             && self.books.links.after[&ix].iter().all(is_past)
@@ -192,6 +206,8 @@ impl World {
             Reason::Main(ix, _) => last(ix),
             Reason::MainFailed(_) | Reason::CmdWait(_) => 1,
             Reason::Limit(ix, _) | Reason::Unhealthy(ix, _) => last(ix).max(1),
+            // Who failed again in the turn of a rescan is not told of: it was failed before.
+            Reason::Empty(code) if self.rescans > 0 => code,
             Reason::Empty(_) => self.books.code_of_empty(),
         };
         let was_asked = match reason {
@@ -218,6 +234,7 @@ impl World {
         self.check(orders <= 10 + 10 * services, "a turn has few orders");
         self.books.links.follow(&self.fleet);
         self.rules_of_pids();
+        self.rules_of_runs();
         let runs = |ix: &Ix| matches!(self.state(*ix), State::BeforeStop { .. });
         let is_meant = self.befores.keys().all(runs);
         self.check(is_meant, "`before` runs only before a stop");

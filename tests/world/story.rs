@@ -58,7 +58,7 @@ fn is_terse(world: &World) -> bool {
 /// What comes in.
 pub(crate) fn input(world: &World, input: Input) -> String {
     match input {
-        Input::Unit(..) | Input::Vanished(_) | Input::Childless | Input::Tick
+        Input::Unit(..) | Input::Vanished(_) | Input::Childless | Input::Clock | Input::Tick
             if is_terse(world) =>
         {
             String::new()
@@ -78,6 +78,7 @@ pub(crate) fn input(world: &World, input: Input) -> String {
         Input::Shutdown(reason) => format!("> shutdown: {reason:?}"),
         Input::Vanished(ix) => format!("> {} vanishes", world.name(ix)),
         Input::Childless => "> no child is left".into(),
+        Input::Clock => "> the clock".into(),
         Input::Tick => "> tick".into(),
     }
 }
@@ -85,7 +86,8 @@ pub(crate) fn input(world: &World, input: Input) -> String {
 /// What is ordered.
 pub(crate) fn order(world: &World, order: Order) -> String {
     match order {
-        Order::Rewired(_) | Order::Act(_, Action::Spawn | Action::Probe | Action::CheckUp)
+        Order::Rewired(_)
+        | Order::Act(_, Action::Plan { .. } | Action::Spawn | Action::Probe | Action::CheckUp)
             if is_terse(world) =>
         {
             String::new()
@@ -94,11 +96,14 @@ pub(crate) fn order(world: &World, order: Order) -> String {
             let name = world.name(ix);
             match action {
                 Action::Spawn => format!("spawn {name}"),
-                Action::SpawnFinish(exit) => format!("run finish of {name} ({exit})"),
+                Action::SpawnFinish(_, exit) => format!("run finish of {name} ({exit})"),
+                Action::Plan { .. } => format!("plan {name}"),
+                Action::Skip => format!("a run of {name} is skipped"),
                 Action::RunBefore => format!("run before of {name}"),
                 Action::KillBefore => format!("kill before of {name}"),
                 Action::Ask(_) => format!("ask {name} to end"),
                 Action::Kill(_) => format!("kill {name}"),
+                Action::KillRest(_) => format!("kill what {name} has left"),
                 Action::Probe => format!("probe {name}"),
                 Action::CheckUp => format!("check {name}"),
             }

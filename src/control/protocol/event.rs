@@ -39,14 +39,53 @@ pub enum EventKind {
     Reload,
     /// A service was sent a signal by hand.
     Signal,
+    /// A run of a service by its schedule falls out.
+    RunSkipped,
+    /// The service directories were read again, and something had changed.
+    Rescan,
+    /// A service whose directory is gone has vanished.
+    Gone,
+}
+
+impl EventKind {
+    /// The word of the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Phase => "phase",
+            Self::Reload => "reload",
+            Self::Signal => "signal",
+            Self::RunSkipped => "run-skipped",
+            Self::Rescan => "rescan",
+            Self::Gone => "gone",
+        }
+    }
 }
 
 impl Event {
+    /// In a few words: `ready → stopping`, or what was done, and why.
+    pub fn summary(&self) -> String {
+        let what = match (&self.from, &self.to) {
+            (Some(from), Some(to)) => format!("{from} → {to}"),
+            (None, Some(to)) => to.clone(),
+            (_, None) => self.event.word().to_owned(),
+        };
+        match &self.why {
+            Some(why) => format!("{what}: {why}"),
+            None => what,
+        }
+    }
+
     /// The state that a service has reached, if this tells of one.
     pub fn reached(&self) -> Option<State> {
         match self.event {
             EventKind::State => self.to.as_deref().and_then(State::from_word),
-            EventKind::Phase | EventKind::Reload | EventKind::Signal => None,
+            EventKind::Phase
+            | EventKind::Reload
+            | EventKind::Signal
+            | EventKind::RunSkipped
+            | EventKind::Rescan
+            | EventKind::Gone => None,
         }
     }
 }

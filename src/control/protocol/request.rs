@@ -63,6 +63,12 @@ pub enum Request {
         #[serde(default)]
         follow: bool,
     },
+    /// The service directories are to be read again, and the difference applied.
+    Rescan {
+        /// Only told: nothing is changed.
+        #[serde(default)]
+        dry_run: bool,
+    },
     /// The container is to end.
     Shutdown {
         /// With this exit code; absent: as `docker stop` would end it.
@@ -81,6 +87,7 @@ impl Request {
             | Self::Restart { .. }
             | Self::Reload { .. }
             | Self::Signal { .. }
+            | Self::Rescan { .. }
             | Self::Shutdown { .. } => true,
         }
     }
@@ -96,6 +103,7 @@ impl Request {
             Self::Signal { .. } => "signal",
             Self::Logs { .. } => "logs",
             Self::Events { .. } => "events",
+            Self::Rescan { .. } => "rescan",
             Self::Shutdown { .. } => "shutdown",
         }
     }
@@ -110,7 +118,7 @@ impl Request {
             | Self::Reload { names }
             | Self::Signal { names, .. }
             | Self::Logs { names, .. } => names,
-            Self::Events { .. } | Self::Shutdown { .. } => &[],
+            Self::Events { .. } | Self::Rescan { .. } | Self::Shutdown { .. } => &[],
         }
     }
 

@@ -26,6 +26,8 @@ pub enum State {
     Finishing,
     /// It died, and waits before it is started again.
     WaitingToRestart,
+    /// It runs by its schedule, and not now.
+    Scheduled,
     /// It ended well and is not to be started again.
     Finished,
     /// It did not, and is not to be started again.
@@ -34,7 +36,7 @@ pub enum State {
 
 impl State {
     /// Every state, in the order of a life.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Down,
         Self::Waiting,
         Self::Starting,
@@ -43,6 +45,7 @@ impl State {
         Self::Stopping,
         Self::Finishing,
         Self::WaitingToRestart,
+        Self::Scheduled,
         Self::Finished,
         Self::Failed,
     ];
@@ -58,6 +61,7 @@ impl State {
             Self::Stopping => "stopping",
             Self::Finishing => "finishing",
             Self::WaitingToRestart => "waiting-to-restart",
+            Self::Scheduled => "scheduled",
             Self::Finished => "finished",
             Self::Failed => "failed",
         }

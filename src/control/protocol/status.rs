@@ -67,6 +67,24 @@ pub struct ServiceStatus {
     /// When it is tried again, milliseconds from now; only while `waiting-to-restart`.
     #[serde(default)]
     pub next_try_ms: Option<u64>,
+    /// When it runs by itself, in words; `null`: it has no schedule.
+    #[serde(default)]
+    pub schedule: Option<String>,
+    /// Its next run by its schedule: RFC 3339, UTC; only while `scheduled`.
+    #[serde(default)]
+    pub next_run: Option<String>,
+    /// The same, milliseconds from now.
+    #[serde(default)]
+    pub next_run_ms: Option<u64>,
+    /// When its last run began, if it has a schedule: RFC 3339, UTC. How it ended is in `exit`.
+    #[serde(default)]
+    pub last_run: Option<String>,
+    /// The same, milliseconds ago.
+    #[serde(default)]
+    pub last_run_ms: Option<u64>,
+    /// How long that took, milliseconds; `null` while it runs.
+    #[serde(default)]
+    pub last_took_ms: Option<u64>,
     /// Only if asked for.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub detail: Option<Detail>,
@@ -99,6 +117,9 @@ pub struct Detail {
     /// What it last said of itself by `STATUS=` (sd_notify).
     #[serde(default)]
     pub says: Option<String>,
+    /// Its next run by its schedule, on the clocks of its zone, to be read.
+    #[serde(default)]
+    pub next_run_there: Option<String>,
     /// How it is stopped, in words.
     pub stop: String,
     /// Its restart policy, in words.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use nix::poll::PollFlags;
 
 use crate::os::clock;
+use crate::os::reason::reason;
 use crate::syslog::backlog::Backlog;
 use crate::syslog::handed::Handed;
 use crate::syslog::pause::Pause;
@@ -131,7 +132,7 @@ impl Link {
             State::Idle { .. } => self.look_up(now),
             State::Asking(lookup) => match lookup.answer.try_recv() {
                 Ok(Ok(addresses)) => self.dial(addresses, io::Error::other("no address"), now),
-                Ok(Err(error)) => self.wait(&error.to_string(), now),
+                Ok(Err(error)) => self.wait(&reason(&error), now),
                 Err(TryRecvError::Empty) => self.state = State::Asking(lookup),
                 Err(TryRecvError::Disconnected) => self.wait("the resolver has died", now),
             },
@@ -175,7 +176,7 @@ impl Link {
         }
         match Lookup::begin(&self.target) {
             Ok(lookup) => self.state = State::Asking(lookup),
-            Err(error) => self.wait(&error.to_string(), now),
+            Err(error) => self.wait(&reason(&error), now),
         }
     }
 
@@ -195,7 +196,7 @@ impl Link {
                 Err(error) => last = error,
             }
         }
-        self.wait(&last.to_string(), now);
+        self.wait(&reason(&last), now);
     }
 
     fn stand(&mut self, wire: Wire, address: SocketAddr, now: Moment) {
@@ -291,14 +292,14 @@ impl Link {
         let why = match wire {
             Wire::Tcp(_) => {
                 let unconfirmed = self.count(wire.unconfirmed(), tally);
-                format!("the connection is lost ({error}){unconfirmed}")
+                format!("the connection is lost ({}){unconfirmed}", reason(error))
             }
             // The kernel tells of the datagram before: nobody listened.
             Wire::Udp(_) => {
                 if error.kind() == io::ErrorKind::ConnectionRefused {
                     tally.unconfirmed += 1;
                 }
-                error.to_string()
+                reason(error)
             }
         };
         if let Some((frame, _)) = self.sending.take() {

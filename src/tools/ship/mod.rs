@@ -6,6 +6,8 @@ pub mod echo;
 
 pub mod link;
 
+pub mod others;
+
 pub mod pump;
 
 pub mod source;
@@ -21,6 +23,7 @@ use std::time::Duration;
 
 use crate::diag::Diagnostic;
 use crate::os::ending::Ending;
+use crate::os::reason::reason;
 use crate::syslog::record::Format;
 use crate::tools::ship::pump::{Pump, Shape};
 use crate::tools::ship::source::Source;
@@ -105,7 +108,7 @@ fn buffer(text: &str) -> Result<usize, String> {
 /// whatever became of them; that is in its last words.
 pub fn run(args: &Args) -> u8 {
     let started = Ending::new()
-        .map_err(|error| Diagnostic::error(format!("cannot hear signals: {error}")))
+        .map_err(|error| Diagnostic::error(format!("cannot hear signals: {}", reason(&error))))
         .and_then(|ending| Ok((ending, Source::open(args.from)?)));
     let (ending, source) = match started {
         Ok(started) => started,
@@ -131,7 +134,10 @@ pub fn run(args: &Args) -> u8 {
     match pump.run() {
         Ok(()) => 0,
         Err(error) => {
-            complain(&Diagnostic::error(format!("cannot go on: {error}")));
+            complain(&Diagnostic::error(format!(
+                "cannot go on: {}",
+                reason(&error)
+            )));
             CODE_FAILED
         }
     }

@@ -11,6 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::diag::Diagnostic;
 use crate::os::clock;
 use crate::os::ending::Ending;
+use crate::os::reason::reason;
 use crate::syslog::backlog::Backlog;
 use crate::syslog::record::{Carrier, Format, Record, frame};
 use crate::tools::ship::echo::Echo;
@@ -26,6 +27,8 @@ use crate::values::stamp;
 const REMARK_EVERY: Duration = Duration::from_secs(1);
 /// At the end: how often the kernel is asked whether the collector's has acknowledged everything.
 const LOOK: Duration = Duration::from_millis(10);
+/// At the end: pidone has told everything when it has been silent for so long.
+const QUIET: Duration = Duration::from_millis(20);
 /// The longest text of a datagram: as JSON, where a byte may become six, it still fits into one.
 const DATAGRAM_TEXT_MAX: usize = 8 << 10;
 
@@ -53,6 +56,8 @@ pub struct Pump {
     tally: Tally,
     flush: Duration,
     told_to_end: bool,
+    /// When something was last read, or it was told to end.
+    quiet_since: Moment,
     /// When to give up sending.
     end_by: Option<Moment>,
     remarked: Remarked,
@@ -96,6 +101,7 @@ impl Pump {
             tally: Tally::default(),
             flush,
             told_to_end: false,
+            quiet_since: clock::now(),
             end_by: None,
             remarked: Remarked::default(),
         }
@@ -118,13 +124,15 @@ impl Pump {
             let ready = self.wait(now)?;
             if ready.ending {
                 self.told_to_end = true;
+                self.quiet_since = clock::now();
                 self.end_by.get_or_insert(clock::now() + self.flush);
             }
             if ready.echo
                 && let Err(error) = self.echo.write()
             {
                 complain(&Diagnostic::warning(format!(
-                    "lines go to the collector only: cannot write to stdout: {error}"
+                    "lines go to the collector only: cannot write to stdout: {}",
+                    reason(&error)
                 )));
             }
             if let Err(error) = self.read(ready.source) {
@@ -177,7 +185,6 @@ impl Pump {
     fn patience(&self, now: Moment) -> PollTimeout {
         let drops = self.remarked.at.filter(|_| self.unsaid() != (0, 0));
         let look = self.end_by.map(|by| by.min(now + LOOK));
-        // Told to end, it looks at once whether anything is left to read.
         let times = [
             self.link.deadline(),
             drops.map(|at| at + REMARK_EVERY),
@@ -199,12 +206,7 @@ impl Pump {
         let Some(mut source) = self.source.take() else {
             return Ok(());
         };
-        // Told to end, what is in the pipe is still ours (who writes without end gets half of the
-        // time), and pidone's tale is not.
-        let is_late = self
-            .end_by
-            .is_some_and(|by| clock::now() + self.flush / 2 >= by);
-        if self.told_to_end && (!is_ready || is_late || !source.is_stdin()) {
+        if self.told_to_end && self.has_read_enough(&source, is_ready) {
             source.finish(&mut |item| self.take(item));
             return Ok(());
         }
@@ -212,6 +214,7 @@ impl Pump {
             self.source = Some(source);
             return Ok(());
         }
+        self.quiet_since = clock::now();
         match source.read(&mut |item| self.take(item))? {
             Came::Some => self.source = Some(source),
             Came::Skipped(count) => {
@@ -224,6 +227,19 @@ impl Pump {
             }
         }
         Ok(())
+    }
+
+    /// Told to end: what is in the pipe is still ours, and who writes without end gets half of the
+    /// time. pidone's tale goes on until those are down who are stopped beside us, or most of the
+    /// time is up; its words may come a little later than its signal.
+    fn has_read_enough(&self, source: &Source, is_ready: bool) -> bool {
+        let now = clock::now();
+        let to_send = self.flush / if source.is_stdin() { 2 } else { 8 };
+        if self.end_by.is_some_and(|by| now + to_send >= by) {
+            return true;
+        }
+        let is_quiet = source.is_stdin() || now.since(self.quiet_since) >= QUIET;
+        !is_ready && is_quiet && !source.is_awaited()
     }
 
     /// Nothing more comes: the time to send the rest begins.
@@ -248,6 +264,7 @@ impl Pump {
             stream: item.stream,
             level: item.level,
             text: item.text,
+            event: item.event,
         };
         let mut rest = item.text;
         loop {
@@ -262,6 +279,7 @@ impl Pump {
             if rest.is_empty() {
                 return;
             }
+            record.event = None;
         }
     }
 

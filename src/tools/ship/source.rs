@@ -14,6 +14,7 @@ use crate::logs::lines::{LINE_BYTES_MAX, Splitter};
 use crate::os::clock;
 use crate::syslog::record::Level;
 use crate::tools::ship::From;
+use crate::tools::ship::others::Others;
 
 /// There is something to read; it may be only a part of a reply.
 const AT_ONCE: Duration = Duration::from_millis(1);
@@ -31,6 +32,8 @@ pub struct Item<'a> {
     pub level: Level,
     /// What it says, without its line feed.
     pub text: &'a [u8],
+    /// The same as a JSON object, if it is an event.
+    pub event: Option<&'a [u8]>,
 }
 
 impl<'a> Item<'a> {
@@ -41,6 +44,7 @@ impl<'a> Item<'a> {
             stream: None,
             level: Level::Info,
             text,
+            event: None,
         }
     }
 }
@@ -49,8 +53,8 @@ impl<'a> Item<'a> {
 pub enum Source {
     /// The lines that a service writes.
     Stdin(Box<Stdin>),
-    /// What pidone tells.
-    Pidone(Client),
+    /// What pidone tells, and who is on the way down as far as it tells.
+    Pidone(Client, Others),
 }
 
 /// Stdin, and the line that has not ended yet.
@@ -97,7 +101,7 @@ impl Source {
         };
         let asked = Client::connect(&places()).and_then(|mut client| {
             client.send(&request)?;
-            Ok(Self::Pidone(client))
+            Ok(Self::Pidone(client, Others::new(own_pid())))
         });
         asked.map_err(|failure| failure.diagnostic())
     }
@@ -107,6 +111,14 @@ impl Source {
         matches!(self, Self::Stdin(_))
     }
 
+    /// Whether more is to come, though nothing is there: others are being stopped as we are.
+    pub fn is_awaited(&self) -> bool {
+        match self {
+            Self::Stdin(_) => false,
+            Self::Pidone(_, others) => others.are_leaving(),
+        }
+    }
+
     /// Reads once what is there. The caller has waited for it: reading does not block.
     ///
     /// # Errors
@@ -114,7 +126,7 @@ impl Source {
     pub fn read(&mut self, each: &mut dyn FnMut(Item<'_>)) -> io::Result<Came> {
         match self {
             Self::Stdin(stdin) => stdin.read(each),
-            Self::Pidone(client) => replies(client, each),
+            Self::Pidone(client, others) => replies(client, others, each),
         }
     }
 
@@ -154,13 +166,17 @@ impl AsFd for Source {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Stdin(stdin) => stdin.handle.as_fd(),
-            Self::Pidone(client) => client.as_fd(),
+            Self::Pidone(client, _) => client.as_fd(),
         }
     }
 }
 
 /// Reads once, and takes the replies that have come whole.
-fn replies(client: &mut Client, each: &mut dyn FnMut(Item<'_>)) -> io::Result<Came> {
+fn replies(
+    client: &mut Client,
+    others: &mut Others,
+    each: &mut dyn FnMut(Item<'_>),
+) -> io::Result<Came> {
     let mut skipped = 0;
     let mut next = match client.next(Some(clock::now() + AT_ONCE)) {
         Ok(None) => return Ok(Came::End),
@@ -174,18 +190,22 @@ fn replies(client: &mut Client, each: &mut dyn FnMut(Item<'_>)) -> io::Result<Ca
             Reply::Skipped { lines, .. } => skipped += lines,
             Reply::Line(line) => each(of_line(&line)),
             Reply::Event(event) => {
-                let text = serde_json::to_vec(&event).unwrap_or_default();
+                others.hear(&event);
+                let json = serde_json::to_vec(&event).unwrap_or_default();
                 each(Item {
                     ts: Some(&event.ts),
                     service: Some(event.service.as_deref().unwrap_or("pidone")),
                     stream: Some("event"),
                     level: Level::Notice,
-                    text: &text,
+                    text: event.summary().as_bytes(),
+                    event: Some(&json),
                 });
             }
             // The picture in which the past ends and the future begins.
-            Reply::Status(_) => {}
-            Reply::Ok(_) | Reply::Error(_) => return Err(broken(&unexpected(&reply))),
+            Reply::Status(status) => others.picture(&status),
+            Reply::Ok(_) | Reply::Rescanned(_) | Reply::Error(_) => {
+                return Err(broken(&unexpected(&reply)));
+            }
         }
         next = client.arrived().map_err(|failure| broken(&failure))?;
     }
@@ -194,6 +214,11 @@ fn replies(client: &mut Client, each: &mut dyn FnMut(Item<'_>)) -> io::Result<Ca
     } else {
         Came::Some
     })
+}
+
+/// By which pidone knows our service.
+fn own_pid() -> i32 {
+    nix::unistd::getpid().as_raw()
 }
 
 fn of_line(line: &Line) -> Item<'_> {
@@ -208,6 +233,7 @@ fn of_line(line: &Line) -> Item<'_> {
         stream: Some(stream),
         level,
         text: line.text.as_bytes(),
+        event: None,
     }
 }
 

@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
 
 use crate::diag::Diagnostic;
+use crate::os::reason::reason;
 use crate::syslog::parse::parse;
 use crate::tools::syslog::outlet::Outlet;
 use crate::tools::syslog::place::SocketFile;
@@ -49,7 +50,7 @@ impl Intake {
     /// Somebody else does, or we may not.
     pub fn udp(address: SocketAddr) -> Result<Self, Box<Diagnostic>> {
         let socket = UdpSocket::bind(address).map_err(|error| {
-            let told = Diagnostic::error(format!("cannot listen on {address}: {error}"));
+            let told = Diagnostic::error(format!("cannot listen on {address}: {}", reason(&error)));
             Box::new(match error.kind() {
                 io::ErrorKind::PermissionDenied => {
                     told.hint("ports below 1024 need root or NET_BIND_SERVICE")

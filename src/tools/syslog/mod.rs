@@ -19,6 +19,7 @@ use crate::diag::Diagnostic;
 use crate::os::clock;
 use crate::os::ending::Ending;
 use crate::os::inherited;
+use crate::os::reason::reason;
 use crate::tools::syslog::intake::Intake;
 use crate::tools::syslog::outlet::Outlet;
 use crate::values::Moment;
@@ -70,7 +71,10 @@ pub fn run(args: &Args) -> u8 {
         Ok(mut receiver) => match receiver.serve() {
             Ok(()) => 0,
             Err(error) => {
-                complain(&Diagnostic::error(format!("cannot go on: {error}")));
+                complain(&Diagnostic::error(format!(
+                    "cannot go on: {}",
+                    reason(&error)
+                )));
                 CODE_FAILED
             }
         },
@@ -87,7 +91,7 @@ fn start(args: &Args) -> Result<Receiver, (u8, Fault)> {
         Some(Err(error)) => {
             return Err((
                 CODE_USAGE,
-                Diagnostic::error(format!("cannot use `--ready-fd`: {error}"))
+                Diagnostic::error(format!("cannot use `--ready-fd`: {}", reason(&error)))
                     .hint("`[ready] fd = 3` in service.toml belongs to `--ready-fd 3`")
                     .into(),
             ));
@@ -125,7 +129,7 @@ fn start(args: &Args) -> Result<Receiver, (u8, Fault)> {
 }
 
 fn cannot(what: &str, error: &io::Error) -> Diagnostic {
-    Diagnostic::error(format!("cannot {what}: {error}"))
+    Diagnostic::error(format!("cannot {what}: {}", reason(error)))
 }
 
 fn complain(diagnostic: &Diagnostic) {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::stat::{Mode, umask};
 
 use crate::diag::Diagnostic;
+use crate::os::reason::reason;
 
 /// Reads an address of loopback.
 ///
@@ -69,7 +70,7 @@ impl SocketFile {
             Ok((socket, Self { path, identity }))
         });
         kept.map_err(|error| {
-            let told = cannot(path, &error.to_string());
+            let told = cannot(path, &reason(&error));
             Box::new(match error.kind() {
                 io::ErrorKind::NotFound => told.hint("does its directory exist?"),
                 io::ErrorKind::PermissionDenied => {
@@ -117,14 +118,14 @@ fn make_room(path: &Path) -> Result<(), Box<Diagnostic>> {
     match asked {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(cannot(path, &error.to_string()).into()),
+        Err(error) => return Err(cannot(path, &reason(&error)).into()),
         Ok(()) => {
             return Err(cannot(path, "somebody else listens there")
                 .hint("is another syslog daemon running here?")
                 .into());
         }
     }
-    fs::remove_file(path).map_err(|error| Box::new(cannot(path, &error.to_string())))
+    fs::remove_file(path).map_err(|error| Box::new(cannot(path, &reason(&error))))
 }
 
 #[cfg(test)]

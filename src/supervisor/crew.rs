@@ -2,28 +2,56 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
-use crate::diag::Diagnostic;
-use crate::os::pid1;
+use crate::diag::{self, Diagnostic};
+use crate::os::{files, pid1, users};
 use crate::service::definition::{Format, Output, Restart, Service, When};
+use crate::service::environment::Environment;
+use crate::service::set;
 use crate::values::Name;
 
+/// Where it is defined whom a container runs. Read at the boot, and again at each rescan.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sources {
+    /// Directories of services; a later one's service replaces an earlier one's.
+    pub dirs: Vec<PathBuf>,
+    /// CMD; empty if there is none.
+    pub command: Vec<OsString>,
+}
+
+impl Sources {
+    /// The services of the directories, and CMD behind them. Not to be used if there are errors.
+    pub fn read(&self, environment: &Environment, faults: &mut Vec<Diagnostic>) -> Crew {
+        let found = files::services(&self.dirs);
+        faults.extend(found.diagnostics);
+        let known = |user: &str| users::resolve(user).map(drop);
+        let loaded = set::load(found.directories, environment, &known, &files::zone);
+        faults.extend(loaded.diagnostics);
+        if self.command.is_empty() && loaded.services.is_empty() && diag::errors(faults) == 0 {
+            let dirs = self.dirs.iter().map(|dir| dir.display().to_string());
+            let dirs = dirs.collect::<Vec<_>>().join(", ");
+            let fault = Diagnostic::error(format!("no services in {dirs}, and no command"));
+            let hint = "a service is a directory with a `service.toml` or an executable `run`";
+            faults.push(fault.hint(hint));
+        }
+        Crew::new(loaded.services, &self.command, faults)
+    }
+}
+
 /// Whom this container is to run.
-pub(super) struct Crew {
-    pub(super) services: Vec<Service>,
+pub struct Crew {
+    /// Every service, sorted by name, and CMD behind them.
+    pub services: Vec<Service>,
     /// CMD's number: the last, if there is one.
-    pub(super) cmd: Option<usize>,
+    pub cmd: Option<usize>,
     /// The services that are not started because CMD takes the place of one.
-    pub(super) replaced: BTreeSet<Name>,
+    pub replaced: BTreeSet<Name>,
 }
 
 impl Crew {
     /// These services, and CMD behind them if there is one.
-    pub(super) fn new(
-        mut services: Vec<Service>,
-        words: &[OsString],
-        faults: &mut Vec<Diagnostic>,
-    ) -> Self {
+    fn new(mut services: Vec<Service>, words: &[OsString], faults: &mut Vec<Diagnostic>) -> Self {
         if words.is_empty() {
             return Self {
                 services,
@@ -73,7 +101,7 @@ fn make_way(services: &mut [Service]) -> BTreeSet<Name> {
 }
 
 /// The name of the service that CMD becomes.
-pub(super) const CMD: &str = "cmd";
+pub const CMD: &str = "cmd";
 
 /// CMD as a service: it waits for the others (but not with a terminal: a person wants to see what
 /// is wrong), keeps PID 1's own input and output, and the container ends with it.
