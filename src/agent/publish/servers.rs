@@ -1,6 +1,6 @@
-//! The first step of a change: it is rendered, and a running haproxy is told at once of servers that
-//! come and go. Some milliseconds; the file follows in a step of its own. It waits, so it has a
-//! thread.
+//! The first step of a change: it is rendered, and a running haproxy is told at once of servers
+//! that come and go. Some milliseconds; the file follows in a step of its own. It waits, so it
+//! has a thread.
 
 use crate::agent::config::Template as Settings;
 use crate::agent::haproxy::runtime::{self, Change};

@@ -159,8 +159,8 @@ impl Publisher {
         self.slots.iter().map(|slot| &slot.status)
     }
 
-    /// Goes on, and gives the end of the next step, if there is anything to tell of it. Cancel-safe:
-    /// to be called again and again beside whatever else there is to wait for.
+    /// Goes on, and gives the end of the next step, if there is anything to tell of it.
+    /// Cancel-safe: to be called again and again beside whatever else there is to wait for.
     pub async fn next(&mut self) -> Option<Told> {
         loop {
             self.begin(clock::now());

@@ -1,6 +1,7 @@
 //! When a template's turn comes: changes settle first, what cannot wait does not, what failed for a
-//! passing reason is tried again. A turn has two steps: the servers, in milliseconds, and the file,
-//! which takes its time and never holds up the servers of a newer change. Pure: time is an argument.
+//! passing reason is tried again. A turn has two steps: the servers, in milliseconds, and the
+//! file, which takes its time and never holds up the servers of a newer change. Pure: time
+//! is an argument.
 
 use std::time::Duration;
 
@@ -101,8 +102,8 @@ impl Turn {
         settled.into_iter().chain(self.again).min()
     }
 
-    /// The step that has come, which has then begun: what changes from now on is the next one's. To
-    /// be asked until there is none.
+    /// The step that has come, which has then begun: what changes from now on is the next one's.
+    /// To be asked until there is none.
     pub fn begins(&mut self, now: Moment) -> Option<Step> {
         // The file first, or changes without a pause would keep it from ever being written.
         if !self.is_serving
@@ -120,8 +121,8 @@ impl Turn {
         Some(Step::Servers)
     }
 
-    /// The servers' step has ended. The newest text needs this of the file, `None`: the file has it;
-    /// and something may be left that time may bring.
+    /// The servers' step has ended. The newest text needs this of the file, `None`: it has it; and
+    /// something may be left that time may bring.
     pub fn served(&mut self, wanted: Option<Reach>, is_left: bool, now: Moment) {
         self.is_serving = false;
         // A file that is being written has an older text.
@@ -160,9 +161,10 @@ impl Turn {
     }
 
     fn rest(&mut self, is_left: bool, now: Moment) {
-        self.waited = match is_left {
-            true => (self.waited * 2).clamp(AGAIN_FIRST, AGAIN_MAX),
-            false => Duration::ZERO,
+        self.waited = if is_left {
+            (self.waited * 2).clamp(AGAIN_FIRST, AGAIN_MAX)
+        } else {
+            Duration::ZERO
         };
         self.again = is_left.then(|| now + self.waited);
     }
