@@ -200,8 +200,8 @@ fn a_wrong_key_and_a_stranger_are_told() {
             &["-config-file", config.to_str().unwrap()],
         );
         for (auth, told) in [
-            (None, "authentication required"),
-            (Some("simsala"), "invalid authentication token"),
+            (None, "Authentication required"),
+            (Some("simsala"), "Invalid authentication token"),
             (Some("sesame"), "n1 alive backend"),
         ] {
             let settings = Settings {
