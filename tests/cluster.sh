@@ -83,7 +83,7 @@ row() {
   # shellcheck disable=SC2086
   printf '%-45s %7s %7s %7s %8s  %s\n' "$name" $figures "$goal" "$load"
   p95=$(cut -d ' ' -f 2 <<<"$figures")
-  if [ "$bad" != - ] && [ "$bad" != 0 ]; then
+  if [[ $bad =~ ^[0-9]+$ ]] && [ "$bad" != 0 ]; then
     failed=$((failed + 1))
   elif [ "$goal" != - ] && { [ "$p95" = - ] || [ "$p95" -gt "$goal" ]; }; then
     failed=$((failed + 1))

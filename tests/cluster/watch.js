@@ -1,12 +1,14 @@
 'use strict';
 // watch.js ADDRESS: what a client of the balancer at this address sees, a line for each thing, with milliseconds since
-// 1970. `answer BEGIN END STATUS HOST`: a request, one after the other, each on a connection of its own, never tried
+// 1970. `answer BEGIN END STATUS HOST`: a request, three at a time, each on a connection of its own, never tried
 // again. `server AT NAME STATE`: a server's state in haproxy's statistics, when it has changed; `-`: it is gone.
 
 const http = require('node:http');
 
 const host = process.argv[2];
 const PAUSE_MS = 1;
+// One who asks for each backend: the turn of a new one comes at once.
+const ASKERS = 3;
 const PATIENCE_MS = 3000;
 
 /** GET, as [status, body]; status 0: there was no whole answer. */
@@ -60,5 +62,5 @@ async function look() {
 }
 
 process.stdout.on('error', () => process.exit(0));
-ask();
+for (let each = 0; each < ASKERS; each += 1) ask();
 look();

@@ -196,3 +196,18 @@ fn where_nobody_answers_an_old_file_is_kept_or_an_empty_list_rendered() {
         assert_eq!(again.file("h.cfg").unwrap(), "as it was");
     });
 }
+
+#[test]
+fn who_starts_again_and_is_still_alone_leaves_the_file() {
+    story(async {
+        let mut bench = Bench::new("alone", &["true"], LONG);
+        fs::write(bench.dir.join("h.cfg"), "as it was").unwrap();
+        bench.members(&[backend("ha")]);
+        let waited = tokio::time::timeout(Duration::from_millis(300), bench.told()).await;
+        assert!(waited.is_err() && !bench.publisher.has_rendered());
+        assert_eq!(bench.file("h.cfg").unwrap(), "as it was");
+        bench.members(&[backend("ha"), backend("s1")]);
+        assert_eq!(bench.turn().await, "h.cfg: written");
+        assert!(bench.publisher.has_rendered());
+    });
+}

@@ -86,7 +86,7 @@ impl Publisher {
     pub fn new(templates: &[Template], own: Own, first_sync: Duration, now: Moment) -> Self {
         let slot = |template: &Template| Slot {
             to: template.to.clone(),
-            turn: Turn::new(template.settle, now),
+            turn: Turn::new(template.settle, is_cheap(template), now),
             servers: Some(Box::new(Servers::new(template.clone()))),
             job: Some(Box::new(Job::new(template.clone()))),
             text: (String::new(), None),
@@ -118,7 +118,12 @@ impl Publisher {
             return;
         }
         self.data = Some(data(roster, &self.own));
-        self.has_begun |= roster.has_answer();
+        // Who is alone where somebody was may only have started again.
+        let is_alone = roster
+            .members()
+            .all(|one| one.name.as_str() == self.own.name);
+        let was_somebody = self.slots.iter().any(|slot| slot.to.exists());
+        self.has_begun |= roster.has_answer() && !(is_alone && was_somebody);
         let urgency = events.iter().map(urgency).max();
         for slot in &mut self.slots {
             slot.turn.changed(urgency.unwrap_or(Urgency::Settles), now);
@@ -338,6 +343,11 @@ impl Slot {
         self.status.why = Some(why.clone());
         Some(Outcome::Rejected(why))
     }
+}
+
+/// Where haproxy can be told of servers, a change needs no new process.
+fn is_cheap(template: &Template) -> bool {
+    template.apply.haproxy.is_some() && template.apply.backend.is_some()
 }
 
 /// Who leaves must get no more work; who comes can wait for others that come.
