@@ -33,7 +33,7 @@ const DRAIN_UNHEARD: Duration = Duration::from_millis(500);
 enum Event {
     Report(Report),
     Local(Word),
-    Published(Told),
+    Published(Option<Told>),
     Handled(Handled),
     Asked(Asked),
     Mesh(mesh::node::Told),
@@ -125,7 +125,8 @@ async fn serve(
             }
             Event::Report(report) => agent.take(report),
             Event::Local(word) => agent.hear(word),
-            Event::Published(told) => say_line(&told.to_string()),
+            Event::Published(None) => {}
+            Event::Published(Some(told)) => say_line(&told.to_string()),
             Event::Handled(handled) => say_line(&handled.to_string()),
             Event::Asked(asked) => agent.answer(asked),
             Event::Mesh(told) => agent.gossiped(told),
@@ -263,7 +264,7 @@ impl Agent {
     fn tell_acted(&mut self) {
         if let Some(mesh) = &mut self.mesh
             && mesh.is_owing()
-            && self.publisher.is_idle()
+            && self.publisher.is_in_effect()
         {
             mesh.acted();
         }
