@@ -34,6 +34,7 @@ pub mod reaper;
 pub mod reason;
 pub mod regex;
 pub mod run;
+mod sight;
 pub mod signals;
 pub mod spawner;
 pub mod step;

@@ -66,6 +66,35 @@ pub enum Flaw {
     },
 }
 
+impl Flaw {
+    /// What is said of such a file, and what to do; `None` if nothing is wrong with it.
+    pub fn told(&self, file: &str) -> Option<(String, String)> {
+        let (what, hint) = match self {
+            Self::Directory => ("is a directory", "name the program in it"),
+            Self::NoRunBit => return Some(("has no run bit".into(), format!("chmod +x {file}"))),
+            Self::NoExec => (
+                "is on a file system that is mounted noexec",
+                "put it elsewhere, or mount that without noexec",
+            ),
+            Self::NoLoader(loader) => {
+                let hint = "it was built for another C library: use one for this image, or a \
+                            static one";
+                let what = format!("needs the loader `{loader}`, which is not there");
+                return Some((what, hint.into()));
+            }
+            Self::Machine => (
+                "is built for another kind of machine",
+                "build it for this one (`docker build --platform`)",
+            ),
+            Self::Script { head, interpreter } => {
+                let (what, _, hint) = bad_head(head, *interpreter)?;
+                return Some((what, hint.into()));
+            }
+        };
+        Some((what.into(), hint.into()))
+    }
+}
+
 /// Fields that hold a command, by section and name.
 const COMMANDS: [(&str, &str); 5] = [
     ("", "command"),
@@ -231,34 +260,8 @@ fn judge(sought: &Sought, seen: &Seen) -> Option<(String, String)> {
             "install it in the image, or say its whole path".into(),
         ),
         Seen::Unusable { file, flaw } => {
-            let file = file.display();
-            match flaw {
-                Flaw::Directory => (
-                    format!("`{file}` is a directory"),
-                    "name the program in it".into(),
-                ),
-                Flaw::NoRunBit => (
-                    format!("`{file}` has no run bit"),
-                    format!("chmod +x {file}"),
-                ),
-                Flaw::NoExec => (
-                    format!("`{file}` is on a file system that is mounted noexec"),
-                    "put it elsewhere, or mount that without noexec".into(),
-                ),
-                Flaw::NoLoader(loader) => (
-                    format!("`{file}` needs the loader `{loader}`, which is not there"),
-                    "it was built for another C library: use one for this image, or a static one"
-                        .into(),
-                ),
-                Flaw::Machine => (
-                    format!("`{file}` is built for another kind of machine"),
-                    "build it for this one (`docker build --platform`)".into(),
-                ),
-                Flaw::Script { head, interpreter } => {
-                    let (message, _, hint) = bad_head(head, *interpreter)?;
-                    (format!("`{file}` {message}"), hint.into())
-                }
-            }
+            let (what, hint) = flaw.told(&file.to_string_lossy())?;
+            (format!("`{}` {what}", file.display()), hint)
         }
     })
 }
