@@ -366,69 +366,25 @@ fn traps_of_executables_are_told_apart() {
     let scratch = Scratch::new("traps");
     let at = |name: &str, text: &str, mode: u32| failure(plan(&[&scratch.file(name, text, mode)]));
 
-    // `check` says the same of them (tests/golden/check).
-    let elf = |machine| {
-        format!(
-            "\x7fELF\x02\x01\x01{}\x02\0{machine}\0{}",
-            "\0".repeat(9),
-            "\0".repeat(44)
-        )
-    };
-    for (name, text, errno, what, hint) in [
-        (
-            "crlf",
-            "#!/bin/sh\r\necho\r\n",
-            libc::ENOENT,
-            "has Windows line ends (CRLF)",
-            "convert it with `sed",
-        ),
-        (
-            "bare",
-            "echo no shebang\n",
-            libc::ENOEXEC,
-            "does not say what runs it",
-            "begin it with `#!/bin/sh`",
-        ),
-        (
-            "bom",
-            "\u{feff}#!/bin/sh\n",
-            libc::ENOEXEC,
-            "begins with a byte order mark (BOM)",
-            "save it as UTF-8",
-        ),
-        (
-            "slip",
-            "#!/usr/bin/pyhton -u\n",
-            libc::ENOENT,
-            "needs `/usr/bin/pyhton`, which is not there",
-            "install it",
-        ),
-        (
-            "foreign",
-            &elf('\x08'),
-            libc::ENOEXEC,
-            "is built for another kind of machine",
-            "build it for this one",
-        ),
-    ] {
-        let error = at(name, text, 0o755);
-        assert_eq!(error.errno(), errno, "{name}");
-        let path = scratch.0.join(name);
-        let told = format!("cannot execute `{}`: it {what}", path.display());
-        assert_eq!(error.to_string(), told);
-        let said = error.hint().unwrap();
-        assert!(said.starts_with(hint), "{said}");
-    }
+    let error = at("crlf", "#!/bin/sh\r\necho\r\n", 0o755);
+    assert_eq!(error.code(), 127);
+    assert!(
+        error
+            .to_string()
+            .ends_with(": it has Windows line ends (CRLF)")
+    );
+    assert!(error.hint().unwrap().starts_with("convert it with `sed "));
 
+    let error = at("bare", "echo no shebang\n", 0o755);
+    assert_eq!((error.errno(), error.code()), (libc::ENOEXEC, 126));
+    assert!(error.hint().unwrap().contains("#!/bin/sh"));
     let error = at("closed", "#!/bin/sh\n", 0o644);
     assert_eq!((error.errno(), error.code()), (libc::EACCES, 126));
 
     let file = scratch.file("file", "", 0o644);
     let error = failure(plan(&[&format!("{file}/below")]));
     assert_eq!((error.errno(), error.code()), (libc::ENOTDIR, 126));
-    let error = failure(plan(&["/"]));
-    assert_eq!(error.errno(), libc::EACCES);
-    assert_eq!(error.to_string(), "cannot execute `/`: it is a directory");
+    assert_eq!(failure(plan(&["/"])).errno(), libc::EACCES);
     assert_eq!(failure(plan(&[""])).code(), 127);
     assert_eq!(failure(plan(&["./nowhere"])).errno(), libc::ENOENT);
 }

@@ -85,7 +85,7 @@ pub(super) enum Sight {
 }
 
 /// So much of a file that could not be executed is told: its first line, or the headers of a
-/// program with the loader's name behind them. With a failure that fits PIPE_BUF, so it comes whole.
+/// program with the loader's name behind them. With a failure it fits PIPE_BUF: it comes whole.
 pub(super) const HEAD_BYTES: usize = 1024;
 
 impl Sight {
