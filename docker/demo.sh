@@ -1,20 +1,22 @@
 #!/usr/bin/env bash
-# The lab's cluster, shown: a balancer, two backends, one stopped, one killed, a third started.
+# The lab's cluster, shown under load: a balancer and its backends; one is stopped, one killed, a third started.
 set -euo pipefail
 # shellcheck source=docker/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 usage() {
   cat <<'END'
-usage: docker/demo.sh [up|down|load] [--yes] [--engine docker|namespaces]
+usage: docker/demo.sh [up|down|load] [--yes] [--engine docker|namespaces] [--source gossip|serf]
 
-  up      sets up what is missing, builds, starts the balancer `ha` and the backends `s1` and `s2`,
-          shows them, stops one, kills one, starts a third, and shows them again (the default)
+  up      sets up what is missing, builds, starts the balancer `ha` and the backends `s1` and `s2`, and
+          changes them one after the other while wrk drives them: for each change, the time until
+          traffic followed, and the requests that failed (the default)
   load    drives wrk at the running cluster for 10 s, while a backend is stopped and started again
-  down    removes every trace: nodes, network, and the Docker engine if `up` started one
+  down    removes every trace: nodes, network, the key, and the Docker engine if `up` started one
 
   --yes   installs and starts what is needed without asking (so does CI=true)
   --engine  Docker where it answers, else Linux namespaces; `docker` installs and starts it if need be
+  --source  who tells of members: pidone's agents among themselves, or a Serf agent on each node
 END
 }
 
@@ -31,6 +33,8 @@ main() {
       -y | --yes) LAB_YES=1 ;;
       --engine) [ $# -ge 2 ] || die "--engine needs a name" "docker or namespaces"; engine=$2; shift ;;
       --engine=*) engine=${1#*=} ;;
+      --source) [ $# -ge 2 ] || die "--source needs a name" "gossip or serf"; source_is "$2"; shift ;;
+      --source=*) source_is "${1#*=}" ;;
       -h | --help) usage; return ;;
       *) usage >&2; die "unknown argument \`$1\`" ;;
     esac
@@ -42,6 +46,13 @@ main() {
   "$verb" "$engine"
 }
 
+source_is() {
+  case $1 in
+    gossip | serf) LAB_SOURCE=$1 ;;
+    *) die "unknown source \`$1\`" "gossip or serf" ;;
+  esac
+}
+
 # What `up` used, so that `load` finds the nodes again.
 running_engine() { if [ -d "$LAB_STATE/ha" ]; then echo namespaces; else default_engine; fi; }
 
@@ -49,13 +60,14 @@ running_engine() { if [ -d "$LAB_STATE/ha" ]; then echo namespaces; else default
 take_down() {
   local engine
   for engine in namespaces docker; do (use_engine "$engine"; lab_down); done
+  rm -rf "$root/docker/secrets"
   say "Nothing of the lab is left."
 }
 
 up() {
   local where="Docker containers"
   [ "$1" = docker ] || where="Linux namespaces"
-  say "The lab in $where: a balancer and three backends, each with pidone as PID 1."
+  say "The lab in $where: a balancer and three backends, each with pidone as PID 1 and its agent."
   lab_ready
   title "Building"
   build_binary
@@ -65,7 +77,8 @@ up() {
   title "Starting ha, s1 and s2"
   start_cluster "$1"
   show
-  change
+  title "While wrk drives it: 16 connections, no request tried again by the client"
+  changes
   show
   show_pages "$1"
 }
@@ -87,7 +100,7 @@ start_cluster() {
   took=$(($(now_ms) - start))
   say "Both backends answer through haproxy $(seconds $took) after the first command."
   for node in s1 s2; do
-    wait_until 10000 member_is $node alive >/dev/null || give_up "Serf does not see $node"
+    wait_until 10000 member_is $node alive >/dev/null || give_up "ha's agent does not see $node"
   done
 }
 
@@ -97,41 +110,53 @@ show() {
     title "$node: pidone status"
     lab_exec "$node" pidone status
   done
-  title "ha: serf members"
-  lab_exec ha serf members
+  title "ha: pidone members"
+  lab_exec ha pidone members
   title "Who answers through haproxy"
   say "$(answering)"
 }
 
-change() {
-  local start pid
-  title "Stopping s1, as docker stop does it"
-  start=$(now_ms)
-  lab_stop s1 &
-  pid=$!
-  wait_until 10000 rotation_is 1 >/dev/null || give_up "s1 stays in rotation"
-  say "out of rotation after    $(seconds $(($(now_ms) - start)))"
-  wait "$pid"
-  say "ended after              $(seconds $(($(now_ms) - start))), exit code $(lab_exit_code s1)"
-  wait_until 10000 member_is s1 left >/dev/null || give_up "Serf does not see s1 leave"
-  say "ha's Serf saw it leave   (left, not failed)"
-  say "its last words:"
+# Each change has a load of its own, so that what fails is told of that one.
+changes() {
+  printf '%-44s %14s %10s %10s\n' change "traffic after" failed requests
+  change "s3 starts (from its first command on)" enters s3 lab_start s3
+  change "s1 is stopped, as docker stop does it" leaves s1 lab_stop s1
+  wait_until 10000 member_is s1 left >/dev/null || give_up "ha does not see s1 leave"
+  change "webapp of s2 is restarted: out of rotation" leaves s2 lab_exec s2 pidone restart webapp
+  wait_until 10000 in_rotation s2 >/dev/null || give_up "s2 does not come back"
+  change "webapp of s3 is killed: out of rotation" leaves s3 kill_application s3
+  wait_until 10000 in_rotation s3 >/dev/null || give_up "s3 does not come back"
+  change "haproxy is reloaded" reloaded ha lab_exec ha pidone reload haproxy
+  change "s2 is killed with SIGKILL, all of it" leaves s2 lab_kill s2
+  wait_until 20000 member_is s2 failed >/dev/null || give_up "ha does not see s2 fail"
+  say
+  say "Only the node that dies in the middle of a request may lose one; haproxy asks another where that is harmless."
+  say "s1 left and s2 failed, by what ha's agent says; the last words of s1:"
   lab_logs s1 | tail -n 3 | sed 's/^/    /'
-
-  title "Starting s3"
-  start=$(now_ms)
-  lab_start s3
-  wait_until 30000 rotation_is 2 >/dev/null || give_up "s3 does not come into rotation"
-  say "in rotation after        $(seconds $(($(now_ms) - start)))"
-
-  title "Killing s2 with SIGKILL"
-  start=$(now_ms)
-  lab_kill s2
-  wait_until 10000 rotation_is 1 >/dev/null || give_up "s2 stays in rotation"
-  say "out of rotation after    $(seconds $(($(now_ms) - start)))"
-  wait_until 20000 member_is s2 failed >/dev/null || give_up "Serf does not see s2 fail"
-  say "ha's Serf saw it fail    after $(seconds $(($(now_ms) - start)))"
 }
+
+# change WHAT CONDITION NODE COMMAND…: the time from the command's begin until haproxy's rotation followed.
+change() {
+  local what=$1 condition=$2 node=$3 start took pid
+  shift 3
+  load_begin
+  sleep 0.5
+  start=$(now_ms)
+  "$@" >/dev/null &
+  pid=$!
+  until "$condition" "$node"; do
+    [ $(($(now_ms) - start)) -lt 30000 ] || give_up "traffic does not follow: $what"
+  done
+  took=$(($(now_ms) - start))
+  wait "$pid" 2>/dev/null || true
+  load_end
+  printf '%-44s %11s ms %10s %10s\n' "$what" "$took" "$load_failed" "$load_all"
+}
+enters() { in_rotation "$1"; }
+leaves() { ! in_rotation "$1"; }
+# A reload leaves every server in rotation: it is over when the command is.
+reloaded() { wait "$pid" || true; }
+kill_application() { lab_exec "$1" sh -c 'kill -KILL $(pidone status -o pid webapp | tail -n 1)'; }
 
 # Says what was seen last, so that a person has something to go on.
 give_up() {
@@ -155,28 +180,21 @@ show_pages() {
 }
 
 load() {
-  local url log pid
-  need wrk=wrk
+  local what
   [[ " $(lab_nodes | tr '\n' ' ')" == *" ha "* ]] || die "the lab does not run" "docker/demo.sh up"
-  # With its port, since a bare Debian has no /etc/services for wrk to look it up.
-  url=http://$(lab_address ha):80/
-  if [ "$1" = docker ]; then url=http://127.0.0.1:$page_port/; fi
-  log=$(mktemp /tmp/pidone-load.XXXXXX)
-  wait_until 5000 rotation_is "$(lab_nodes | grep -c '^s')" >/dev/null || true
-  title "10 s of wrk at $url, 16 connections"
-  wrk -t1 -c16 -d10s "$url" >"$log" 2>&1 &
-  pid=$!
+  need wrk=wrk
+  title "10 s of wrk, 16 connections, while s4 starts and stops"
+  load_begin 10
   sleep 2
-  say "starting s4"
   lab_start s4
-  wait_until 10000 rotation_is 2 >/dev/null || true
+  wait_until 10000 in_rotation s4 >/dev/null || true
+  say "s4 answers"
   sleep 2
-  say "stopping s4"
   lab_stop s4
-  wait "$pid" || { cat "$log" >&2; die "wrk has failed"; }
-  sed 's/^/    /' "$log"
-  if grep -Eq 'Socket errors|Non-2xx' "$log"; then say "some requests failed, see above"; else say "no request failed"; fi
-  rm -f "$log"
+  say "s4 is stopped"
+  wait "$load_pid" || true
+  load_end
+  say "$load_failed of $load_all requests failed"
 }
 
 main "$@"

@@ -7,7 +7,7 @@ engine_state=$LAB_STATE-engine
 
 # lab_ready: an engine answers; else one is installed and started, if that was agreed to.
 lab_ready() {
-  need docker=docker.io curl=curl
+  need docker=docker.io curl=curl wrk=wrk
   if docker info >/dev/null 2>&1; then return; fi
   need dockerd=docker.io
   if docker info >/dev/null 2>&1; then return; fi
@@ -65,12 +65,15 @@ make_base_image() {
 # lab_build: the images of the Dockerfile.
 lab_build() {
   local target
+  "$root/docker/key.sh"
   have_base_image
-  for target in pidone base ha webapp; do
+  for target in pidone base "$(image_target ha)" "$(image_target webapp)"; do
     quietly "$LAB-build" docker build -f "$root/docker/Dockerfile" --target "$target" -t "$(image_of "$target")" "$root"
   done
 }
 image_of() { if [ "$1" = pidone ]; then echo pidone; else echo "pidone-$1"; fi; }
+
+image_target() { if [ "$LAB_SOURCE" = serf ]; then echo "$1-serf"; else echo "$1"; fi; }
 
 # What is ours carries a label; a container of the same name without it is somebody else's.
 lab_up() {
@@ -79,9 +82,11 @@ lab_up() {
 
 # lab_start NODE [DOCKER-RUN-OPTION…]
 lab_start() {
-  local node=$1 image=pidone-webapp options=(--network-alias webapp)
+  local node=$1 image options=(--network-alias webapp)
   shift
-  if [ "$node" = ha ]; then image=pidone-ha options=(); fi
+  image=$(image_of "$(image_target webapp)")
+  if [ "$node" = ha ]; then image=$(image_of "$(image_target ha)") options=(); fi
+  options+=(-e PIDONE_KEY_FILE=/run/secrets/pidone_key -v "$root/docker/secrets/pidone_key:/run/secrets/pidone_key:ro")
   docker rm "$LAB_PREFIX$node" >/dev/null 2>&1 || true
   docker run -d --label "$LAB" --name "$LAB_PREFIX$node" --hostname "$node" \
     --network "$LAB" --network-alias "$node" "${options[@]}" "$@" "$image" >/dev/null

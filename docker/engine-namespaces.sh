@@ -11,10 +11,11 @@ LAB_SUBNET=${LAB_SUBNET:-10.88.7}
 
 lab_ready() {
   [ "$(id -u)" = 0 ] || die "namespaces need root" "sudo $0"
-  need ip=iproute2 unshare=util-linux nsenter=util-linux curl=curl haproxy=haproxy serf=serf node=nodejs
+  need ip=iproute2 unshare=util-linux nsenter=util-linux curl=curl wrk=wrk haproxy=haproxy node=nodejs
+  if [ "$LAB_SOURCE" = serf ]; then need serf=serf; fi
 }
 
-lab_build() { :; }
+lab_build() { "$root/docker/key.sh"; }
 
 # The host's own cable into the switch is $LAB_SUBNET.1.
 lab_up() {
@@ -55,7 +56,7 @@ lab_start() {
   # shellcheck disable=SC2016
   setsid bash -c 'nsenter --net="/run/netns/$1" unshare --fork --pid --mount --uts --ipc --mount-proc "${@:3}"
     echo $? >"$2/exit"' node "$netns" "$LAB_STATE/$node" env -i PATH="$(node_path)" \
-    HOSTNAME="$node" ROLE="$(role_of "$node")" SEEDS="$seeds" BACKENDS=hosts LAB_AGENT="${LAB_AGENT:-}" \
+    HOSTNAME="$node" ROLE="$(role_of "$node")" SEEDS="$seeds" LAB_SOURCE="$LAB_SOURCE" PIDONE_KEY_FILE=/run/secrets/pidone_key \
     "$root/docker/node.sh" "$root" "$LAB_STATE/$node" "$LAB_STATE/$node.hosts" "$node" \
     </dev/null >>"$LAB_STATE/$node/log" 2>&1 &
   wait_until 5000 init_of "$node" >/dev/null || die "$node does not start" "see $LAB_STATE/$node/log"
@@ -65,7 +66,9 @@ node_path() { echo "$root/target:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/b
 hosts_file() {
   local node
   echo "127.0.0.1 localhost"
-  for node in ha s1 s2 s3 s4 s5; do echo "$(lab_address $node) $node"; done
+  # As Docker's own names: a backend has its own, and `webapp` is all of them.
+  echo "$(lab_address ha) ha"
+  for node in s1 s2 s3 s4 s5; do echo "$(lab_address $node) $node webapp"; done
 }
 
 # init_of NODE: the number, here, of the process that is PID 1 there.

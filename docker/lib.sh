@@ -18,6 +18,8 @@ LAB=${LAB:-pidone-lab}
 LAB_PREFIX=${LAB_PREFIX:-}
 export LAB_STATE=/run/$LAB
 LAB_YES=${LAB_YES:-}
+# Who tells of members: pidone's own gossip, or a real Serf agent on each node.
+export LAB_SOURCE=${LAB_SOURCE:-gossip}
 
 use_engine() {
   # shellcheck source=/dev/null
@@ -109,7 +111,31 @@ rotation() {
   curl -sf --max-time 1 "http://$(lab_address ha):1936/;csv" |
     awk -F, '$1 == "nodes" && $2 != "BACKEND" && $18 ~ /^UP/ { n++ } END { print n + 0 }'
 }
+# in_rotation NODE: haproxy sends requests to it.
+in_rotation() {
+  curl -sf --max-time 1 "http://$(lab_address ha):1936/;csv" |
+    awk -F, -v n="$1" '$1 == "nodes" && $2 == n && $18 ~ /^UP/ { f = 1 } END { exit !f }'
+}
 rotation_is() { [ "$(rotation)" = "$1" ]; }
+
+# load_begin [SECONDS] [HEADER]: wrk, which never tries a request again, on 16 connections, until load_end.
+load_begin() {
+  load_log=$(mktemp "/tmp/$LAB-load.XXXXXX")
+  # With its port, since a bare Debian has no /etc/services for wrk to look it up.
+  wrk -t1 -c16 -d"${1:-60}s" ${2:+-H "$2"} "http://$(lab_address ha):80/" >"$load_log" 2>&1 &
+  load_pid=$!
+}
+# load_end: load_failed and load_all, the requests that got no good answer, and all. By ^C wrk ends as at its time.
+load_end() {
+  kill -INT "$load_pid" 2>/dev/null || true
+  wait "$load_pid" || true
+  load_all=$(awk '/requests in/ { print $1 }' "$load_log")
+  # For whoever sources this.
+  # shellcheck disable=SC2034
+  load_failed=$(awk '/Socket errors/ { gsub(",", ""); n += $4 + $6 + $8 + $10 } /Non-2xx/ { n += $NF } END { print n + 0 }' "$load_log")
+  [ -n "$load_all" ] || { cat "$load_log" >&2; die "wrk has failed"; }
+  rm -f "$load_log"
+}
 
 # answering: the hosts that answer through haproxy, each once, in order.
 answering() {
@@ -121,8 +147,8 @@ answering() {
 }
 answering_are() { [ "$(answering)" = "$1" ]; }
 
-# member NODE: what ha's Serf says of it: alive, left, failed, or nothing.
-member() { lab_exec ha serf members 2>/dev/null | awk -v node="$1" '$1 == node { print $3 }'; }
+# member NODE: what ha's agent says of it: alive, left, failed, or nothing.
+member() { lab_exec ha pidone members 2>/dev/null | awk -v node="$1" '$1 == node { print $2 }'; }
 member_is() { [ "$(member "$1")" = "$2" ]; }
 
 healthy() { lab_exec "$1" pidone health; }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The lab's cluster, asserted: real haproxy, Serf and Node under pidone, in containers or in namespaces.
+# The lab's cluster, asserted: real haproxy and Node under pidone and its agent, in containers or in namespaces.
 # Exit: 0 all passed, 1 something failed, 77 skipped (what it needs is not here, and why is said).
 set -euo pipefail
 
@@ -53,7 +53,7 @@ skip_if_missing() {
   fi
   [ "$(id -u)" = 0 ] || skip "namespaces need root"
   [ -z "$LAB_YES" ] || return 0
-  for command in ip nsenter curl haproxy serf node; do
+  for command in ip nsenter curl haproxy node wrk; do
     command -v $command >/dev/null || skip "there is no $command here"
   done
 }
@@ -114,8 +114,9 @@ two_backends() {
   lab_start s2
   within 30000 "two backends come into rotation" rotation_is 2
   check "both answer through haproxy" answering_are "s1 s2"
-  within 10000 "Serf on ha sees s1" member_is s1 alive
-  within 10000 "Serf on ha sees s2" member_is s2 alive
+  within 10000 "ha sees s1" member_is s1 alive
+  within 10000 "ha sees s2" member_is s2 alive
+  within 10000 "so does s2 see s1" member_on_is s2 s1 alive
   address=$(lab_address ha)
   check "the page is HTML" page_has 'text/html' "<h1>s[12]</h1>" "http://$address/"
   check "the page is JSON where JSON is asked for" \
@@ -129,7 +130,10 @@ two_backends() {
 
 what_pidone_says() {
   check "status of ha shows haproxy ready" status_shows ha haproxy ready
-  check "status of ha shows serf ready" status_shows ha serf ready
+  check "status of ha shows its agent ready" status_shows ha agent ready
+  check "the agent is not root" test "$(lab_exec ha stat -c %U "/proc/$(service_pid ha agent)")" = www-data
+  check "nobody sees the key in the agent's command line" \
+    test -z "$(lab_exec ha sh -c 'tr "\0" " " </proc/"$1"/cmdline' sh "$(service_pid ha agent)" | grep -F "$(cat "$root/docker/secrets/pidone_key")")"
   check "status of s1 shows webapp ready" status_shows s1 webapp ready
   check "status has its header and its tally" status_is_a_table s1
   check "the application is not root" test "$(lab_exec s1 stat -c %U "/proc/$(service_pid s1 webapp)")" = www-data
@@ -167,9 +171,9 @@ stopped() {
   check "it ends by itself within 10 s ($(seconds $(($(now_ms) - start))))" test $(($(now_ms) - start)) -lt 9500
   check "its exit code is 0" exit_code_is s1 0
   check "no request failed around the stop" requests_all_answered
-  within 5000 "Serf on ha saw it leave, not fail" member_is s1 left
-  within 5000 "Serf on s2 saw it leave, not fail" member_on_is s2 s1 left
-  within 5000 "the event is in the log of ha" log_has ha '^serf +\| s1 left '
+  within 5000 "ha saw it leave, not fail" member_is s1 left
+  within 5000 "s2 saw it leave, not fail" member_on_is s2 s1 left
+  within 5000 "the event is in the log of ha" log_has ha '^agent +\| member-leave s1'
   check "its last line is in its log" last_line_is s1 'pidone +\* done: .*exit 0'
   if [ "$engine" = docker ]; then check "the container ends within 100 ms of its last service" ends_at_once s1; fi
 }
@@ -178,7 +182,7 @@ joined() {
   lab_start s3
   within 15000 "a third backend comes into rotation" rotation_is 2
   within 5000 "it answers through haproxy" answering_are "s2 s3"
-  within 10000 "Serf on ha sees it" member_is s3 alive
+  within 10000 "ha sees it" member_is s3 alive
 }
 
 killed() {
@@ -186,8 +190,8 @@ killed() {
   within 3000 "a killed backend leaves rotation" rotation_is 1
   check "only the other one answers" answering_are "s3"
   check "its exit code is 137" exit_code_is s2 137
-  within 25000 "Serf on ha saw it fail" member_is s2 failed
-  within 5000 "the event is in the log of ha" log_has ha '^serf +\| s2 failed '
+  within 25000 "ha saw it fail" member_is s2 failed
+  within 5000 "the event is in the log of ha" log_has ha '^agent +\| member-failed s2'
 }
 
 single_containers() {
@@ -196,7 +200,7 @@ single_containers() {
   check "the exit code of a command is the container's (7, here $code)" test "$code" = 7
   docker run -d --label "$LAB" --name "$LAB_PREFIX"s5 -e PIDONE_SERVICES=/only \
     -v "$root/services.d/webapp:/only/webapp:ro" pidone-webapp >/dev/null
-  within 10000 "a container without Serf is healthy" healthy s5
+  within 10000 "a container without an agent is healthy" healthy s5
   start=$(now_ms)
   lab_stop s5
   check "and stops in under 1 s ($(seconds $(($(now_ms) - start))))" test $(($(now_ms) - start)) -lt 1000
@@ -204,7 +208,7 @@ single_containers() {
 }
 
 the_log_of_ha() {
-  check "the log of ha begins with what was started" first_line_is ha 'pidone +\* 2 services from /etc/services.d, pid 1'
+  check "the log of ha begins with what was started" first_line_is ha 'pidone +\* 3 services from /etc/services.d, pid 1'
   check "each of its lines says whose it is" every_line_is_named ha
   check "haproxy ready is told" log_has ha 'haproxy ready in '
   within 10000 "ha stops" lab_stop ha
@@ -232,21 +236,21 @@ status_shows() { lab_exec "$1" pidone status | grep -Eq "^$2 +$3 "; }
 status_is_a_table() {
   local screen
   screen=$(lab_exec "$1" pidone status)
-  grep -Eq '^SERVICE +STATE +PID +FOR +RESTARTS' <<<"$screen" && grep -Eq '^2 services: 2 ready' <<<"$screen"
+  grep -Eq '^SERVICE +STATE +PID +FOR +RESTARTS' <<<"$screen" && grep -Eq '^3 services: 2 ready, 1 finished' <<<"$screen"
 }
 service_pid() { lab_exec "$1" pidone status -o pid "$2" | tail -n 1 | tr -d ' '; }
 # Patterns are extended expressions. The names in a log are padded to the longest one seen.
 log_has() { grep -Eq "$2" <<<"$(lab_logs "$1")"; }
 first_line_is() { lab_logs "$1" | sed -n 1p | grep -Eq "^$2"; }
 last_line_is() { lab_logs "$1" | tail -n 1 | grep -Eq "^$2"; }
-every_line_is_named() { ! lab_logs "$1" | grep -Ev '^(pidone|haproxy|serf) +[|!*] '; }
+every_line_is_named() { ! lab_logs "$1" | grep -Ev '^(pidone|haproxy|agent|dirs) +[|!*] '; }
 exit_code_is() { [ "$(lab_exit_code "$1")" = "$2" ]; }
-member_on_is() { [ "$(lab_exec "$1" serf members | awk -v node="$2" '$1 == node { print $3 }')" = "$3" ]; }
+member_on_is() { [ "$(lab_exec "$1" pidone members | awk -v node="$2" '$1 == node { print $2 }')" = "$3" ]; }
 
 # Between the story of the last service's end and the container's end, by the engine's own clock.
 ends_at_once() {
   local last finished
-  last=$(docker logs -t "$LAB_PREFIX$1" 2>&1 | grep -E '(serf|webapp) +\* stopped' | tail -n 1 | cut -d ' ' -f 1)
+  last=$(docker logs -t "$LAB_PREFIX$1" 2>&1 | grep -E '(agent|webapp) +\* stopped' | tail -n 1 | cut -d ' ' -f 1)
   finished=$(docker inspect -f '{{.State.FinishedAt}}' "$LAB_PREFIX$1")
   [ -n "$last" ] && [ $(($(date -d "$finished" +%s%3N) - $(date -d "$last" +%s%3N))) -le 100 ]
 }

@@ -12,4 +12,5 @@ mod support;
 mod publish {
     pub(crate) mod bench;
     mod stories;
+    mod turns;
 }

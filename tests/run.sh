@@ -5,11 +5,11 @@
 #   tests/run.sh [--require-all] [STEP…]
 #
 # --require-all: a skip is a failure. STEP: only these of
-#   format lints tests scripts licences build cross namespaces docker-lab docker
+#   format lints tests scripts licences build cross namespaces docker-lab cluster docker
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-ALL_STEPS="format lints tests scripts licences build cross namespaces docker-lab docker"
+ALL_STEPS="format lints tests scripts licences build cross namespaces docker-lab cluster docker"
 # Exit code of a step that proves nothing here, as automake has it.
 SKIP=77
 DENY_VERSION=0.20.2
@@ -164,6 +164,15 @@ step_namespaces() { tests/lab.sh --engine namespaces; }
 
 step_docker-lab() { engine && tests/lab.sh --engine docker; }
 
+# How soon traffic follows, shortened; wrk drives it.
+step_cluster() {
+    have wrk wrk && have node nodejs || return
+    local code=0
+    tests/cluster.sh --engine namespaces --short || code=$?
+    engine && { tests/cluster.sh --engine docker --short || code=$?; }
+    return "$code"
+}
+
 step_docker() { engine && tests/docker.sh; }
 
 # Runs one step, shows its output, and counts what it says.
@@ -182,9 +191,9 @@ run() {
 # A test runner's own figures count one by one, any other step as one.
 count() {
     local step=$1 log=$2 code=$3 good bad skips
-    good=$(awk '/^test result:/ { n += $4 } /^(lab|docker): [0-9]+ passed/ { n += $2 }
+    good=$(awk '/^test result:/ { n += $4 } /^(lab|cluster|docker): [0-9]+ passed/ { n += $2 }
         END { print n + 0 }' "$log")
-    bad=$(awk '/^test result:/ { n += $6 } /^(lab|docker): [0-9]+ passed/ { n += $4 }
+    bad=$(awk '/^test result:/ { n += $6 } /^(lab|cluster|docker): [0-9]+ passed/ { n += $4 }
         END { print n + 0 }' "$log")
     skips=$(grep -c '^skipped: ' "$log")
     skipped=$((skipped + skips))

@@ -11,7 +11,7 @@ const HOST = os.hostname();
 
 // A balancer keeps idle connections to us in a pool. If we closed them first, a request could
 // cross our FIN on the wire and go unanswered, so the pool's owner decides: haproxy purges within
-// seconds, and this bound is only for clients that never close.
+// seconds (pool-purge-delay), and this bound is only for clients that never close.
 const IDLE_CONNECTION_MS = 10 * 60 * 1000;
 
 let requests = 0;

@@ -11,7 +11,7 @@ use crate::agent::config::SOCKET;
 use crate::agent::desk::ask_agent;
 use crate::agent::wire::{Reply, Request, WireMember};
 use crate::cli::print::show;
-use crate::cli::{Answer, Trouble};
+use crate::cli::{Answer, Trouble, counters};
 use crate::diag::{Diagnostic, printable};
 
 /// What `pidone members` takes.
@@ -23,6 +23,9 @@ pub struct Args {
     /// Go on, and show the list again whenever it is another
     #[arg(long)]
     watch: bool,
+    /// How the agent is: what it rendered, reloaded and refused
+    #[arg(long, conflicts_with = "watch")]
+    status: bool,
     #[command(flatten)]
     at: At,
 }
@@ -50,6 +53,10 @@ pub struct At {
 /// # Errors
 /// The agent cannot be asked.
 pub fn run(args: &Args) -> Result<Answer, Trouble> {
+    if args.status {
+        show(&counters::page(&args.at, args.json)?)?;
+        return Ok(Answer::Yes);
+    }
     let (mut listed, mut version) = listed(&args.at, None)?;
     loop {
         if let Some(members) = &listed {

@@ -47,6 +47,8 @@ pub mod agent;
 
 pub mod members;
 
+mod counters;
+
 pub mod rescan;
 
 pub mod init;

@@ -159,8 +159,7 @@ impl Bench {
 
     /// The next turn's end, as the log tells it, without its figures.
     pub(crate) async fn turn(&mut self) -> String {
-        let told = tokio::time::timeout(SOON, self.publisher.next()).await;
-        let told: Told = told.unwrap();
+        let told = tokio::time::timeout(SOON, self.told()).await.unwrap();
         let text = told
             .to_string()
             .replace(&format!("{}/", self.dir.display()), "");
@@ -171,6 +170,14 @@ impl Bench {
             }
         }
         words.join(" ")
+    }
+
+    pub(crate) async fn told(&mut self) -> Told {
+        loop {
+            if let Some(told) = self.publisher.next().await {
+                return told;
+            }
+        }
     }
 
     /// Who answers the next requests through haproxy, each on a connection of its own.

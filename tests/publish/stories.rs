@@ -28,9 +28,13 @@ fn servers_come_and_go_without_a_reload() {
         assert_eq!(bench.turn().await, "h.cfg: 3 commands to haproxy, N ms");
         assert!(began.elapsed() < Duration::from_secs(2));
         assert_eq!(bench.served_by(4), ["s1", "s2"]);
+        assert_eq!(bench.turn().await, "h.cfg: written");
         bench.members(&[two]);
         assert_eq!(bench.turn().await, "h.cfg: 1 command to haproxy, N ms");
+        assert!(bench.publisher.is_in_effect() && !bench.publisher.is_over());
         assert_eq!(bench.served_by(4), ["s2"]);
+        assert_eq!(bench.turn().await, "h.cfg: written");
+        assert!(bench.publisher.is_over());
         assert!(bench.file("h.cfg").unwrap().contains("server s2 "));
         assert!(bench.file("h.cfg.prev").unwrap().contains("server s1 "));
         let status = bench.publisher.status().next().unwrap();
@@ -98,6 +102,7 @@ fn what_is_wrong_changes_nothing_and_the_next_good_one_heals() {
         bench.members(&[one, two]);
         assert_eq!(bench.turn().await, "h.cfg: 3 commands to haproxy, N ms");
         assert_eq!(bench.served_by(4), ["s1", "s2"]);
+        assert_eq!(bench.turn().await, "h.cfg: written");
         assert_eq!(bench.publisher.status().next().unwrap().why, None);
         // Nothing of what was tried is left.
         let mut names: Vec<_> = fs::read_dir(&bench.dir)
@@ -107,6 +112,52 @@ fn what_is_wrong_changes_nothing_and_the_next_good_one_heals() {
             .collect();
         names.sort();
         assert_eq!(names, ["h.cfg", "h.cfg.prev", "h.cfg.rejected"]);
+    });
+}
+
+#[test]
+fn a_check_holds_up_no_server_and_its_refusal_is_told() {
+    if !has_haproxy() {
+        return;
+    }
+    // Each check takes a second; a file with s3 in it is refused.
+    let slow = "sleep 1; ! grep 'server s3 ' \"$1\"";
+    let check = ["sh", "-c", slow, "check", "{{file}}"];
+    story(async {
+        let (one, two, three) = (backend("s1"), backend("s2"), backend("s3"));
+        let mut bench = Bench::new("slow", &check, LONG);
+        bench.members(&[one]);
+        assert_eq!(bench.turn().await, "h.cfg: written");
+        bench.start_haproxy();
+        assert_eq!(bench.turn().await, "h.cfg: nothing new");
+        let began = Instant::now();
+        bench.members(&[one, two]);
+        assert_eq!(bench.turn().await, "h.cfg: 3 commands to haproxy, N ms");
+        bench.members(&[two]);
+        assert_eq!(bench.turn().await, "h.cfg: 1 command to haproxy, N ms");
+        bench.members(&[two, three]);
+        assert_eq!(bench.turn().await, "h.cfg: 3 commands to haproxy, N ms");
+        // All that within the first check.
+        assert!(began.elapsed() < Duration::from_secs(1));
+        assert_eq!(bench.served_by(4), ["s2", "s3"]);
+        assert!(!bench.file("h.cfg").unwrap().contains("server s2 "));
+        assert_eq!(bench.turn().await, "h.cfg: written");
+        // The one in between was never checked: the newest follows.
+        let said = bench.turn().await;
+        assert!(
+            said.starts_with("h.cfg: not in effect: `sh` says no"),
+            "{said}"
+        );
+        assert_eq!(bench.served_by(4), ["s2", "s3"]);
+        let why = bench.publisher.status().next().unwrap().why.clone();
+        assert!(why.unwrap().contains("server s3 "));
+        // Back to what the file has: the servers follow, though the file need not.
+        bench.members(&[one, two]);
+        assert_eq!(bench.turn().await, "h.cfg: 4 commands to haproxy, N ms");
+        assert_eq!(bench.served_by(4), ["s1", "s2"]);
+        let status = bench.publisher.status().next().unwrap();
+        assert_eq!((status.reloads, status.rejected), (0, 1));
+        assert_eq!(status.why, None);
     });
 }
 
@@ -143,5 +194,20 @@ fn where_nobody_answers_an_old_file_is_kept_or_an_empty_list_rendered() {
         let waited = tokio::time::timeout(Duration::from_millis(300), again.publisher.next()).await;
         assert!(waited.is_err() && again.publisher.has_rendered());
         assert_eq!(again.file("h.cfg").unwrap(), "as it was");
+    });
+}
+
+#[test]
+fn who_starts_again_and_is_still_alone_leaves_the_file() {
+    story(async {
+        let mut bench = Bench::new("alone", &["true"], LONG);
+        fs::write(bench.dir.join("h.cfg"), "as it was").unwrap();
+        bench.members(&[backend("ha")]);
+        let waited = tokio::time::timeout(Duration::from_millis(300), bench.told()).await;
+        assert!(waited.is_err() && !bench.publisher.has_rendered());
+        assert_eq!(bench.file("h.cfg").unwrap(), "as it was");
+        bench.members(&[backend("ha"), backend("s1")]);
+        assert_eq!(bench.turn().await, "h.cfg: written");
+        assert!(bench.publisher.has_rendered());
     });
 }

@@ -1,17 +1,14 @@
-//! The whole way of one change of a template: render, tell haproxy at once if it can be told, check
-//! the file, swap it, let its reader take it, see that it did. It waits, so it has a thread.
+//! The second step of a change: check the text, put it in the file's place, and where no less will
+//! do let its reader take it and see that it did. It waits, so it has a thread.
 
 use std::path::Path;
 use std::time::Duration;
 
 use crate::agent::config::Template as Settings;
-use crate::agent::haproxy::runtime::{self, Change};
+use crate::agent::haproxy::runtime;
 use crate::agent::publish::outside::{Asked, apply, approve, ask_reload};
 use crate::agent::publish::swap::{Draft, resolved, take_back};
-use crate::diag::Diagnostic;
 use crate::os::{clock, files};
-use crate::template::data::Data;
-use crate::template::engine::{TEMPLATE_BYTES_MAX, Template};
 use crate::values::Moment;
 
 /// From a reload to the new worker: 50 ms, and seconds where the CPU is taken.
@@ -45,152 +42,97 @@ pub enum Outcome {
     Rejected(String),
 }
 
-/// A job's end.
+/// What is known of the reader behind a step.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Reader {
+    /// Nothing new.
+    AsBefore,
+    /// It has what the file has, or will read it when it starts.
+    HasFile,
+    /// It is another process, which has the file.
+    IsNew,
+    /// It has not taken the file: it still has this text, where that is known.
+    HasOld(Option<String>),
+}
+
+/// The step's end.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Done {
     /// What became of the change.
     pub outcome: Outcome,
     /// Something is left that time may bring: look again.
     pub is_left: bool,
-    /// Commands that haproxy took.
-    pub commands: usize,
     /// Whether there was a reload.
     pub reloaded: bool,
+    /// What is known of the reader now.
+    pub reader: Reader,
 }
 
 /// One template's file and its reader.
 pub struct Job {
     settings: Settings,
-    /// The template as it was read last.
-    template: Option<(Vec<u8>, Template)>,
-    /// The text that the running reader has, if that is not the file's.
-    running: Option<String>,
-    /// The reader may have something else than the file says.
-    is_stale: bool,
-    /// Servers to be deleted once nobody is connected to them.
-    doomed: Vec<String>,
     /// A text that the check has refused, and its words.
     refused: Option<(String, String)>,
     reloaded_at: Option<Moment>,
-    /// Commands and reloads of this turn.
-    commands: usize,
+    /// Of this step.
     reloaded: bool,
     is_left: bool,
+    reader: Reader,
 }
 
 impl Job {
     /// The job of this template.
     pub fn new(settings: Settings) -> Self {
         Self {
-            // haproxy can be asked what it has; another reader is believed to have its file.
-            is_stale: settings.apply.haproxy.is_some(),
             settings,
-            template: None,
-            running: None,
-            doomed: Vec::new(),
             refused: None,
             reloaded_at: None,
-            commands: 0,
             reloaded: false,
             is_left: false,
+            reader: Reader::AsBefore,
         }
     }
 
-    /// Goes the whole way with these data.
-    pub fn run(&mut self, data: &Data) -> Done {
-        (self.commands, self.reloaded, self.is_left) = (0, false, false);
-        let outcome = match self.publish(data) {
-            Ok(None) => Outcome::Same,
+    /// Puts the text in the file. `take` says why its reader is to take it from there; `None`: it
+    /// knows, or does not run.
+    pub fn run(&mut self, text: &str, take: Option<String>) -> Done {
+        (self.reloaded, self.is_left) = (false, false);
+        self.reader = Reader::AsBefore;
+        let outcome = match self.publish(text, take) {
             Ok(Some(how)) => Outcome::Applied(how),
+            Ok(None) => Outcome::Same,
             Err(why) => Outcome::Rejected(why),
         };
         Done {
             outcome,
             is_left: self.is_left,
-            commands: self.commands,
             reloaded: self.reloaded,
+            reader: std::mem::replace(&mut self.reader, Reader::AsBefore),
         }
     }
 
-    fn publish(&mut self, data: &Data) -> Result<Option<How>, String> {
-        self.delete();
-        let text = self.render(data).map_err(|fault| fault.to_string())?;
+    fn publish(&mut self, text: &str, take: Option<String>) -> Result<Option<How>, String> {
         let target = resolved(&self.settings.to);
         let old = present(&target)?;
-        let is_same = old.as_deref() == Some(text.as_bytes());
-        if is_same && !self.is_stale {
-            return Ok(None);
-        }
-        let by_api = match (&self.settings.apply.haproxy, &self.settings.apply.backend) {
-            (Some(socket), Some(backend)) => {
-                let before = self.running.clone();
-                let before = before.or_else(|| String::from_utf8(old.clone()?).ok());
-                Some(runtime::change(socket, backend, before.as_deref(), &text))
-            }
-            (Some(_), None) => Some(Change::Reload("no backend is named".to_owned())),
-            (None, Some(_) | None) => None,
+        self.put(&target, text, old.as_deref())?;
+        let Some(why) = take else {
+            let is_same = old.as_deref() == Some(text.as_bytes());
+            return Ok((!is_same).then_some(How::Written));
         };
-        let how = match by_api {
-            Some(Change::Done { commands, doomed }) => {
-                // It has them, whatever becomes of the file.
-                (self.is_stale, self.commands) = (false, commands);
-                self.running = Some(text.clone());
-                self.doomed.extend(doomed);
-                self.delete();
-                self.put(&target, &text, old.as_deref(), is_same)?;
-                self.running = None;
-                (commands > 0 || !is_same).then_some(How::Commands(commands))
-            }
-            Some(Change::NotRunning) => {
-                self.put(&target, &text, old.as_deref(), is_same)?;
-                (self.running, self.is_stale, self.is_left) = (None, true, true);
-                (!is_same).then_some(How::Written)
-            }
-            Some(Change::Reload(why)) => {
-                if self.running.is_none() {
-                    self.running = old.clone().and_then(|old| String::from_utf8(old).ok());
-                }
-                self.put(&target, &text, old.as_deref(), is_same)?;
-                self.reload(&target, &text, old.as_deref(), why)?
-            }
-            None => {
-                self.put(&target, &text, old.as_deref(), is_same)?;
-                self.tell(&target, old.as_deref())?
-            }
+        // Until it has taken the file.
+        let before = old.clone().and_then(|old| String::from_utf8(old).ok());
+        self.reader = Reader::HasOld(before);
+        let how = if self.settings.apply.haproxy.is_some() {
+            self.reload(&target, text, old.as_deref(), why)
+        } else {
+            self.tell(&target, old.as_deref())
         };
-        Ok(how)
-    }
-
-    /// The template is read anew, so that a better one heals.
-    fn render(&mut self, data: &Data) -> Result<String, Box<Diagnostic>> {
-        let path = &self.settings.from;
-        let fault = |why: String| {
-            let fault = format!("cannot read {}: {why}", path.display());
-            Box::new(Diagnostic::error(fault).in_file(path))
-        };
-        let bytes = files::bounded(path, TEMPLATE_BYTES_MAX).map_err(fault)?;
-        let known = self.template.take().filter(|(known, _)| *known == bytes);
-        let (bytes, template) = match known {
-            Some(known) => known,
-            None => {
-                let source = String::from_utf8(bytes.clone());
-                let source = source.map_err(|_| fault("it is not UTF-8".to_owned()))?;
-                (bytes, Template::parse(path, source)?)
-            }
-        };
-        let (_, template) = self.template.insert((bytes, template));
-        template.render(data)
+        how.map(Some)
     }
 
     /// Checks the text and puts it in the file's place.
-    fn put(
-        &mut self,
-        target: &Path,
-        text: &str,
-        old: Option<&[u8]>,
-        is_same: bool,
-    ) -> Result<(), String> {
-        if is_same {
+    fn put(&mut self, target: &Path, text: &str, old: Option<&[u8]>) -> Result<(), String> {
+        if old == Some(text.as_bytes()) {
             return Ok(());
         }
         if let Some((refused, why)) = &self.refused
@@ -217,24 +159,24 @@ impl Job {
         text: &str,
         old: Option<&[u8]>,
         why: String,
-    ) -> Result<Option<How>, String> {
+    ) -> Result<How, String> {
         if !self.may_reload() {
-            return Ok(Some(How::Written));
+            return Ok(How::Written);
         }
         let socket = self.settings.apply.haproxy.clone().unwrap_or_default();
         let before = runtime::worker(&socket).ok();
+        let before_reload = self.reader.clone();
         let told = self.tell(target, old)?;
         if !self.reloaded {
             return Ok(told);
         }
         match runtime::await_other(&socket, before, VERIFY_TIME) {
             Ok(_) => {
-                // What was to be deleted has gone with the old worker.
-                (self.running, self.is_stale) = (None, false);
-                self.doomed.clear();
-                Ok(Some(How::Reload(why)))
+                self.reader = Reader::IsNew;
+                Ok(How::Reload(why))
             }
             Err(fault) => {
+                self.reader = before_reload;
                 // Tried again with another text only: each reload costs a process.
                 self.refused = Some((text.to_owned(), fault.clone()));
                 Err(took_back(target, old, &fault))
@@ -248,36 +190,34 @@ impl Job {
         let is_early = self
             .reloaded_at
             .is_some_and(|at| now.since(at) < RELOAD_PAUSE);
-        if is_early {
-            (self.is_stale, self.is_left) = (true, true);
-        }
+        self.is_left |= is_early;
         !is_early
     }
 
     /// Makes the reader take its file, by what `apply` says.
-    fn tell(&mut self, target: &Path, old: Option<&[u8]>) -> Result<Option<How>, String> {
+    fn tell(&mut self, target: &Path, old: Option<&[u8]>) -> Result<How, String> {
         let wanted = self.settings.apply.clone();
         if let Some(service) = wanted.reload {
             if !self.may_reload() {
-                return Ok(Some(How::Written));
+                return Ok(How::Written);
             }
             return match ask_reload(&service) {
                 Ok(Asked::Done) => {
                     (self.reloaded, self.reloaded_at) = (true, Some(clock::now()));
-                    self.is_stale = false;
-                    Ok(Some(How::Reload(format!("{service} reads it anew"))))
+                    self.reader = Reader::HasFile;
+                    Ok(How::Reload(format!("{service} reads it anew")))
                 }
                 Ok(Asked::Starts) => {
-                    (self.is_stale, self.is_left) = (true, true);
-                    Ok(Some(How::Written))
+                    self.is_left = true;
+                    Ok(How::Written)
                 }
                 Ok(Asked::NotRunning) => {
-                    self.is_stale = false;
-                    Ok(Some(How::Written))
+                    self.reader = Reader::HasFile;
+                    Ok(How::Written)
                 }
                 Err(why) => {
                     // The file is good: what is missing is somebody to say so.
-                    (self.is_stale, self.is_left) = (true, true);
+                    self.is_left = true;
                     Err(why)
                 }
             };
@@ -286,31 +226,20 @@ impl Job {
             if wanted.haproxy.is_some() {
                 return Err("haproxy needs a reload, and `apply` names no `reload`".to_owned());
             }
-            return Ok(Some(How::Written));
+            return Ok(How::Written);
         };
         match apply(&command, target) {
             Ok(()) => {
                 (self.reloaded, self.reloaded_at) = (true, Some(clock::now()));
-                self.is_stale = false;
-                Ok(Some(How::Command))
+                self.reader = Reader::HasFile;
+                Ok(How::Command)
             }
             Err(why) => {
                 // Its program may not run yet.
-                (self.is_stale, self.is_left) = (true, true);
+                self.is_left = true;
                 Err(took_back(target, old, &why))
             }
         }
-    }
-
-    fn delete(&mut self) {
-        let doomed = std::mem::take(&mut self.doomed);
-        let apply = &self.settings.apply;
-        if let (false, Some(socket), Some(backend)) =
-            (doomed.is_empty(), &apply.haproxy, &apply.backend)
-        {
-            self.doomed = runtime::delete(socket, backend, doomed);
-        }
-        self.is_left |= !self.doomed.is_empty();
     }
 }
 
@@ -322,7 +251,7 @@ fn took_back(target: &Path, old: Option<&[u8]>, why: &str) -> String {
 }
 
 /// What is in the file now; `None` if there is none.
-fn present(target: &Path) -> Result<Option<Vec<u8>>, String> {
+pub(super) fn present(target: &Path) -> Result<Option<Vec<u8>>, String> {
     match std::fs::symlink_metadata(target) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Ok(_) | Err(_) => files::bounded(target, TARGET_BYTES_MAX)

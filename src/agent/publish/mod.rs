@@ -1,11 +1,14 @@
 //! From a change among the members to a file that its reader has taken: when (`turn`, pure), the
-//! file (`swap`), the whole way of one change (`job`), and the task that goes it (`task`).
+//! servers that a running haproxy is told of at once (`servers`), the file (`job`, `swap`), and the
+//! task that does them (`task`).
 
 pub mod turn;
 
 pub mod swap;
 
 mod outside;
+
+pub mod servers;
 
 pub mod job;
 

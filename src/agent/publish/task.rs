@@ -8,7 +8,8 @@ use tokio::task::JoinSet;
 
 use crate::agent::config::Template;
 use crate::agent::publish::job::{Done, How, Job, Outcome};
-use crate::agent::publish::turn::{Turn, Urgency};
+use crate::agent::publish::servers::{Served, Servers, Wanted};
+use crate::agent::publish::turn::{Reach, Step, Turn, Urgency};
 use crate::members::member::{Readiness, Status as MemberStatus};
 use crate::members::roster::{Change, Event, Roster};
 use crate::os::clock;
@@ -35,7 +36,7 @@ pub struct Status {
     pub why: Option<String>,
 }
 
-/// One turn's end, for the log and `events`.
+/// A step's end, for the log and `events`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Told {
     /// The template's file.
@@ -50,19 +51,29 @@ struct Slot {
     to: PathBuf,
     turn: Turn,
     /// `None` while a thread has it.
+    servers: Option<Box<Servers>>,
+    /// `None` while a thread has it.
     job: Option<Box<Job>>,
+    /// The newest text, and why its reader is to take it from the file.
+    text: (String, Option<String>),
     /// There is a file for its reader: a good one of ours, or an old one.
     has_file: bool,
+    /// The first turn is over.
+    has_begun: bool,
     status: Status,
 }
 
-/// What a thread gives back: which, its job, its end, when it began.
-type Ended = (usize, Box<Job>, Done, Moment);
+/// What a thread gives back.
+enum Ended {
+    Servers(Box<Servers>, Served),
+    File(Box<Job>, Done),
+}
 
 /// All templates of an agent.
 pub struct Publisher {
     slots: Vec<Slot>,
-    running: JoinSet<Ended>,
+    /// Which template's step, when it began, and its end.
+    running: JoinSet<(usize, Moment, Ended)>,
     own: Own,
     data: Option<Data>,
     /// When there is no use in waiting for a first answer any more.
@@ -75,9 +86,12 @@ impl Publisher {
     pub fn new(templates: &[Template], own: Own, first_sync: Duration, now: Moment) -> Self {
         let slot = |template: &Template| Slot {
             to: template.to.clone(),
-            turn: Turn::new(template.settle, now),
+            turn: Turn::new(template.settle, is_cheap(template), now),
+            servers: Some(Box::new(Servers::new(template.clone()))),
             job: Some(Box::new(Job::new(template.clone()))),
+            text: (String::new(), None),
             has_file: template.to.exists(),
+            has_begun: false,
             status: Status {
                 to: template.to.clone(),
                 renders: 0,
@@ -104,7 +118,12 @@ impl Publisher {
             return;
         }
         self.data = Some(data(roster, &self.own));
-        self.has_begun |= roster.has_answer();
+        // Who is alone where somebody was may only have started again.
+        let is_alone = roster
+            .members()
+            .all(|one| one.name.as_str() == self.own.name);
+        let was_somebody = self.slots.iter().any(|slot| slot.to.exists());
+        self.has_begun |= roster.has_answer() && !(is_alone && was_somebody);
         let urgency = events.iter().map(urgency).max();
         for slot in &mut self.slots {
             slot.turn.changed(urgency.unwrap_or(Urgency::Settles), now);
@@ -121,13 +140,18 @@ impl Publisher {
     /// Whether every template has had its first turn and its file is there, so that who needs the
     /// files may start.
     pub fn has_rendered(&self) -> bool {
-        let has = |slot: &Slot| slot.has_file && slot.status.renders > 0;
+        let has = |slot: &Slot| slot.has_file && slot.has_begun;
         self.slots.iter().all(has)
     }
 
-    /// Whether all that was offered is in effect, or was refused.
-    pub fn is_idle(&self) -> bool {
-        self.running.is_empty() && self.due().is_none()
+    /// Whether all that was offered is in effect, or was refused. A file may still follow.
+    pub fn is_in_effect(&self) -> bool {
+        self.slots.iter().all(|slot| slot.turn.is_in_effect())
+    }
+
+    /// Whether the files, too, are as they are to be.
+    pub fn is_over(&self) -> bool {
+        self.slots.iter().all(|slot| slot.turn.is_over())
     }
 
     /// What this node says of itself.
@@ -140,17 +164,23 @@ impl Publisher {
         self.slots.iter().map(|slot| &slot.status)
     }
 
-    /// Goes on, and gives the end of the next turn. Cancel-safe: to be called again and again
-    /// beside whatever else there is to wait for.
-    pub async fn next(&mut self) -> Told {
+    /// Goes on, and gives the end of the next step, if there is anything to tell of it.
+    /// Cancel-safe: to be called again and again beside whatever else there is to wait for.
+    pub async fn next(&mut self) -> Option<Told> {
         loop {
             self.begin(clock::now());
             let due = self.due().map(|due| due.since(clock::now()));
             tokio::select! {
                 ended = self.running.join_next(), if !self.running.is_empty() => {
-                    // A thread cannot fail where a panic aborts; in a test the turn is lost.
-                    if let Some(Ok(ended)) = ended {
-                        return self.take(ended, clock::now());
+                    // A thread cannot fail where a panic aborts; in a test the step is lost.
+                    if let Some(Ok((number, began, ended))) = ended {
+                        let now = clock::now();
+                        let slot = self.slots.get_mut(number)?;
+                        return slot.take(ended, now).map(|outcome| Told {
+                            to: slot.to.clone(),
+                            outcome,
+                            took: now.since(began),
+                        });
                     }
                 }
                 () = tokio::time::sleep(due.unwrap_or_default()), if due.is_some() => {}
@@ -161,8 +191,7 @@ impl Publisher {
 
     /// When something is to be begun that does not wait for a thread.
     fn due(&self) -> Option<Moment> {
-        let idle = self.slots.iter().filter(|slot| slot.job.is_some());
-        let due = idle.filter_map(|slot| slot.turn.due()).min()?;
+        let due = self.slots.iter().filter_map(|slot| slot.turn.due()).min()?;
         Some(if self.has_begun {
             due
         } else {
@@ -176,71 +205,149 @@ impl Publisher {
         }
         let nobody = !self.has_begun;
         self.has_begun = true;
-        for (number, slot) in self.slots.iter_mut().enumerate() {
-            if nobody && slot.to.exists() {
-                // Nobody has answered yet: what the file says is better than an empty list.
-                slot.status.renders = 1;
-                slot.has_file = true;
-                slot.status.why = Some("nobody has told of members yet; the file is kept".into());
-                slot.turn.comes(now);
+        for number in 0..self.slots.len() {
+            if let Some(slot) = self.slots.get_mut(number)
+                && nobody
+                && slot.to.exists()
+            {
+                slot.keep();
                 continue;
             }
-            if slot.job.is_none() || !slot.turn.comes(now) {
-                continue;
+            while let Some(step) = self
+                .slots
+                .get_mut(number)
+                .and_then(|slot| slot.turn.begins(now))
+            {
+                self.start(number, step, now);
             }
-            let Some(mut job) = slot.job.take() else {
-                continue;
-            };
-            let empty = || data(&Roster::new(&[], 0), &self.own);
-            let data = self.data.clone().unwrap_or_else(empty);
-            self.running.spawn_blocking(move || {
-                let done = job.run(&data);
-                (number, job, done, now)
-            });
         }
     }
 
-    fn take(&mut self, (number, job, done, began): Ended, now: Moment) -> Told {
-        let took = now.since(began);
+    /// Gives the step to a thread.
+    fn start(&mut self, number: usize, step: Step, now: Moment) {
         let Some(slot) = self.slots.get_mut(number) else {
-            // Slots neither come nor go.
-            return Told {
-                to: PathBuf::new(),
-                outcome: done.outcome,
-                took,
-            };
+            return;
         };
-        slot.job = Some(job);
-        if done.is_left {
-            slot.turn.again(now);
-        } else {
-            slot.turn.done();
-        }
-        slot.has_file |= match done.outcome {
-            Outcome::Same | Outcome::Applied(_) => true,
-            Outcome::Rejected(_) => false,
-        };
-        let status = &mut slot.status;
-        status.renders += 1;
-        status.api_calls += done.commands as u64;
-        status.reloads += u64::from(done.reloaded);
-        status.why = match &done.outcome {
-            Outcome::Same => {
-                status.same += 1;
-                None
+        match step {
+            Step::Servers => {
+                let Some(mut servers) = slot.servers.take() else {
+                    return;
+                };
+                let empty = || data(&Roster::new(&[], 0), &self.own);
+                let data = self.data.clone().unwrap_or_else(empty);
+                self.running.spawn_blocking(move || {
+                    let served = servers.run(&data);
+                    (number, now, Ended::Servers(servers, served))
+                });
             }
-            Outcome::Applied(_) => None,
-            Outcome::Rejected(why) => {
-                status.rejected += 1;
-                Some(why.clone())
+            Step::File(reach) => {
+                let Some(mut job) = slot.job.take() else {
+                    return;
+                };
+                let (text, why) = slot.text.clone();
+                let take = (reach == Reach::Take).then(|| why.unwrap_or_default());
+                self.running.spawn_blocking(move || {
+                    let done = job.run(&text, take);
+                    (number, now, Ended::File(job, done))
+                });
             }
-        };
-        Told {
-            to: slot.to.clone(),
-            outcome: done.outcome,
-            took,
         }
     }
+}
+
+impl Slot {
+    /// Nobody has answered yet: what the file says is better than an empty list.
+    fn keep(&mut self) {
+        self.status.renders = 1;
+        (self.has_file, self.has_begun) = (true, true);
+        self.status.why = Some("nobody has told of members yet; the file is kept".into());
+        self.turn.skip();
+    }
+
+    /// A thread has given this back. Gives what there is to tell.
+    fn take(&mut self, ended: Ended, now: Moment) -> Option<Outcome> {
+        let told = match ended {
+            Ended::Servers(servers, served) => {
+                self.servers = Some(servers);
+                self.served(served, now)
+            }
+            Ended::File(job, done) => {
+                self.job = Some(job);
+                self.filed(done, now)
+            }
+        };
+        self.has_begun |= self.turn.is_over();
+        told
+    }
+
+    fn served(&mut self, served: Served, now: Moment) -> Option<Outcome> {
+        self.status.renders += 1;
+        self.status.api_calls += served.commands as u64;
+        let (text, wanted) = match served.text {
+            Ok(text) => text,
+            Err(why) => {
+                self.turn.served(None, served.is_left, now);
+                return self.refused(why);
+            }
+        };
+        self.turn.served(wanted.reach(), served.is_left, now);
+        let told = match (&wanted, served.commands) {
+            (Wanted::Nothing, 0) => {
+                self.status.same += 1;
+                Some(Outcome::Same)
+            }
+            (Wanted::Write | Wanted::Take(_), 0) => None,
+            (_, commands) => Some(Outcome::Applied(How::Commands(commands))),
+        };
+        let why = match wanted {
+            Wanted::Nothing => {
+                self.has_file = true;
+                self.status.why = None;
+                None
+            }
+            Wanted::Write => None,
+            Wanted::Take(why) => Some(why),
+        };
+        self.text = (text, why);
+        told
+    }
+
+    fn filed(&mut self, done: Done, now: Moment) -> Option<Outcome> {
+        self.turn.filed(done.is_left, now);
+        self.status.reloads += u64::from(done.reloaded);
+        let is_newest = self.turn.is_over();
+        if let Some(servers) = &mut self.servers {
+            servers.learn(done.reader);
+        }
+        match done.outcome {
+            Outcome::Rejected(why) => self.refused(why),
+            outcome @ (Outcome::Same | Outcome::Applied(_)) => {
+                if let Some(servers) = &mut self.servers
+                    && is_newest
+                {
+                    servers.filed();
+                }
+                self.has_file = true;
+                self.status.why = None;
+                (outcome != Outcome::Same).then_some(outcome)
+            }
+        }
+    }
+
+    /// What was told already is not told again.
+    fn refused(&mut self, why: String) -> Option<Outcome> {
+        if self.status.why.as_ref() == Some(&why) {
+            return None;
+        }
+        self.status.rejected += 1;
+        self.status.why = Some(why.clone());
+        Some(Outcome::Rejected(why))
+    }
+}
+
+/// Where haproxy can be told of servers, a change needs no new process.
+fn is_cheap(template: &Template) -> bool {
+    template.apply.haproxy.is_some() && template.apply.backend.is_some()
 }
 
 /// Who leaves must get no more work; who comes can wait for others that come.

@@ -1,5 +1,7 @@
 //! When a template's turn comes: changes settle first, what cannot wait does not, what failed for a
-//! passing reason is tried again. Pure: time is an argument.
+//! passing reason is tried again. A turn has two steps: the servers, in milliseconds, and the
+//! file, which takes its time and never holds up the servers of a newer change. Pure: time
+//! is an argument.
 
 use std::time::Duration;
 
@@ -21,31 +23,74 @@ pub enum Urgency {
     Now,
 }
 
+/// What is to be done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// Render, and tell a running haproxy of its servers.
+    Servers,
+    /// Check the newest text and put it in the file's place.
+    File(Reach),
+}
+
+/// How far the step of the file goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reach {
+    /// To the file: its reader knows already, or does not run.
+    Write,
+    /// To its reader, who takes the file. Until it has, the servers wait: they would be lost.
+    Take,
+}
+
 /// The clockwork of one template.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Turn {
     settle: Duration,
+    /// Its changes are cheap: the first one after a silence does not wait for others.
+    is_cheap: bool,
+    /// When something has changed last.
+    changed_at: Option<Moment>,
     /// The first change that waits, and when it will have settled.
     waiting: Option<(Moment, Moment)>,
-    /// When something is to be done again, and how long we waited for that.
-    again: Option<(Moment, Duration)>,
+    /// When something is to be done again.
+    again: Option<Moment>,
+    /// How long we have waited for that; zero: nothing was left the last time.
+    waited: Duration,
+    /// The step of the servers is under way.
+    is_serving: bool,
+    /// The step of the file that is under way.
+    writing: Option<Reach>,
+    /// The one that the newest text needs.
+    wanted: Option<Reach>,
+    /// What changed last is not in effect yet.
+    is_owing: bool,
 }
 
 impl Turn {
     /// A template whose changes settle for so long; it has not been rendered, which is a change.
-    pub fn new(settle: Duration, now: Moment) -> Self {
+    /// Where its changes are cheap, one that comes alone does not wait.
+    pub fn new(settle: Duration, is_cheap: bool, now: Moment) -> Self {
         Self {
             settle: settle.min(SETTLE_MAX),
+            is_cheap,
+            changed_at: None,
             waiting: Some((now, now)),
             again: None,
+            waited: Duration::ZERO,
+            is_serving: false,
+            writing: None,
+            wanted: None,
+            is_owing: true,
         }
     }
 
     /// Something has changed.
     pub fn changed(&mut self, urgency: Urgency, now: Moment) {
         let first = self.waiting.map_or(now, |(first, _)| first);
+        let was_silent = self.changed_at.is_none_or(|at| now.since(at) >= SETTLE_MAX);
+        self.changed_at = Some(now);
         let due = match urgency {
             Urgency::Now => now,
+            Urgency::Settles if self.is_cheap && was_silent => now,
             Urgency::Settles => (now + self.settle).min(first + SETTLE_MAX),
         };
         // What cannot wait is not put off by what follows it.
@@ -54,128 +99,83 @@ impl Turn {
             .filter(|(_, due)| *due <= now)
             .map_or(due, |(_, due)| due);
         self.waiting = Some((first, due));
+        self.is_owing = true;
     }
 
-    /// When the turn comes; `None`: not before something changes.
+    /// When the next step comes that waits for time alone; `None`: not before something changes or
+    /// the step that is under way ends.
     pub fn due(&self) -> Option<Moment> {
+        if self.is_serving || self.writing == Some(Reach::Take) {
+            return None;
+        }
         let settled = self.waiting.map(|(_, due)| due);
-        let again = self.again.map(|(at, _)| at);
-        settled.into_iter().chain(again).min()
+        settled.into_iter().chain(self.again).min()
     }
 
-    /// Whether it has come. Then it is over: what changes from now on is the next one's.
-    pub fn comes(&mut self, now: Moment) -> bool {
-        let comes = self.due().is_some_and(|due| due <= now);
-        if comes {
-            self.waiting = None;
-            self.again = self.again.map(|(_, waited)| (now, waited));
+    /// The step that has come, which has then begun: what changes from now on is the next one's.
+    /// To be asked until there is none.
+    pub fn begins(&mut self, now: Moment) -> Option<Step> {
+        // The file first, or changes without a pause would keep it from ever being written.
+        if !self.is_serving
+            && self.writing.is_none()
+            && let Some(reach) = self.wanted.take()
+        {
+            self.writing = Some(reach);
+            return Some(Step::File(reach));
         }
-        comes
-    }
-
-    /// It was taken, and all is done.
-    pub fn done(&mut self) {
-        self.again = None;
-    }
-
-    /// It was taken, and something is left that time may bring.
-    pub fn again(&mut self, now: Moment) {
-        let waited = self.again.map_or(AGAIN_FIRST, |(_, waited)| waited * 2);
-        let waited = waited.min(AGAIN_MAX);
-        self.again = Some((now + waited, waited));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(ms: u64) -> Moment {
-        Moment::at(Duration::from_millis(ms))
-    }
-
-    /// A turn that has had its first rendering.
-    fn turn() -> Turn {
-        let mut turn = Turn::new(Duration::from_millis(20), at(0));
-        assert!(turn.comes(at(0)));
-        turn.done();
-        turn
-    }
-
-    #[test]
-    fn the_first_rendering_is_due_at_once_and_then_nothing_is() {
-        assert_eq!(turn().due(), None);
-        assert!(!turn().comes(at(1_000_000)));
-    }
-
-    #[test]
-    fn a_change_waits_for_others_but_not_for_ever() {
-        let mut turn = turn();
-        turn.changed(Urgency::Settles, at(1000));
-        assert_eq!(turn.due(), Some(at(1020)));
-        let mut renders = 0;
-        for ms in 1000..1600 {
-            if ms % 10 == 0 && ms < 1500 {
-                turn.changed(Urgency::Settles, at(ms));
-            }
-            if turn.comes(at(ms)) {
-                renders += 1;
-                turn.done();
-            }
+        if self.due().is_none_or(|due| due > now) {
+            return None;
         }
-        // 500 ms of changes without a pause: at 1200, 1410 and when it is quiet.
-        assert_eq!(renders, 3);
-        assert_eq!(turn.due(), None);
+        (self.waiting, self.again) = (None, None);
+        self.is_serving = true;
+        Some(Step::Servers)
     }
 
-    #[test]
-    fn a_hundred_joins_within_200_ms_are_two_renderings_at_most() {
-        let mut turn = turn();
-        let mut renders = 0;
-        for ms in 1000..2000 {
-            if ms < 1200 && ms % 2 == 0 {
-                turn.changed(Urgency::Settles, at(ms));
-            }
-            if turn.comes(at(ms)) {
-                renders += 1;
-                turn.done();
-            }
+    /// The servers' step has ended. The newest text needs this of the file, `None`: it has it; and
+    /// something may be left that time may bring.
+    pub fn served(&mut self, wanted: Option<Reach>, is_left: bool, now: Moment) {
+        self.is_serving = false;
+        // A file that is being written has an older text.
+        let follows = self.writing.map(|_| Reach::Write);
+        self.wanted = wanted.or(follows);
+        self.is_owing = wanted == Some(Reach::Take) || self.waiting.is_some();
+        if is_left || self.wanted.is_none() {
+            self.rest(is_left, now);
         }
-        assert!(renders <= 2, "{renders}");
     }
 
-    #[test]
-    fn who_leaves_is_not_waited_for() {
-        let mut turn = turn();
-        turn.changed(Urgency::Settles, at(1000));
-        turn.changed(Urgency::Now, at(1005));
-        assert_eq!(turn.due(), Some(at(1005)));
-        // A join right behind does not put it off.
-        turn.changed(Urgency::Settles, at(1005));
-        assert_eq!(turn.due(), Some(at(1005)));
-        assert!(turn.comes(at(1005)));
-        turn.done();
-        assert_eq!(turn.due(), None);
-    }
-
-    #[test]
-    fn what_is_left_is_tried_again_less_and_less_often() {
-        let mut turn = turn();
-        turn.changed(Urgency::Now, at(1000));
-        let mut now = at(1000);
-        let mut waits = Vec::new();
-        for _ in 0..7 {
-            assert!(turn.comes(now));
-            turn.again(now);
-            let due = turn.due().unwrap();
-            waits.push(due.since(now).as_millis());
-            now = due;
+    /// The file's step has ended, and its text is in effect or was refused, unless it was put off.
+    pub fn filed(&mut self, is_left: bool, now: Moment) {
+        let reach = self.writing.take();
+        if reach == Some(Reach::Take) {
+            self.is_owing = is_left || self.waiting.is_some();
         }
-        assert_eq!(waits, [100, 200, 400, 800, 1600, 2000, 2000]);
-        // A change does not wait for that, and what succeeds ends it.
-        turn.changed(Urgency::Now, now.before(Duration::from_millis(500)));
-        assert!(turn.comes(now.before(Duration::from_millis(500))));
-        turn.done();
-        assert_eq!(turn.due(), None);
+        if is_left || self.again.is_none() {
+            self.rest(is_left, now);
+        }
+    }
+
+    /// Nothing is to be done: what is there is good enough.
+    pub fn skip(&mut self) {
+        (self.waiting, self.again, self.is_owing) = (None, None, false);
+    }
+
+    /// Whether all that has changed is in effect, or was refused. The file may still follow.
+    pub fn is_in_effect(&self) -> bool {
+        !self.is_owing
+    }
+
+    /// Whether no step is under way or wanted.
+    pub fn is_over(&self) -> bool {
+        !self.is_serving && self.writing.is_none() && self.wanted.is_none()
+    }
+
+    fn rest(&mut self, is_left: bool, now: Moment) {
+        self.waited = if is_left {
+            (self.waited * 2).clamp(AGAIN_FIRST, AGAIN_MAX)
+        } else {
+            Duration::ZERO
+        };
+        self.again = is_left.then(|| now + self.waited);
     }
 }
