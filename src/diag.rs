@@ -67,7 +67,39 @@ impl Spot {
             text: text.to_owned(),
         }
     }
+
+    /// What is shown of the line: what is meant, with what stands before and after it. A line may
+    /// be as long as its file, and a terminal would show nothing else.
+    fn shown(&self) -> (String, String, String) {
+        let chars = || self.text.chars();
+        let start = self.column.saturating_sub(1);
+        let skipped = start.saturating_sub(BEFORE_MAX);
+        let before: String = chars().skip(skipped).take(start - skipped).collect();
+        let meant: String = chars().skip(start).take(self.width).collect();
+        let after: String = chars().skip(start + self.width).collect();
+        let cut = |text: &str, max: usize| {
+            let mut shown: String = text.chars().take(max).collect();
+            if shown.len() < text.len() {
+                shown.push('…');
+            }
+            printable(&shown)
+        };
+        let lead = if skipped > 0 { "…" } else { "" };
+        let meant = cut(&meant, MEANT_MAX);
+        let after = if meant.ends_with('…') {
+            String::new()
+        } else {
+            cut(&after, AFTER_MAX)
+        };
+        (format!("{lead}{}", printable(&before)), meant, after)
+    }
 }
+
+/// So many characters of a line are shown before what is meant, of that, and behind it: lines that
+/// people write are shown whole.
+const BEFORE_MAX: usize = 120;
+const MEANT_MAX: usize = 120;
+const AFTER_MAX: usize = 120;
 
 /// One finding about the user's files, printed as `pidone check` shows it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -195,17 +227,11 @@ impl fmt::Display for Diagnostic {
                 Some(spot) => {
                     writeln!(f, ":{}:{}", spot.line, spot.column)?;
                     let gutter = " ".repeat(spot.line.to_string().len());
-                    let before: String = spot.text.chars().take(spot.column - 1).collect();
-                    let meant: String = spot
-                        .text
-                        .chars()
-                        .skip(spot.column - 1)
-                        .take(spot.width)
-                        .collect();
-                    let lead = " ".repeat(printable(&before).chars().count());
-                    let caret = "^".repeat(printable(&meant).chars().count().max(1));
+                    let (before, meant, after) = spot.shown();
+                    let lead = " ".repeat(before.chars().count());
+                    let caret = "^".repeat(meant.trim_end_matches('…').chars().count().max(1));
                     writeln!(f, "{gutter} |")?;
-                    writeln!(f, "{} | {}", spot.line, printable(&spot.text))?;
+                    writeln!(f, "{} | {before}{meant}{after}", spot.line)?;
                     let label = self
                         .label
                         .as_ref()
@@ -224,7 +250,8 @@ impl fmt::Display for Diagnostic {
 /// The candidate that `word` is most likely a slip of: at most a third of its letters differ, where
 /// two neighbours changing places count once (Damerau–Levenshtein, restricted).
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = (word.chars().count() / 3).max(1);
+    // Of a word of two letters too little would be left.
+    let allowed = word.chars().count() / 3;
     candidates
         .into_iter()
         .map(|candidate| {
@@ -286,6 +313,24 @@ mod tests {
     }
 
     #[test]
+    fn of_a_long_line_only_what_is_near_is_shown() {
+        let line = format!("{}bad{}", "a".repeat(1000), "z".repeat(1000));
+        let told = Diagnostic::error("x").at("f", Spot::of(&line, 1000..1003));
+        let (a, z) = ("a".repeat(BEFORE_MAX), "z".repeat(AFTER_MAX));
+        let lead = " ".repeat(BEFORE_MAX + 1);
+        assert_eq!(
+            told.to_string(),
+            format!("error: x\n --> f:1:1001\n  |\n1 | …{a}bad{z}…\n  | {lead}^^^\n")
+        );
+        let told = Diagnostic::error("x").at("f", Spot::of(&line, 0..1500));
+        let (a, carets) = ("a".repeat(MEANT_MAX), "^".repeat(MEANT_MAX));
+        assert_eq!(
+            told.to_string(),
+            format!("error: x\n --> f:1:1\n  |\n1 | {a}…\n  | {carets}\n")
+        );
+    }
+
+    #[test]
     fn any_range_is_a_spot() {
         for source in ["", "é", "a\nb", "\n\n"] {
             for start in 0..5 {
@@ -305,5 +350,7 @@ mod tests {
         assert_eq!(nearest("raedy", words), Some("ready"));
         assert_eq!(nearest("Needs", words), Some("needs"));
         assert_eq!(nearest("volume", words), None);
+        assert_eq!(nearest("sh", ["s6", "h"]), None);
+        assert_eq!(nearest("dbb", ["db"]), Some("db"));
     }
 }

@@ -12,7 +12,7 @@
 //! | 2 | [`machine`], [`members`], [`os`], `logs::{lines, ring}` | what comes next, and who is there, pure; the kernel; lines and memory of them |
 //! | 3 | [`logs`], [`control`], [`template`] | from pipes to the container's output; the socket, its server and client; members as a file |
 //! | 4 | `supervisor`, [`agent`], `tools::{syslog, ship}` | the loop: wait → event → fleet → orders → perform; the membership agent; roles beside it |
-//! | 5 | [`cli`], [`tools`] | one screen a file, and the boot; `pidone exec` |
+//! | 5 | [`cli`], [`tools`] | one screen a file, and the boot; `pidone exec`, and the tools of s6 by name |
 //! | 6 | `main` | argv → role → exit code |
 //!
 //! What is absent, and stays so:
@@ -29,8 +29,9 @@
 //!   are shared with others and never become non-blocking.
 //! - **PID 1 never resolves a name, loads a module or listens on a network.**
 //! - **PID 1 never writes a file**: output goes to its own stdout and stderr.
-//! - **Nobody but `os::spawner` starts a process, nobody but `os::reaper` waits for one**; the
-//!   signal to everybody stands in one place, behind `getpid() == 1`.
+//! - **Nobody but `os::spawner` starts a process, nobody but `os::reaper` waits for one**, but for
+//!   the tools, which `os::inplace` serves; the signal to everybody stands in one place, behind
+//!   `getpid() == 1`.
 //! - **No way to give up**: what ships never unwraps or panics; after the boot an error is a value.
 //! - **Nothing without a limit**: files, lines, clients, requests and memory have one.
 

@@ -4,9 +4,10 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+use pidone::cli;
 use pidone::os::heap::Heap;
 use pidone::os::signals;
-use pidone::{cli, tools};
+use pidone::tools::{dumb_init, exec, s6, tini};
 
 #[global_allocator]
 static HEAP: Heap = Heap;
@@ -18,6 +19,14 @@ enum Role {
     Init(Vec<OsString>),
     /// The init of one command, with these arguments.
     Exec(Vec<OsString>),
+    /// A tool of s6's, by its name, with the whole command line.
+    Tool,
+    /// tini, by its name, with the whole command line.
+    Tini,
+    /// dumb-init, by its name, with the whole command line.
+    DumbInit,
+    /// The verb `s6`, with these arguments.
+    S6(Vec<OsString>),
     /// A verb of the client, with the whole command line.
     Client,
     /// What scripts made for Serf call, with the whole command line.
@@ -33,14 +42,19 @@ fn role(args: &[OsString], pid: u32) -> Role {
     if called.is_some_and(|name| name == "init") {
         return Role::Init(after(1));
     }
-    if called.is_some_and(|name| name == "serf") {
-        return Role::Serf;
+    match called {
+        Some(name) if name == "tini" || name == "tini-static" => return Role::Tini,
+        Some(name) if name == "dumb-init" => return Role::DumbInit,
+        Some(name) if s6::is_tool(name) => return Role::Tool,
+        Some(name) if name == "serf" => return Role::Serf,
+        Some(_) | None => {}
     }
     match args.get(1) {
         None if pid == 1 => Role::Init(Vec::new()),
         None => Role::Help,
         Some(verb) if verb == "init" => Role::Init(after(2)),
         Some(verb) if verb == "exec" => Role::Exec(after(2)),
+        Some(verb) if verb == "s6" => Role::S6(after(2)),
         Some(_) => Role::Client,
     }
 }
@@ -48,11 +62,15 @@ fn role(args: &[OsString], pid: u32) -> Role {
 fn main() -> ExitCode {
     // First of all, so that an order to stop that comes during the boot waits and is not lost: the
     // kernel drops a signal for which PID 1 has no handler yet.
-    signals::block_all();
+    let born_with = signals::block_all();
     let args: Vec<OsString> = std::env::args_os().collect();
     match role(&args, std::process::id()) {
         Role::Init(args) => cli::init::run(args),
-        Role::Exec(args) => ExitCode::from(tools::exec::run(&args)),
+        Role::Exec(args) => ExitCode::from(exec::run(&args)),
+        Role::Tool => ExitCode::from(s6::run(&args, born_with)),
+        Role::Tini => ExitCode::from(tini::run(&args, born_with)),
+        Role::DumbInit => ExitCode::from(dumb_init::run(&args, born_with)),
+        Role::S6(args) => ExitCode::from(s6::install::verb(&args, born_with)),
         Role::Client => {
             signals::unblock_all();
             cli::run(&args)
@@ -83,6 +101,10 @@ mod tests {
         assert_eq!(of("pidone exec -g -- sh", 1), Role::Exec(words("-g -- sh")));
         // A command may be called status: only the first word is ours.
         assert_eq!(of("/init status", 1), Role::Init(words("status")));
+        assert_eq!(of("/command/with-contenv init", 1), Role::Tool);
+        assert_eq!(of("/sbin/tini -- sh", 1), Role::Tini);
+        assert_eq!(of("dumb-init sh", 1), Role::DumbInit);
+        assert_eq!(of("pidone s6 install", 7), Role::S6(words("install")));
     }
 
     #[test]

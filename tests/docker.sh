@@ -39,7 +39,7 @@ main() {
     quietly "$OWN-build" docker build -f docker/Dockerfile --target pidone -t "$OWN-pidone" .
   fi
   [ ${#stories[@]} -gt 0 ] || stories=(codes stop chain halt terminal check health fd oom shim
-    nginx syslog ship postgres cron restricted rights pod)
+    nginx balancer syslog ship postgres cron restricted rights pod)
   for story in "${stories[@]}"; do
     title "$story"
     "story_$story"

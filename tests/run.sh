@@ -88,6 +88,11 @@ setup() {
     have logger bsdutils
     have haproxy haproxy
     have rsyslogd rsyslog
+    # The tools that ours stand beside; execline's words are not in PATH.
+    have tini tini
+    have dumb-init dumb-init
+    have s6-svc s6
+    have execlineb execline
     if command -v rustup >/dev/null 2>&1; then
         for target in x86_64-unknown-linux-musl aarch64-unknown-linux-musl; do
             rustup target list --installed | grep -qx "$target" ||

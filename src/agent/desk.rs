@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::agent::wire::{Reply, Request};
@@ -21,8 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(10);
 /// For the list of members to become another one.
 const WATCH: Duration = Duration::from_secs(8);
-/// Clients at once; who comes then waits in the kernel's queue.
-const CLIENTS_MAX: usize = 32;
+/// Clients at once that are root or our own user.
+const OURS_MAX: usize = 48;
+/// All others at once. They sit apart: a drain is not to wait for strangers.
+const OTHERS_MAX: usize = 16;
 
 /// A question, whose it is, and where its answer goes.
 pub struct Asked {
@@ -64,22 +67,7 @@ impl Desk {
         let listener = UnixListener::bind(path)?;
         // Who may ask what is decided by who it is.
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
-        let task = tokio::spawn(async move {
-            let mut clients = tokio::task::JoinSet::new();
-            loop {
-                while clients.try_join_next().is_some() {}
-                if clients.len() >= CLIENTS_MAX {
-                    clients.join_next().await;
-                    continue;
-                }
-                if let Ok((stream, _)) = listener.accept().await {
-                    clients.spawn(serve(stream, asked.clone()));
-                } else {
-                    // No descriptors: some client will end.
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            }
-        });
+        let task = tokio::spawn(receive(listener, asked));
         Ok(Self {
             path: path.to_owned(),
             task,
@@ -87,8 +75,33 @@ impl Desk {
     }
 }
 
-async fn serve(mut stream: UnixStream, asked: mpsc::Sender<Asked>) {
-    let uid = stream.peer_cred().map_or(u32::MAX, |peer| peer.uid());
+async fn receive(listener: UnixListener, asked: mpsc::Sender<Asked>) {
+    let own = nix::unistd::Uid::effective().as_raw();
+    let (mut ours, mut others) = (JoinSet::new(), JoinSet::new());
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // No descriptors: some client will end.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let uid = stream.peer_cred().map_or(u32::MAX, |peer| peer.uid());
+        let (seats, max) = if uid == 0 || uid == own {
+            (&mut ours, OURS_MAX)
+        } else {
+            (&mut others, OTHERS_MAX)
+        };
+        while seats.try_join_next().is_some() {}
+        if seats.len() < max {
+            seats.spawn(serve(stream, uid, asked.clone()));
+        } else {
+            // An empty socket takes a line at once; otherwise the end says it.
+            let full = fault(format!("{max} others ask already; try again later"));
+            let _ = stream.try_write(&text(&full));
+        }
+    }
+}
+
+async fn serve(mut stream: UnixStream, uid: u32, asked: mpsc::Sender<Asked>) {
     let reply = match timeout(PATIENCE, line(&mut stream)).await {
         Ok(Ok(line)) => match serde_json::from_slice::<Request>(&line) {
             Ok(request) => ask(uid, request, &asked).await,
@@ -96,10 +109,14 @@ async fn serve(mut stream: UnixStream, asked: mpsc::Sender<Asked>) {
         },
         Ok(Err(_)) | Err(_) => return,
     };
-    let mut text = serde_json::to_vec(&reply).unwrap_or_default();
-    text.push(b'\n');
     // Whoever does not take the answer does without.
-    let _ = timeout(PATIENCE, stream.write_all(&text)).await;
+    let _ = timeout(PATIENCE, stream.write_all(&text(&reply))).await;
+}
+
+fn text(reply: &Reply) -> Vec<u8> {
+    let mut text = serde_json::to_vec(reply).unwrap_or_default();
+    text.push(b'\n');
+    text
 }
 
 async fn ask(uid: u32, request: Request, asked: &mpsc::Sender<Asked>) -> Reply {
@@ -148,8 +165,12 @@ pub fn ask_agent(path: &Path, request: &Request) -> io::Result<Reply> {
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut text = serde_json::to_vec(request)?;
     text.push(b'\n');
-    stream.write_all(&text)?;
+    let sent = stream.write_all(&text);
     let mut answer = Vec::new();
-    stream.take(64 << 20).read_to_end(&mut answer)?;
+    let read = stream.take(64 << 20).read_to_end(&mut answer);
+    // Who was refused unheard has an answer all the same, and then a broken connection.
+    if !answer.ends_with(b"\n") {
+        sent.and(read)?;
+    }
     Ok(serde_json::from_slice(&answer)?)
 }

@@ -2,16 +2,21 @@
 //! events, for the client waits; what it learns comes as values.
 
 use std::collections::BTreeMap;
+use std::os::unix::net::UnixDatagram;
 use std::thread;
+use std::time::Duration;
 
 use nix::poll::{PollTimeout, poll};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use crate::control::client::{Client, Failure, places};
 use crate::control::protocol::{Reply, Request, State};
 
 /// Between two tries to reach PID 1.
 const RETRY_MS: u16 = 500;
+/// So long PID 1 has to say how our services are before the members hear of us without that.
+const FIRST_WORD: Duration = Duration::from_millis(500);
 /// The thread reads lines of some kilobytes and parses them.
 const STACK_BYTES: usize = 256 << 10;
 
@@ -33,11 +38,14 @@ pub enum Word {
     Silent(String),
 }
 
-/// Follows these services until nobody listens any more.
+/// Follows these services until nobody listens any more. Of no services there is nothing to tell.
 ///
 /// # Errors
 /// No thread is to be had.
 pub fn follow(names: Vec<String>, words: mpsc::Sender<Word>) -> std::io::Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
     let builder = thread::Builder::new().name("events".into());
     let builder = builder.stack_size(STACK_BYTES);
     builder.spawn(move || {
@@ -54,6 +62,24 @@ pub fn follow(names: Vec<String>, words: mpsc::Sender<Word>) -> std::io::Result<
             let _ = poll(&mut [], PollTimeout::from(RETRY_MS));
         }
     })?;
+    Ok(())
+}
+
+/// The first word, for which everybody else waits a little: an agent that starts again must not
+/// make what is ready look gone, by a first record that does not know it yet.
+pub async fn first(words: &mut mpsc::Receiver<Word>) -> Option<Word> {
+    timeout(FIRST_WORD, words.recv()).await.ok().flatten()
+}
+
+/// Tells PID 1 by sd_notify(3) that whoever needs the agent may start.
+///
+/// # Errors
+/// As sendto(2).
+pub fn tell_ready() -> std::io::Result<()> {
+    let Some(socket) = std::env::var_os("NOTIFY_SOCKET") else {
+        return Ok(());
+    };
+    UnixDatagram::unbound()?.send_to(b"READY=1", socket)?;
     Ok(())
 }
 

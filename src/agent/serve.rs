@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
-use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -90,11 +89,9 @@ async fn serve(
     let (tell, mut reports) = mpsc::channel(QUEUE);
     let _sources = sources::start(&config, &followed, &tell)?;
     let (say, mut words) = mpsc::channel(QUEUE);
-    if !config.announce.is_empty() {
-        let names = config.announce.iter().map(|one| one.name.to_string());
-        let followed = local::follow(names.collect(), say);
-        followed.map_err(|error| format!("cannot follow PID 1: {error}"))?;
-    }
+    let names = config.announce.iter().map(|one| one.name.to_string());
+    let followed = local::follow(names.collect(), say);
+    followed.map_err(|error| format!("cannot follow PID 1: {error}"))?;
     let (ask, mut asked) = mpsc::channel(QUEUE);
     let desk = Desk::open(&config.socket, ask);
     let path = config.socket.display();
@@ -102,9 +99,11 @@ async fn serve(
     let poller = Poller::new().map_err(|error| error.to_string())?;
     let added = poller.add(&ending, 0);
     added.map_err(|error| format!("cannot hear signals: {error}"))?;
+    let first = local::first(&mut words).await;
     let mesh = open_mesh(&config, &name).await?;
     let mut agent = Agent::new(config, name, env, own);
     agent.mesh = mesh;
+    first.into_iter().for_each(|word| agent.hear(word));
     loop {
         let event = tokio::select! {
             _ = poller.wait() => Event::End,
@@ -390,11 +389,8 @@ impl Agent {
             return;
         }
         self.is_ready = true;
-        if let Some(socket) = std::env::var_os("NOTIFY_SOCKET") {
-            let sent = UnixDatagram::unbound().and_then(|ours| ours.send_to(b"READY=1", socket));
-            if let Err(error) = sent {
-                say_line(&format!("cannot tell that it is ready: {error}"));
-            }
+        if let Err(error) = local::tell_ready() {
+            say_line(&format!("cannot tell that it is ready: {error}"));
         }
     }
 }

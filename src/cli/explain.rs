@@ -179,7 +179,7 @@ fn why(service: &ServiceStatus, detail: &Detail) -> String {
         }
         State::Starting => said("it has not told yet that it is ready"),
         State::Unready => said("its health fails"),
-        State::Stopping => "it was asked to stop, and has not ended yet".to_owned(),
+        State::Stopping => said("it was asked to stop, and has not ended yet"),
         State::Finishing => "its process has ended, and its `finish` runs".to_owned(),
         State::WaitingToRestart => said("its process has ended"),
         State::Failed if !waits.is_empty() => waits_for("needs"),

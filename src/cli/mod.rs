@@ -149,6 +149,17 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
         args: Vec<OsString>,
     },
+    /// Link the tools of s6 into an image that was built for them, or run one
+    #[command(
+        override_usage = "pidone s6 install [--root DIR]\n       pidone s6 NAME [ARG]...",
+        after_help = "`pidone s6 --help` lists the tools",
+        disable_help_flag = true
+    )]
+    S6 {
+        /// Its words are read by hand
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        args: Vec<OsString>,
+    },
     /// Tell about a verb, or a topic
     Help(help::Args),
     /// Print what completes verbs and options in a shell
@@ -261,8 +272,8 @@ fn run_verb(verb: Verb) -> ExitCode {
         Verb::Init { args } => return init::run(args),
         Verb::Syslog(args) => return ExitCode::from(syslog::run(&args)),
         Verb::Ship(args) => return ExitCode::from(ship::run(&args)),
-        // `main` sees this role before the parser does: here is only its help.
-        Verb::Exec { args: _ } => return help(),
+        // `main` sees these roles before the parser does: here is only their help.
+        Verb::Exec { args: _ } | Verb::S6 { args: _ } => return help(),
     })
 }
 

@@ -73,7 +73,8 @@ fn again_at(service: &Service, retry: &Retry, cause: Cause, now: Moment) -> (Sta
     if wait.is_zero() {
         (State::Waiting, next)
     } else {
-        (State::Backoff { until: now + wait }, next)
+        let until = now + wait;
+        (State::Backoff { until, cause }, next)
     }
 }
 

@@ -62,7 +62,7 @@ impl State {
             }
             Self::Ready { health, .. } | Self::Unready { health, .. } => health.due(),
             Self::Stopping { kill_at, .. } | Self::Finishing { kill_at, .. } => *kill_at,
-            Self::BeforeStop { until, .. } | Self::Backoff { until } => Some(*until),
+            Self::BeforeStop { until, .. } | Self::Backoff { until, .. } => Some(*until),
             Self::Down
             | Self::Waiting
             | Self::Spawning

@@ -60,7 +60,7 @@ pub fn step(service: &Service, unit: &Unit, event: Event, now: Moment) -> (Unit,
             kill_at,
             next,
         } => turn.finishing(pid, exit, kill_at, next),
-        State::Backoff { until } => turn.backoff(until),
+        State::Backoff { until, cause } => turn.backoff(until, cause),
         State::Scheduled { at } => turn.scheduled(at),
     }
 }
@@ -268,7 +268,7 @@ impl Turn<'_> {
         }
     }
 
-    fn backoff(&self, until: Moment) -> Outcome {
+    fn backoff(&self, until: Moment, cause: Cause) -> Outcome {
         match self.event {
             Event::Tick if until <= self.now => self.settle(State::Waiting),
             Event::Start | Event::Restart => self.settle(State::Waiting),
@@ -286,7 +286,7 @@ impl Turn<'_> {
             | Event::Due(_)
             | Event::Clock
             | Event::Exited(_)
-            | Event::Tick => self.settle(State::Backoff { until }),
+            | Event::Tick => self.settle(State::Backoff { until, cause }),
         }
     }
 

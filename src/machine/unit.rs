@@ -80,6 +80,8 @@ pub enum State {
     Backoff {
         /// Started again then.
         until: Moment,
+        /// Why it is gone.
+        cause: Cause,
     },
     /// It runs by its schedule, and not now.
     Scheduled {

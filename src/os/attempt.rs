@@ -9,8 +9,12 @@ use nix::errno::Errno;
 use nix::unistd::read;
 
 use crate::os::plan::Plan;
-use crate::os::step::{FAILURE_BYTES, Failure, Sight, Step};
+use crate::os::reason::said;
+use crate::os::step::{FAILURE_BYTES, Failure, HEAD_BYTES, Sight, Step};
 use crate::service::definition::Resource;
+use crate::service::elf::{self, Elf};
+use crate::service::program::Flaw;
+use crate::service::source::Interpreter;
 
 /// A start that is under way. Readable as soon as its end is known.
 #[derive(Debug)]
@@ -37,15 +41,21 @@ impl Attempt {
 
     /// Asks, without waiting.
     pub fn progress(&self) -> Progress {
-        let mut bytes = [0; FAILURE_BYTES];
+        let mut bytes = [0; FAILURE_BYTES + HEAD_BYTES];
         match read(&self.status, &mut bytes) {
             Err(Errno::EAGAIN | Errno::EINTR) => Progress::Pending,
             // The pipe's other end is closed by the exec.
             Ok(0) | Err(_) => Progress::Executed,
-            Ok(_) => match Failure::from_bytes(bytes) {
-                Some(failure) => Progress::Failed(ExecError::new(self.wishes.clone(), failure)),
-                None => Progress::Executed,
-            },
+            Ok(length) => {
+                let told = bytes.get(..length).and_then(<[u8]>::split_first_chunk);
+                match told.and_then(|(told, head)| Some((Failure::from_bytes(*told)?, head))) {
+                    Some((failure, head)) => {
+                        let error = ExecError::new(self.wishes.clone(), failure);
+                        Progress::Failed(error.of_a_file(head))
+                    }
+                    None => Progress::Executed,
+                }
+            }
         }
     }
 }
@@ -96,6 +106,8 @@ impl Wishes {
 pub struct ExecError {
     wishes: Box<Wishes>,
     failure: Failure,
+    /// What is wrong with the file, as far as that was seen.
+    flaw: Option<Flaw>,
 }
 
 impl ExecError {
@@ -103,7 +115,32 @@ impl ExecError {
         Self {
             wishes: Box::new(wishes),
             failure,
+            flaw: None,
         }
+    }
+
+    /// The same, of a file that begins so; with nothing, if it could not be read.
+    fn of_a_file(self, head: &[u8]) -> Self {
+        let Failure { errno, sight, .. } = self.failure;
+        let script = |interpreter| Flaw::Script {
+            head: head.to_owned(),
+            interpreter,
+        };
+        let flaw = match (errno, elf::read(head)) {
+            (libc::EACCES, _) if sight == Sight::Directory => Some(Flaw::Directory),
+            _ if head.is_empty() => None,
+            (libc::ENOENT, Elf::Native { loader }) => loader.map(Flaw::NoLoader),
+            (libc::ENOENT, Elf::Unknown) => Some(script(Interpreter::Missing)),
+            (libc::ENOEXEC, Elf::Foreign) => Some(Flaw::Machine),
+            (libc::ENOEXEC, Elf::Unknown) => Some(script(Interpreter::Found)),
+            _ => None,
+        };
+        Self { flaw, ..self }
+    }
+
+    /// What is said of that, and what to do.
+    fn told(&self) -> Option<(String, String)> {
+        self.flaw.as_ref()?.told(&self.file())
     }
 
     /// The step that failed.
@@ -123,10 +160,12 @@ impl ExecError {
 
     /// The next step for the reader, where one is known.
     pub fn hint(&self) -> Option<String> {
+        if let Some((_, hint)) = self.told() {
+            return Some(hint);
+        }
         let text = match (self.failure.step, self.failure.errno, self.failure.sight) {
             (Step::Exec, libc::ENOENT, Sight::Present | Sight::Runnable) => {
-                "the file is there, but the interpreter that it names is not (a first line with a \
-                 carriage return? a dynamic program in an image without its loader?)"
+                "a first line with a carriage return, or a program in an image without its loader"
             }
             (Step::Exec, libc::ENOENT, Sight::Absent) if !self.wishes.program.contains('/') => {
                 "it is in no directory of PATH"
@@ -142,7 +181,7 @@ impl ExecError {
                 ));
             }
             (Step::Exec, libc::EACCES, Sight::Runnable) => {
-                "a directory, an interpreter without a run bit, or a file system mounted noexec"
+                "an interpreter without a run bit, or a file system mounted noexec"
             }
             (Step::Exec, libc::EACCES, Sight::Absent) => {
                 "a directory on the way to it cannot be entered by its user"
@@ -211,11 +250,14 @@ impl ExecError {
 
 impl fmt::Display for ExecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((what, _)) = self.told() {
+            return write!(f, "cannot {}: it {what}", self.deed());
+        }
         let cause = match (self.failure.step, self.failure.errno, self.failure.sight) {
             (Step::Exec, libc::ENOENT, Sight::Present | Sight::Runnable) => {
-                "its interpreter is not there"
+                "its interpreter is not there".to_owned()
             }
-            _ => Errno::from_raw(self.failure.errno).desc(),
+            _ => said(Errno::from_raw(self.failure.errno)),
         };
         write!(f, "cannot {}: {cause}", self.deed())
     }

@@ -5,8 +5,9 @@
 
 use std::os::fd::RawFd;
 
+use crate::os::sight;
 use crate::os::signals::KernelAction;
-use crate::os::step::{Failure, Sight, Step};
+use crate::os::step::{Failure, HEAD_BYTES, Sight, Step};
 
 /// A limit as prlimit(2) reads it.
 #[repr(C)]
@@ -61,22 +62,33 @@ pub(super) unsafe extern "C" fn child_main(plan: &mut Prepared<'_>) -> ! {
         Ok(()) => execute(plan),
         Err(failure) => failure,
     };
-    let bytes = failure.to_bytes();
-    // If this cannot be written, nobody reads it.
-    let _ = call(
-        libc::SYS_write,
-        [
-            number(plan.status),
-            bytes.as_ptr().expose_provenance(),
-            bytes.len(),
-            0,
-            0,
-        ],
-    );
+    report(plan, failure);
     loop {
         let code = usize::from(failure.code());
         let _ = call(libc::SYS_exit_group, [code, 0, 0, 0, 0]);
     }
+}
+
+/// Tells the failure, and with it how the file begins that could not be executed.
+fn report(plan: &Prepared<'_>, failure: Failure) {
+    let mut head = [0; HEAD_BYTES];
+    let length = match (failure.step, failure.errno) {
+        // It was a regular file to the kernel, so that reading it does nothing else.
+        (Step::Exec, libc::ENOENT | libc::ENOEXEC) if failure.sight != Sight::Absent => {
+            let path = plan.candidates.get(usize::from(failure.index));
+            path.map_or(0, |path| sight::head(*path, &mut head))
+        }
+        _ => 0,
+    };
+    let bytes = failure.to_bytes();
+    let part = |bytes: &[u8]| libc::iovec {
+        iov_base: bytes.as_ptr().cast_mut().cast(),
+        iov_len: bytes.len(),
+    };
+    let parts = [part(&bytes), part(head.get(..length).unwrap_or_default())];
+    let (first, count) = (parts.as_ptr().expose_provenance(), parts.len());
+    // If this cannot be written, nobody reads it.
+    let _ = call(libc::SYS_writev, [number(plan.status), first, count, 0, 0]);
 }
 
 /// Every step before the exec, in the order of DESIGN section 10.
@@ -311,26 +323,8 @@ fn execute(plan: &Prepared<'_>) -> Failure {
 fn seen(plan: &Prepared<'_>, index: usize, errno: i32) -> Failure {
     let path = plan.candidates.get(index).copied();
     Failure {
-        sight: path.map_or(Sight::Absent, look),
+        sight: path.map_or(Sight::Absent, sight::look),
         ..Failure::at(Step::Exec, index, errno)
-    }
-}
-
-fn look(path: *const libc::c_char) -> Sight {
-    let can = |mode: libc::c_int| {
-        let arguments = [
-            number(libc::AT_FDCWD),
-            path.expose_provenance(),
-            number(mode),
-            0,
-            0,
-        ];
-        call(libc::SYS_faccessat, arguments).is_ok()
-    };
-    match () {
-        () if can(libc::X_OK) => Sight::Runnable,
-        () if can(libc::F_OK) => Sight::Present,
-        () => Sight::Absent,
     }
 }
 
@@ -344,7 +338,7 @@ const O_WRONLY_CLOEXEC: usize = 0o2_000_001;
 
 /// The kernel reads only the low half of what it declares as `int`, so a negative number may come
 /// zero-extended.
-fn number(value: i32) -> usize {
+pub(super) fn number(value: i32) -> usize {
     word(value.cast_unsigned())
 }
 
@@ -357,7 +351,7 @@ fn prctl(option: libc::c_int, first: usize, second: usize) -> Result<usize, i32>
 }
 
 /// One system call; `Err` is its errno.
-fn call(which: libc::c_long, arguments: [usize; 5]) -> Result<usize, i32> {
+pub(super) fn call(which: libc::c_long, arguments: [usize; 5]) -> Result<usize, i32> {
     let [first, second, third, fourth, fifth] = arguments;
     // SAFETY: `syscall` keeps no state but errno, which is this thread's own. Every caller gives
     // numbers, or addresses of live values of the sizes that the call reads; only `fcntl`,

@@ -16,6 +16,24 @@ pub fn wall() -> Duration {
     read(ClockId::CLOCK_REALTIME)
 }
 
+/// A time of the wall clock where we are (TZ, or /etc/localtime): year, month, day, hour, minute,
+/// second.
+pub fn local(since_1970: Duration) -> [i32; 6] {
+    let seconds = libc::time_t::try_from(since_1970.as_secs()).unwrap_or_default();
+    // SAFETY: a struct of numbers and a pointer that is not read here; all may be zero.
+    let mut parts: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: both are alive; for a time that it cannot tell it leaves the zeros.
+    unsafe { libc::localtime_r(&raw const seconds, &raw mut parts) };
+    [
+        parts.tm_year + 1900,
+        parts.tm_mon + 1,
+        parts.tm_mday,
+        parts.tm_hour,
+        parts.tm_min,
+        parts.tm_sec,
+    ]
+}
+
 fn read(clock: ClockId) -> Duration {
     // Reading a clock that exists cannot fail (clock_gettime(2));
     // zero keeps PID 1 alive if it did.

@@ -168,6 +168,11 @@ const LISTED_MAX: usize = 1000;
 /// Opens what a root lists; a warning for what is no directory.
 fn opened(path: &Path) -> Result<Folder, Diagnostic> {
     Folder::open(path).map_err(|why| {
+        if why == Errno::ENOENT {
+            let fault = format!("`{}` is a symbolic link to nothing", path.display());
+            let hint = "make what it names, or take it away";
+            return Diagnostic::error(fault).in_file(path).hint(hint);
+        }
         if why != Errno::ENOTDIR {
             return unreadable(path, &why.into());
         }

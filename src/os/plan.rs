@@ -11,7 +11,8 @@ use crate::os::users::User;
 use crate::service::definition::{Limit, Resource};
 
 /// Where execvp(3) looks if the environment has no PATH: what Docker gives its containers.
-const PATH_DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(super) const PATH_DEFAULT: &str =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// More directories than this in a PATH are not searched.
 const CANDIDATES_MAX: usize = 256;
 /// Descriptors that one child can be given.
@@ -153,7 +154,7 @@ pub(super) fn pointers(texts: &[CString]) -> Vec<*const libc::c_char> {
 }
 
 /// The files that execvp(3) would try, in its order: an empty directory of PATH is the current one.
-fn candidates(program: &OsStr, path: &OsStr) -> Option<Vec<CString>> {
+pub(super) fn candidates(program: &OsStr, path: &OsStr) -> Option<Vec<CString>> {
     let program = program.as_bytes();
     if program.is_empty() || program.contains(&b'/') {
         return Some(vec![CString::new(program).ok()?]);

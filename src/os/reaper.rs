@@ -1,5 +1,9 @@
 //! The sole owner of waiting for anybody: our children and the orphans that the kernel hands to us.
 
+use std::io;
+
+use nix::errno::Errno;
+
 use crate::values::{Exit, Pid, Signal};
 
 /// How many deaths one call tells. A flood of orphans must not keep the loop from its other work.
@@ -45,17 +49,33 @@ pub fn reap() -> (Vec<(Pid, Exit)>, Children) {
 
 /// Collects this child if it is dead, without waiting: for a role that is nobody's PID 1.
 pub fn reap_one(child: Pid) -> Option<Exit> {
-    let id = libc::id_t::try_from(child.raw()).ok()?;
+    one(child, libc::WNOHANG).ok().flatten()
+}
+
+/// Waits for this child's end, and collects it: for a tool, which has nothing else to do.
+///
+/// # Errors
+/// As waitid(2): there is no such child.
+pub fn wait_one(child: Pid) -> io::Result<Exit> {
+    loop {
+        match one(child, 0) {
+            Ok(Some(exit)) => return Ok(exit),
+            Ok(None) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn one(child: Pid, flags: i32) -> Result<Option<Exit>, Errno> {
+    let id = libc::id_t::try_from(child.raw()).map_err(|_negative| Errno::ECHILD)?;
     // SAFETY: all zeros are a `siginfo_t`: what waitid(2) leaves when the child lives.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-    let flags = libc::WEXITED | libc::WNOHANG;
-    // SAFETY: `info` is alive; WNOHANG keeps the call from blocking.
-    if unsafe { libc::waitid(libc::P_PID, id, &raw mut info, flags) } != 0 {
-        return None;
-    }
+    // SAFETY: `info` is alive.
+    let done = unsafe { libc::waitid(libc::P_PID, id, &raw mut info, libc::WEXITED | flags) };
+    Errno::result(done)?;
     // SAFETY: these fields are what waitid(2) writes, or the zeros from above.
     let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
-    Pid::new(pid).and_then(|_| exit(info.si_code, status))
+    Ok(Pid::new(pid).and_then(|_| exit(info.si_code, status)))
 }
 
 /// Looks at one of the dead, without waiting, and leaves it where it is.

@@ -19,6 +19,12 @@ pub fn said(why: Errno) -> String {
     why.desc().to_lowercase()
 }
 
+/// The same in the C library's words, which scripts may know.
+pub fn worded(why: Errno) -> String {
+    let text = io::Error::from_raw_os_error(why as i32).to_string();
+    text.split(" (os error").next().unwrap_or_default().into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

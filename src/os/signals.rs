@@ -2,7 +2,9 @@
 //! in the one place where PID 1 waits. Masks go to the kernel by raw calls, because libc refuses
 //! to touch the two signals that it keeps for its threads.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -80,8 +82,14 @@ impl SignalSet {
 /// Blocks every signal for this thread: the first act of `main`, so that an order to stop that
 /// comes during the boot is seen after it; and the first act of every other thread, so that signals
 /// go to the thread that waits for them (and writing to the terminal from the background works).
-pub fn block_all() {
-    swap_mask(SignalSet::ALL);
+/// Gives what was blocked before.
+pub fn block_all() -> SignalSet {
+    swap_mask(SignalSet::ALL)
+}
+
+/// Puts back what [`block_all`] gave: a tool's program is to find what the tool found.
+pub fn put_back(born_with: SignalSet) {
+    swap_mask(born_with);
 }
 
 /// Unblocks every signal for this thread: for roles that the user's ^C must reach.
@@ -189,6 +197,63 @@ fn make_default(signal: libc::c_int) {
             KERNEL_SET_BYTES,
         );
     }
+}
+
+/// Signals that come as bytes, for who waits by poll(2).
+pub struct Incoming(File);
+
+impl Incoming {
+    /// Of these, which are blocked from now on.
+    ///
+    /// # Errors
+    /// As signalfd(2).
+    pub fn new(set: SignalSet) -> io::Result<Self> {
+        swap_mask(set);
+        let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+        // SAFETY: the set has the size that is told, and is only read.
+        let fd = unsafe {
+            libc::syscall(
+                libc::SYS_signalfd4,
+                -1,
+                &raw const set.0,
+                KERNEL_SET_BYTES,
+                flags,
+            )
+        };
+        let fd = RawFd::try_from(fd).ok().filter(|fd| *fd >= 0);
+        let fd = fd.ok_or_else(io::Error::last_os_error)?;
+        // SAFETY: the kernel has just opened it for us.
+        Ok(Self(unsafe { File::from_raw_fd(fd) }))
+    }
+
+    /// The next one, if one has come.
+    pub fn take(&mut self) -> Option<Signal> {
+        // signalfd_siginfo of signalfd(2): the number is its first field.
+        let mut record = [0; 128];
+        self.0.read_exact(&mut record).ok()?;
+        let [a, b, c, d, ..] = record;
+        Signal::new(i32::from_ne_bytes([a, b, c, d]))
+    }
+}
+
+impl AsFd for Incoming {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// A signal in the C library's words.
+pub fn described(signal: Signal) -> String {
+    // SAFETY: strsignal gives a string, of libc's own or in a buffer that its next call uses anew;
+    // it is copied at once.
+    let text = unsafe { libc::strsignal(signal.raw()) };
+    if text.is_null() {
+        return signal.raw().to_string();
+    }
+    // SAFETY: a string, as strsignal says.
+    unsafe { std::ffi::CStr::from_ptr(text) }
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// Waits for one of `set`, which must be blocked, and takes it; `None` after `timeout`, or if the

@@ -80,6 +80,16 @@ pub(super) enum Sight {
     Present,
     /// It is there and has a run bit.
     Runnable,
+    /// It is a directory.
+    Directory,
+}
+
+/// So much of a file that could not be executed is told: its first line, or the headers of a
+/// program with the loader's name behind them. With a failure it fits PIPE_BUF: it comes whole.
+pub(super) const HEAD_BYTES: usize = 1024;
+
+impl Sight {
+    const ALL: [Self; 4] = [Self::Absent, Self::Present, Self::Runnable, Self::Directory];
 }
 
 /// What went wrong, as it goes through the pipe.
@@ -131,7 +141,7 @@ impl Failure {
         let [step, sight, i0, i1, e0, e1, e2, e3] = bytes;
         Some(Self {
             step: *Step::ALL.get(usize::from(step))?,
-            sight: *[Sight::Absent, Sight::Present, Sight::Runnable].get(usize::from(sight))?,
+            sight: *Sight::ALL.get(usize::from(sight))?,
             index: u16::from_ne_bytes([i0, i1]),
             errno: i32::from_ne_bytes([e0, e1, e2, e3]),
         })

@@ -66,6 +66,35 @@ pub enum Flaw {
     },
 }
 
+impl Flaw {
+    /// What is said of such a file, and what to do; `None` if nothing is wrong with it.
+    pub fn told(&self, file: &str) -> Option<(String, String)> {
+        let (what, hint) = match self {
+            Self::Directory => ("is a directory", "name the program in it"),
+            Self::NoRunBit => return Some(("has no run bit".into(), format!("chmod +x {file}"))),
+            Self::NoExec => (
+                "is on a file system that is mounted noexec",
+                "put it elsewhere, or mount that without noexec",
+            ),
+            Self::NoLoader(loader) => {
+                let hint = "it was built for another C library: use one for this image, or a \
+                            static one";
+                let what = format!("needs the loader `{loader}`, which is not there");
+                return Some((what, hint.into()));
+            }
+            Self::Machine => (
+                "is built for another kind of machine",
+                "build it for this one (`docker build --platform`)",
+            ),
+            Self::Script { head, interpreter } => {
+                let (what, _, hint) = bad_head(head, *interpreter)?;
+                return Some((what, hint.into()));
+            }
+        };
+        Some((what.into(), hint.into()))
+    }
+}
+
 /// Fields that hold a command, by section and name.
 const COMMANDS: [(&str, &str); 5] = [
     ("", "command"),
@@ -91,7 +120,8 @@ pub(super) fn commands(
             continue;
         };
         let sought = sought(program, service, world);
-        let said = judge(&sought, &(world.program)(&sought));
+        let seen = (world.program)(&sought);
+        let said = judge(&sought, &seen).or_else(|| by_env(&seen, service, world));
         if let Some((why, hint)) = said {
             let what = if is_shell {
                 format!("{subject} is a line for `/bin/sh`, which cannot be executed: {why}")
@@ -117,7 +147,8 @@ pub(super) fn run(service: &Service, world: &World<'_>, faults: &mut Vec<Diagnos
             ..
         }
     );
-    if let Some((why, hint)) = judge(&sought, &seen).filter(|_| is_new) {
+    let said = judge(&sought, &seen).filter(|_| is_new);
+    if let Some((why, hint)) = said.or_else(|| by_env(&seen, service, world)) {
         let fault = Diagnostic::warning(format!("`run` cannot be executed: {why}"));
         faults.push(fault.hint(hint).in_file(path));
     }
@@ -165,6 +196,45 @@ fn sought(program: &str, service: &Service, world: &World<'_>) -> Sought {
     }
 }
 
+/// Why `env` cannot execute what the first line of a script tells it to, and what to do.
+fn by_env(seen: &Seen, service: &Service, world: &World<'_>) -> Option<(String, String)> {
+    let Seen::Unusable {
+        flaw:
+            Flaw::Script {
+                head,
+                interpreter: Interpreter::Found,
+            },
+        ..
+    } = seen
+    else {
+        return None;
+    };
+    let line = head.strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?;
+    let (env, rest) = str::from_utf8(line).ok()?.trim().split_once([' ', '\t'])?;
+    let (rest, splits) = match rest.trim().strip_prefix("-S") {
+        Some(rest) => (rest.trim(), true),
+        None => (rest.trim(), false),
+    };
+    if !env.ends_with("/env") || rest.starts_with('-') || rest.contains('=') {
+        return None;
+    }
+    match rest.split_once([' ', '\t']) {
+        // execve(2) gives the rest of the line as one word.
+        Some(_) if !splits => Some((
+            format!("`{env}` would look for a program named `{rest}`"),
+            format!("write `#!{env} -S {rest}`"),
+        )),
+        Some((program, _)) => lacks(program, service, world),
+        None => lacks(rest, service, world),
+    }
+}
+
+fn lacks(program: &str, service: &Service, world: &World<'_>) -> Option<(String, String)> {
+    let sought = sought(program, service, world);
+    let (why, hint) = judge(&sought, &(world.program)(&sought))?;
+    Some((format!("by its first line, {why}"), hint))
+}
+
 /// Where execvp(3) looks if the environment has no PATH: what Docker gives its containers.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -190,34 +260,8 @@ fn judge(sought: &Sought, seen: &Seen) -> Option<(String, String)> {
             "install it in the image, or say its whole path".into(),
         ),
         Seen::Unusable { file, flaw } => {
-            let file = file.display();
-            match flaw {
-                Flaw::Directory => (
-                    format!("`{file}` is a directory"),
-                    "name the program in it".into(),
-                ),
-                Flaw::NoRunBit => (
-                    format!("`{file}` has no run bit"),
-                    format!("chmod +x {file}"),
-                ),
-                Flaw::NoExec => (
-                    format!("`{file}` is on a file system that is mounted noexec"),
-                    "put it elsewhere, or mount that without noexec".into(),
-                ),
-                Flaw::NoLoader(loader) => (
-                    format!("`{file}` needs the loader `{loader}`, which is not there"),
-                    "it was built for another C library: use one for this image, or a static one"
-                        .into(),
-                ),
-                Flaw::Machine => (
-                    format!("`{file}` is built for another kind of machine"),
-                    "build it for this one (`docker build --platform`)".into(),
-                ),
-                Flaw::Script { head, interpreter } => {
-                    let (message, _, hint) = bad_head(head, *interpreter)?;
-                    (format!("`{file}` {message}"), hint.into())
-                }
-            }
+            let (what, hint) = flaw.told(&file.to_string_lossy())?;
+            (format!("`{}` {what}", file.display()), hint)
         }
     })
 }

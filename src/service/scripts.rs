@@ -18,6 +18,9 @@ const DEATHS_MAX: u32 = 4096;
 /// ELF(5).
 const ELF_MAGIC: &[u8] = b"\x7fELF";
 
+/// U+FEFF in UTF-8: some editors put it first.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Lays what s6's files say over a service. `run` is taken only if there is one.
 pub(super) fn apply(found: &Directory, service: &mut Service, faults: &mut Vec<Diagnostic>) {
     let dir = &found.path;
@@ -116,6 +119,13 @@ pub(super) fn bad_head(
     }
     if head.is_empty() {
         return Some(("is empty".into(), None, "begin it with `#!/bin/sh`"));
+    }
+    if head.starts_with(BYTE_ORDER_MARK) {
+        return Some((
+            "begins with a byte order mark (BOM)".into(),
+            Some("three bytes that no editor shows"),
+            "save it as UTF-8 without BOM, or `sed -i '1s/^\\xef\\xbb\\xbf//'`",
+        ));
     }
     if !head.starts_with(b"#!") {
         return Some((

@@ -154,7 +154,7 @@ impl Narrator {
                 format!("{}: stopping it", why::unhealthy(slot, faults)),
             ),
             State::Failed(failure) => failed(change.ix, slot, failure, fleet, faults),
-            State::Backoff { until } => {
+            State::Backoff { until, .. } => {
                 let wait = until.since(change.at);
                 again(change, slot, faults, &format!("in {}", show_span(wait)))
             }

@@ -150,7 +150,7 @@ impl Supervisor {
         let waits = why::waits_for(&self.fleet, ix);
         match (slot.unit.state, waits) {
             (State::Waiting, Some(waits)) => format!("the last one still {waits}"),
-            (State::Backoff { until }, _) => {
+            (State::Backoff { until, .. }, _) => {
                 let wait = show_span(until.since(now));
                 format!("the last one is tried again in {wait}")
             }

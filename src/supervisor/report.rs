@@ -85,7 +85,7 @@ impl Supervisor {
         let slot = self.fleet.slot(ix)?;
         let state = &slot.unit.state;
         let next_try_ms = match state {
-            State::Backoff { until } => Some(millis(until.since(now))),
+            State::Backoff { until, .. } => Some(millis(until.since(now))),
             _not_waiting => None,
         };
         let (next, run) = (next_run(slot, now), slot.run.as_deref());

@@ -48,17 +48,17 @@ pub(super) fn note(fleet: &Fleet, ix: Ix, faults: Faults<'_>) -> Option<String> 
         State::Spawning | State::Starting(_) => {
             joined([faults.probe, faults.status(), faults.errno()])
         }
-        State::Backoff { .. } => faults.start.map(str::to_owned),
         State::Unready { .. } => Some(unready(slot, faults)),
         State::Ready { .. } if faults.is_reloading() => Some("reloading".into()),
-        State::BeforeStop {
-            next: Next::Policy(Cause::Unhealthy),
+        State::Backoff { cause, .. }
+        | State::BeforeStop {
+            next: Next::Policy(cause),
             ..
         }
         | State::Stopping {
-            next: Next::Policy(Cause::Unhealthy),
+            next: Next::Policy(cause),
             ..
-        } => Some(unhealthy(slot, faults)),
+        } => gone(slot, cause, faults),
         State::Ready { .. }
         | State::BeforeStop { .. }
         | State::Stopping { .. }
@@ -66,6 +66,15 @@ pub(super) fn note(fleet: &Fleet, ix: Ix, faults: Faults<'_>) -> Option<String> 
         | State::Finishing { .. }
         | State::Finished => None,
         State::Scheduled { .. } => needs_failed(fleet, ix),
+    }
+}
+
+/// Why a process had to go, or never came to be.
+fn gone(slot: &Slot, cause: Cause, faults: Faults<'_>) -> Option<String> {
+    match cause {
+        Cause::Died | Cause::Exec => faults.start.map(str::to_owned),
+        Cause::NotReady => Some(not_ready(slot, faults)),
+        Cause::Unhealthy => Some(unhealthy(slot, faults)),
     }
 }
 

@@ -4,17 +4,16 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
-use std::time::Duration;
 
 use crate::diag::Diagnostic;
 use crate::os::attempt::{ExecError, Progress};
 use crate::os::plan::{Plan, Session};
-use crate::os::reaper::{Children, reap};
 use crate::os::reason::reason;
-use crate::os::signals::{SignalSet, block_all, hear_of_children, wait_any};
+use crate::os::signals::{block_all, hear_of_children};
 use crate::os::spawner::{Spawned, Spawner};
 use crate::os::{kill, pid1};
-use crate::values::{Exit, Pid, Signal};
+use crate::tools::single::{Heard, attend};
+use crate::values::{Pid, Signal};
 
 const USAGE: &str = "\
 usage: pidone exec [-g] [--signal-map FROM:TO]... [--subreaper] -- CMD [ARG]...
@@ -31,8 +30,6 @@ executed, 64 for wrong usage.
 
 /// Bad usage, as sysexits(3) has it.
 const CODE_USAGE: u8 = 64;
-/// We look at our children this often, come a signal or not: a belt for the braces of SIGCHLD.
-const LOOK: Duration = Duration::from_secs(3600);
 
 /// The whole tool; gives the exit code: the command's own, 128 + n if a signal ended it, 127 or
 /// 126 if it could not be run, 64 for bad usage.
@@ -136,16 +133,13 @@ impl Order {
 
     /// Forwards and reaps until the command has ended.
     fn attend(&self, command: &Spawned) -> u8 {
-        loop {
-            if let Some(exit) = reap_all(command.pid) {
-                return match command.attempt.progress() {
-                    Progress::Failed(error) => not_run(&error),
-                    Progress::Executed | Progress::Pending => exit.code(),
-                };
-            }
-            if let Some(signal) = wait_any(SignalSet::ALL, LOOK) {
-                self.forward(command.pid, signal);
-            }
+        let exit = attend(command.pid, |heard| match heard {
+            Heard::Signal(signal) => self.forward(command.pid, signal),
+            Heard::Dead(..) | Heard::Buried(_) => {}
+        });
+        match command.attempt.progress() {
+            Progress::Failed(error) => not_run(&error),
+            Progress::Executed | Progress::Pending => exit.code(),
         }
     }
 
@@ -179,20 +173,6 @@ fn mapping(value: Option<&OsStr>) -> Result<(Signal, Signal), Fault> {
         })
     };
     Ok((signal(from)?, signal(to)?))
-}
-
-/// Collects all who are dead; how the command ended, if it is among them.
-fn reap_all(command: Pid) -> Option<Exit> {
-    let mut ended = None;
-    loop {
-        let (dead, children) = reap();
-        let ours = dead.iter().find(|(pid, _)| *pid == command);
-        ended = ended.or(ours.map(|(_, exit)| *exit));
-        match children {
-            Children::More => {}
-            Children::Some | Children::None => return ended,
-        }
-    }
 }
 
 fn not_run(error: &ExecError) -> u8 {

@@ -9,6 +9,7 @@
     reason = "a test may stop where it stands, and starts processes"
 )]
 
+mod clients;
 mod node;
 mod services;
 

@@ -2,11 +2,11 @@
 # The stories of the examples: each is built by its own Dockerfile, and run. For tests/docker.sh.
 : "${OWN:=}" "${BASE:=}" "${work:=}"
 
-# example NAME: its image, from its own Dockerfile with the pidone of this test; prints its tag.
+# example NAME [TARGET]: its image, from its own Dockerfile with the pidone of this test; prints its tag.
 example() {
-  local tag=$OWN-$1 dir=docker/examples/$1
+  local tag=$OWN-$1${2:+-$2} dir=docker/examples/$1
   sed "s/--from=pidone /--from=$OWN-pidone /" "$dir/Dockerfile" |
-    docker build -q -t "$tag" --label "$OWN=example" -f - "$dir" >"$work/build" 2>&1 ||
+    docker build -q -t "$tag" --label "$OWN=example" ${2:+--target "$2"} -f - "$dir" >"$work/build" 2>&1 ||
     { cat "$work/build" >&2; return 1; }
   echo "$tag"
 }
@@ -71,6 +71,64 @@ masters() {
   docker exec "$1" sh -c 'for p in /proc/[0-9]*; do
     grep -q "^php-fpm: pool" "$p/cmdline" 2>/dev/null && cut -d" " -f2- "$p/stat" | sed "s/.*) //" | cut -d" " -f3
   done' | sort -u | wc -l
+}
+
+# nginx follows its backends: one ends and another comes while requests are made.
+story_balancer() {
+  local lb web url load
+  lb=$(example nginx-lb)
+  web=$(example nginx-lb web)
+  # As a secret is often mounted: for root alone.
+  openssl rand -hex 32 >"$work/key"
+  chmod 600 "$work/key"
+  docker network create --label "$OWN" "$OWN" >/dev/null
+  member() { # IMAGE NAME ALIAS
+    docker run -d --label "$OWN" --name "$OWN-$2" --hostname "$2" --network "$OWN" --network-alias "$3" \
+      -v "$work/key:/run/secrets/pidone_key:ro" "$1" >/dev/null
+  }
+  member "$lb" lb lb
+  url=http://$(address "$OWN-lb"):8080
+  check "nginx gets ready with no backend" wait_for all_ready "$OWN-lb"
+  check "… and says so" is "$(curl -s -o /dev/null -w '%{http_code}' "$url/")" 502
+  member "$web" w1 web
+  member "$web" w2 web
+  answered() { is "$(for _ in 1 2 3 4 5 6; do curl -s --max-time 1 "$url/"; done | sort -u | tr '\n' ' ')" "$1"; }
+  check "both backends get requests" wait_for answered "w1 w2 "
+  check "the agent and nginx have no rights" is "$(docker exec "$OWN-lb" sh -c '
+    for name in agent nginx; do stat -c %U "/proc/$(pidone status -o pid $name)"; done' | sort -u)" www-data
+
+  # Until it is told to end, or for 60 s: four at a time, a connection for each request, nothing asked twice.
+  request() { curl -s -o "$work/page.$1" --max-time 2 -w '%{http_code}' "$url/" || true; }
+  asking() {
+    local until=$((SECONDS + 60))
+    while [ ! -e "$work/enough" ] && [ "$SECONDS" -lt "$until" ]; do
+      echo "$(request "$1") $(cat "$work/page.$1")"
+    done
+  }
+  load=()
+  for one in 1 2 3 4; do
+    asking "$one" >"$work/asked.$one" &
+    load+=("$!")
+  done
+  requests() { cat "$work"/asked.[1-4] | grep -c "${1:-}"; }
+  more() { [ "$(requests)" -ge "$1" ]; }
+  check "requests are made" wait_for more 200
+  docker stop -t 10 "$OWN-w1" >/dev/null
+  check "a backend that is stopped ends well" is "$(exit_code "$OWN-w1")" 0
+  check "… and gets none any more" wait_for answered "w2 "
+  check "… while they go on" wait_for more $(($(requests) + 200))
+  member "$web" w3 web
+  check "one that comes gets requests" wait_for answered "w2 w3 "
+  check "… while they go on" wait_for more $(($(requests) + 200))
+  touch "$work/enough"
+  wait "${load[@]}"
+  check "0 of $(requests) requests failed (w1 $(requests w1), w2 $(requests w2), w3 $(requests w3))" \
+    is "$(requests '^200 w[123]$')" "$(requests)"
+  check "the agent says why nginx reads anew" logged "$OWN-lb" '^agent *| /run/nginx/nginx.conf: reloaded in .* ms'
+  check "nothing was refused or went wrong" lacks "$(docker logs "$OWN-lb" 2>&1 | grep -v '"GET / ')" 'reject\|error\|emerg\|failed'
+  docker logs "$OWN-lb" 2>&1 | grep -v '"GET / ' | sed 's/^/      /'
+  stops_well "$OWN-lb" 3000
+  shown "$OWN-w1"
 }
 
 story_syslog() {

@@ -181,14 +181,13 @@ fn finishes() -> Vec<Row> {
     };
     let spawning = State::SpawningFinish { exit, next: died };
     let overdue = at(DUE, died);
-    let due = State::Backoff { until: DUE };
     vec![
         ("spawning finish (only within a turn)", spawning),
         ("finishing, it died", at(LATER, died)),
         ("finishing, it died, finish's timeout is over", overdue),
         ("finishing, it was stopped", at(LATER, Next::Down)),
-        ("waiting to restart", State::Backoff { until: LATER }),
-        ("waiting to restart, it is time", due),
+        ("waiting to restart", waits(LATER)),
+        ("waiting to restart, it is time", waits(DUE)),
     ]
 }
 
@@ -198,12 +197,14 @@ fn plans() -> Vec<Row> {
         ("scheduled, being planned (only within a turn)", at(None)),
         ("scheduled", at(Some(LATER))),
         ("scheduled, it is time", at(Some(DUE))),
-        ("waiting to restart", State::Backoff { until: LATER }),
-        (
-            "waiting to restart, it is time",
-            State::Backoff { until: DUE },
-        ),
+        ("waiting to restart", waits(LATER)),
+        ("waiting to restart, it is time", waits(DUE)),
     ]
+}
+
+fn waits(until: Moment) -> State {
+    let cause = Cause::Died;
+    State::Backoff { until, cause }
 }
 
 fn pid() -> Pid {

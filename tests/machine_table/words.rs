@@ -78,7 +78,7 @@ pub(crate) fn show(state: State) -> String {
         State::Finishing { kill_at, next, .. } => {
             format!("finishing ({}{})", killed(kill_at), then(next))
         }
-        State::Backoff { until } => format!("waiting to restart ({})", distance(until)),
+        State::Backoff { until, .. } => format!("waiting to restart ({})", distance(until)),
         State::Scheduled { at: None } => "scheduled (being planned)".into(),
         State::Scheduled { at: Some(at) } => {
             format!("scheduled (looks at the clock {})", distance(at))

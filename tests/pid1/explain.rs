@@ -79,3 +79,39 @@ fn a_drawing_of_what_cannot_be_read_is_an_error() {
     );
     it.stop();
 }
+
+/// A process that pidone itself has stopped died of SIGTERM, which tells nobody anything.
+#[test]
+fn who_had_to_go_says_why_until_it_is_tried_again() {
+    if !can_contain() {
+        return;
+    }
+    let waits = "[restart]\ndelay = \"1m\"\nmax-delay = \"1m\"\n";
+    let asleep = "command = [\"sleep\", \"1000\"]\n";
+    let late = "[ready]\nfile = \"/tmp/up\"\nwithin = \"200ms\"\n";
+    let silent = "[health]\nnotify = true\ninterval = \"100ms\"\nretries = 1\n";
+    let mut it = container()
+        .service("late", &format!("{asleep}{waits}{late}"))
+        .service("silent", &format!("{asleep}{waits}{silent}"))
+        .start();
+    for (name, why) in [
+        (
+            "late",
+            "not ready within 0.2s: /tmp/up: no such file or directory",
+        ),
+        ("silent", "unhealthy: no WATCHDOG=1 for 0.1s"),
+    ] {
+        it.until(name, "waiting-to-restart");
+        let screen = it.pidone(&["explain", name]).out;
+        assert!(screen.contains(&format!("\n  why    {why}\n")), "{screen}");
+        let page = it.pidone(&["status", name]).out;
+        let note = format!("\n  note      SIGTERM; {why}; next try in ");
+        assert!(page.contains(&note), "{page}");
+        // And why it was asked to go, in its history.
+        assert!(
+            page.contains("→ stopping ") && page.contains(&format!("  {why}\n")),
+            "{page}"
+        );
+    }
+    it.stop();
+}

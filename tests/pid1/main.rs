@@ -39,4 +39,5 @@ mod story;
 mod strangers;
 mod surroundings;
 mod terminal;
+mod traps;
 mod walkthroughs;

@@ -41,9 +41,9 @@ fn why_a_program_does_not_run() {
     tells(
         it,
         &[
-            "cannot execute `nosuchprogram`: No such file or directory (hint: it is in no \
+            "cannot execute `nosuchprogram`: no such file or directory (hint: it is in no \
              directory of PATH), restart 1 now",
-            "cannot execute `nosuchprogram`: No such file or directory (hint: it is in no \
+            "cannot execute `nosuchprogram`: no such file or directory (hint: it is in no \
              directory of PATH), restart 2 in",
             "the variable `NOWHERE` is not set and has no default, restart 1 now",
             "the variable `NOWHERE` is not set and has no default, restart 2 in",
@@ -88,8 +88,8 @@ fn why_what_stands_beside_a_service_does_not_run() {
     tells(
         it,
         &[
-            "reload failed: cannot execute `nosuchreload`: No such file",
-            "not ready within 0.3s: its probe: cannot execute `nosuchprobe`: No such file",
+            "reload failed: cannot execute `nosuchreload`: no such file",
+            "not ready within 0.3s: its probe: cannot execute `nosuchprobe`: no such file",
             "not ready within 0.3s: it closed its notification descriptor without a newline",
             "its finish does not run: cannot execute `/mnt/services/ends/finish`",
             "failed: exit code 7",
@@ -249,7 +249,7 @@ fn a_death_during_the_boot_comes_after_the_arrival() {
     assert!(!said.contains("\u{b7} flaps ready"), "{said}");
     // The last word has the reason too.
     at(
-        "ghost * failed: cannot execute `/no/such/program`: No such file or directory, restarted 1 \
+        "ghost * failed: cannot execute `/no/such/program`: no such file or directory, restarted 1 \
         time within 1m",
     );
     tells(it, &[]);

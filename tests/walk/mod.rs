@@ -218,11 +218,7 @@ fn shifted(state: State, due: impl Fn(Moment) -> Moment, past: impl Fn(Moment) -
     };
     match state {
         State::Starting(starting) => State::Starting(Starting {
-            step: match starting.step {
-                StartStep::Exec { by } => StartStep::Exec { by: due(by) },
-                StartStep::ProbeAt(at) => StartStep::ProbeAt(due(at)),
-                other @ (StartStep::Listen | StartStep::Probing) => other,
-            },
+            step: shifted_step(starting.step, &due),
             ready_by: starting.ready_by.map(&due),
             ..starting
         }),
@@ -273,9 +269,20 @@ fn shifted(state: State, due: impl Fn(Moment) -> Moment, past: impl Fn(Moment) -
             kill_at: kill_at.map(&due),
             next,
         },
-        State::Backoff { until } => State::Backoff { until: due(until) },
+        State::Backoff { until, cause } => State::Backoff {
+            until: due(until),
+            cause,
+        },
         State::Scheduled { at } => State::Scheduled { at: at.map(due) },
         other => other,
+    }
+}
+
+fn shifted_step(step: StartStep, due: &dyn Fn(Moment) -> Moment) -> StartStep {
+    match step {
+        StartStep::Exec { by } => StartStep::Exec { by: due(by) },
+        StartStep::ProbeAt(at) => StartStep::ProbeAt(due(at)),
+        other @ (StartStep::Listen | StartStep::Probing) => other,
     }
 }
 
