@@ -211,3 +211,35 @@ fn who_starts_again_and_is_still_alone_leaves_the_file() {
         assert!(bench.publisher.has_rendered());
     });
 }
+
+#[test]
+fn a_server_that_comes_goes_and_comes_while_files_are_written_is_there() {
+    if !has_haproxy() {
+        return;
+    }
+    let check = ["sh", "-c", "sleep 1"];
+    story(async {
+        let (one, two) = (backend("s1"), backend("s2"));
+        let mut bench = Bench::new("flaps", &check, LONG);
+        bench.members(&[one]);
+        assert_eq!(bench.turn().await, "h.cfg: written");
+        bench.start_haproxy();
+        assert_eq!(bench.turn().await, "h.cfg: nothing new");
+        bench.members(&[one, two]);
+        assert_eq!(bench.turn().await, "h.cfg: 3 commands to haproxy, N ms");
+        // The file on the disk says this still, and is about to be replaced.
+        bench.members(&[one]);
+        assert_eq!(bench.turn().await, "h.cfg: 1 command to haproxy, N ms");
+        assert_eq!(bench.turn().await, "h.cfg: written");
+        assert_eq!(bench.served_by(4), ["s1"]);
+        // Now it says this, and is about to be replaced once more.
+        bench.members(&[one, two]);
+        let said = bench.turn().await;
+        assert!(said.ends_with("to haproxy, N ms"), "{said}");
+        assert_eq!(bench.served_by(4), ["s1", "s2"]);
+        while !bench.publisher.is_over() {
+            bench.turn().await;
+        }
+        assert!(bench.file("h.cfg").unwrap().contains("server s2 "));
+    });
+}

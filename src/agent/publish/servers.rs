@@ -138,7 +138,8 @@ impl Servers {
             Change::Done { commands, doomed } => {
                 // It has them, whatever becomes of the file.
                 (self.is_stale, served.commands) = (false, commands);
-                self.running = (!is_same).then(|| text.to_owned());
+                // Even where the file says the same: another one may be about to take its place.
+                self.running = Some(text.to_owned());
                 self.doomed.extend(doomed);
                 self.delete();
                 Ok(file)

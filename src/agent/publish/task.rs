@@ -291,6 +291,11 @@ impl Slot {
             }
         };
         self.turn.served(wanted.reach(), served.is_left, now);
+        if let Some(servers) = &mut self.servers
+            && self.turn.is_over()
+        {
+            servers.filed();
+        }
         let told = match (&wanted, served.commands) {
             (Wanted::Nothing, 0) => {
                 self.status.same += 1;
