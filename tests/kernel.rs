@@ -163,8 +163,8 @@ async fn strays_are_found(spawner: &Spawner, signals: &mut Signals) {
             kill::strays(Signal::TERM)
         );
     }
-    // One may have been reaped by its own shell before that died too.
-    assert!(reap_all(signals).await.len() >= 4);
+    // Each of the two shells may have reaped its own `sleep` before it died too.
+    assert!(reap_all(signals).await.len() >= 3);
 
     // A group that is not there yet: its leader hears it all the same.
     let late = start(spawner, "sleep 60");

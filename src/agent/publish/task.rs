@@ -266,18 +266,20 @@ impl Slot {
 
     /// A thread has given this back. Gives what there is to tell.
     fn take(&mut self, ended: Ended, now: Moment) -> Option<Outcome> {
-        let told = match ended {
+        match ended {
             Ended::Servers(servers, served) => {
                 self.servers = Some(servers);
-                self.served(served, now)
+                let told = self.served(served, now);
+                self.has_begun |= self.turn.is_over();
+                told
             }
             Ended::File(job, done) => {
                 self.job = Some(job);
+                // Its reader may be asked again meanwhile, which is the next turn.
+                self.has_begun = true;
                 self.filed(done, now)
             }
-        };
-        self.has_begun |= self.turn.is_over();
-        told
+        }
     }
 
     fn served(&mut self, served: Served, now: Moment) -> Option<Outcome> {
