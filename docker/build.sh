@@ -36,12 +36,13 @@ have_target() {
   command -v rustup >/dev/null && rustup target add "$1" >&2 && compgen -G "$dir/libstd-*.rlib" >/dev/null
 }
 
-# musl's start files come with Rust, so that its own linker will do where there is no compiler for the target.
+# musl's start files and the linker, .cargo/config.toml's `rust-lld`, come with Rust from rustup.
 use_linker() {
   local variable=CARGO_TARGET_${1//-/_}_LINKER
   variable=${variable^^}
-  if [ -n "${!variable:-}" ]; then return; fi
-  if [ "${1%%-*}" != "$host_arch" ] || ! command -v cc >/dev/null; then export "$variable=rust-lld"; fi
+  compgen -G "$(rustc --print sysroot)/lib/rustlib/*/bin/rust-lld" >/dev/null && return
+  command -v ld.lld >/dev/null || die "this toolchain has no linker \`rust-lld\`" "Debian's package lld will do"
+  export "$variable=ld.lld"
 }
 
 kind="static, musl"

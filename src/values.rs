@@ -1,6 +1,7 @@
 //! The words of the domain as values: names, signals, exits, pids, moments. Nothing here does
 //! anything; everything here knows how it is written and read.
 
+pub mod lists;
 pub mod span;
 pub mod stamp;
 

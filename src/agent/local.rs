@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use crate::control::client::{Client, Failure, places};
 use crate::control::protocol::{Reply, Request, State};
+use crate::values::lists;
 
 /// Between two tries to reach PID 1.
 const RETRY_MS: u16 = 500;
@@ -99,15 +100,13 @@ fn listen(names: &[String], words: &mpsc::Sender<Word>) -> Result<(), Failure> {
             Reply::Status(status) => {
                 let own = status.services.into_iter();
                 let own = own.filter(|one| names.contains(&one.name));
-                services = own
-                    .map(|one| {
-                        let local = Local {
-                            state: one.state,
-                            pid: one.pid,
-                        };
-                        (one.name, local)
-                    })
-                    .collect();
+                services = lists::filled(own.map(|one| {
+                    let local = Local {
+                        state: one.state,
+                        pid: one.pid,
+                    };
+                    (one.name, local)
+                }));
                 if words
                     .blocking_send(Word::Services(services.clone()))
                     .is_err()

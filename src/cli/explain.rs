@@ -11,6 +11,7 @@ use crate::cli::{Answer, Trouble};
 use crate::control::client::{Client, places};
 use crate::control::protocol::{Detail, ServiceStatus, State};
 use crate::diag::printable;
+use crate::values::lists;
 use crate::values::stamp;
 
 /// What `pidone explain` takes.
@@ -30,7 +31,7 @@ const LABEL_COLUMNS: usize = 5;
 pub fn run(args: &Args) -> Result<Answer, Trouble> {
     let mut client = Client::connect(&places())?;
     let mut found: Vec<ServiceStatus> = Vec::new();
-    let mut asked = BTreeSet::from([args.name.clone()]);
+    let mut asked = lists::filled::<BTreeSet<_>, _>([args.name.clone()]);
     let mut names = vec![args.name.clone()];
     while !names.is_empty() {
         let status = client.status(std::mem::take(&mut names), true)?;

@@ -5,6 +5,7 @@ use crate::cli::{Answer, Trouble};
 use crate::control::client::{Client, places, unexpected};
 use crate::control::protocol::{Line, Reply, Request, Stream};
 use crate::diag::printable;
+use crate::values::lists;
 use crate::values::stamp;
 
 /// How many past lines of each service stand before those that follow, as in `tail -f`.
@@ -74,7 +75,7 @@ fn past(
             lines.push(part);
         }
     }
-    lines.sort_by(|a, b| a.ts().cmp(b.ts()));
+    lists::sort(&mut lines, |a, b| a.ts().cmp(b.ts()));
     let text: String = lines.iter().map(|part| screen.show(part)).collect();
     print::show(&text)?;
     Ok(Answer::Yes)

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::agent::publish::swap::{Draft, resolved};
 use crate::agent::wire::{Reply, Request};
@@ -13,6 +13,7 @@ use crate::diag::Diagnostic;
 use crate::os::files;
 use crate::template::data::Data;
 use crate::template::engine::{TEMPLATE_BYTES_MAX, Template};
+use crate::values::lists;
 
 /// The largest file of data, bytes.
 const DATA_BYTES_MAX: u64 = 16 << 20;
@@ -111,7 +112,7 @@ fn data(given: Option<&str>) -> Result<Data, Trouble> {
     let env = std::env::vars_os().filter_map(|(name, value)| {
         Some((name.into_string().ok()?, value.into_string().ok()?.into()))
     });
-    let env = Value::Object(env.collect::<Map<_, _>>());
+    let env = Value::Object(lists::filled(env));
     all.entry("env").or_insert(env);
     Ok(Data::new(Value::Object(all)))
 }

@@ -9,6 +9,7 @@ use crate::machine::slot::{Ix, Order, Slot, Want};
 use crate::machine::unit::{Event, State};
 use crate::service::definition::Kind;
 use crate::values::Moment;
+use crate::values::lists;
 
 /// What a start means to whoever is restarted with the service.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,7 +64,7 @@ impl Fleet {
 
     /// Everybody who follows this one, through others too; not itself.
     fn followers(&self, ix: Ix) -> Vec<Ix> {
-        let (mut all, mut seen) = (Vec::new(), BTreeSet::from([ix]));
+        let (mut all, mut seen) = (Vec::new(), lists::filled::<BTreeSet<_>, _>([ix]));
         let mut todo = vec![ix];
         while let Some(slot) = todo.pop().and_then(|next| self.slots.get(next)) {
             for follower in &slot.followers {

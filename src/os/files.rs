@@ -15,6 +15,7 @@ use crate::os::folder::{Folder, Hint};
 use crate::os::reason::{reason, said};
 use crate::service::settings::SERVICES_DIR;
 use crate::service::source::{self, Directory, Found, SERVICES_MAX, Script};
+use crate::values::lists;
 
 /// Reads every service directory of these roots; a later root's replaces an earlier one's of the
 /// same name. The usual root may be missing: an image may have nothing but a command.
@@ -68,7 +69,7 @@ fn at_most(entries_max: usize, roots: &[PathBuf]) -> Found {
     }
     // A directory is listed in whatever order; what is said of it is not.
     let key = |fault: &Diagnostic| fault.place.as_ref().map(|place| place.path.clone());
-    diagnostics.sort_by_key(key);
+    lists::sort_by_key(&mut diagnostics, key);
     Found {
         directories: directories.into_values().collect(),
         diagnostics,

@@ -11,6 +11,7 @@ use crate::service::expand::{self, Fault};
 use crate::service::faults::Faults;
 use crate::service::resolver::Resolver;
 use crate::service::table::{Item, Table};
+use crate::values::lists;
 
 /// The resources of setrlimit(2) by the names that Compose and systemd use; those that count bytes
 /// also take a size.
@@ -172,7 +173,7 @@ fn env(item: &Item<'_>, outer: &Outer, faults: &mut Faults<'_>) -> Vec<(String, 
         return Vec::new();
     };
     let mut entries: Vec<_> = table.iter().collect();
-    entries.sort_by_key(|(key, _)| key.span().start);
+    lists::sort_by_key(&mut entries, |(key, _)| key.span().start);
     let mut found = Vec::new();
     let mut places = Vec::new();
     for (key, value) in entries {
@@ -271,7 +272,7 @@ fn check_values(
         let message = format!("cannot expand {}: {fault}", item.subject);
         match fault {
             Fault::Circle(names) => {
-                let circle: BTreeSet<String> = names.into_iter().collect();
+                let circle: BTreeSet<String> = lists::filled(names);
                 if !told.insert(circle) {
                     continue;
                 }
@@ -285,7 +286,7 @@ fn check_values(
             }
             Fault::Unset(_) if !outer.is_whole => {}
             Fault::Unset(unset) => {
-                if told.insert(BTreeSet::from([unset.clone()])) {
+                if told.insert(lists::filled([unset.clone()])) {
                     let hint = format!("give it a default: `${{{unset}:-…}}`");
                     item.bad::<()>(faults, Diagnostic::warning(message).hint(hint));
                 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::service::definition::{Health, Ready, Service};
 use crate::values::Name;
+use crate::values::lists;
 
 /// One service of which the new reading says something else than the old one.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,7 +35,7 @@ pub fn differences<'a>(
     old: impl IntoIterator<Item = &'a Service>,
     new: impl IntoIterator<Item = Service>,
 ) -> Vec<Difference> {
-    let mut old: BTreeMap<&Name, &Service> = old.into_iter().map(|s| (&s.name, s)).collect();
+    let mut old: BTreeMap<&Name, &Service> = lists::filled(old.into_iter().map(|s| (&s.name, s)));
     let mut found = BTreeMap::new();
     for service in new {
         let name = service.name.clone();

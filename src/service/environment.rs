@@ -12,6 +12,7 @@ use crate::service::expand::{self, Fault};
 use crate::service::permit;
 use crate::service::resolver::Resolver;
 use crate::service::settings;
+use crate::values::lists;
 
 /// A secret has at most so many bytes: keys and certificates are far below that.
 pub const SECRET_BYTES_MAX: u64 = 64 * 1024;
@@ -37,7 +38,7 @@ impl fmt::Debug for Environment {
 impl FromIterator<(OsString, OsString)> for Environment {
     fn from_iter<I: IntoIterator<Item = (OsString, OsString)>>(variables: I) -> Self {
         Self {
-            values: variables.into_iter().collect(),
+            values: lists::filled(variables),
             secret: BTreeSet::new(),
         }
     }
@@ -121,7 +122,7 @@ pub fn of_service(
     let mut environment = passed(container, context.env_pass.as_deref());
     let mut outer = container.clone();
     let own = context.env.iter().map(|(name, _)| name);
-    let mut said: BTreeSet<String> = own.chain(&context.secrets).cloned().collect();
+    let mut said: BTreeSet<String> = lists::filled(own.chain(&context.secrets).cloned());
     for path in &context.env_files {
         for (name, value) in env_file(path, container, service, read)? {
             said.insert(name.clone());

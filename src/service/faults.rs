@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::diag::{Diagnostic, Place, Spot};
+use crate::values::lists;
 
 /// So many faults of one file are told; each carries its line, and a line may be a whole file.
 const FAULTS_MAX: usize = 100;
@@ -66,7 +67,7 @@ impl<'a> Faults<'a> {
             let spot = fault.place.as_ref().and_then(|place| place.spot.as_ref());
             spot.map(|spot| (spot.line, spot.column))
         };
-        self.found.sort_by_key(key);
+        lists::sort_by_key(&mut self.found, key);
         if self.more > 0 {
             let fault = Diagnostic::error(format!("{} more faults in this file", self.more));
             self.found.push(fault.in_file(self.path));

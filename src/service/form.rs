@@ -7,6 +7,7 @@ use toml::de::DeTable;
 
 use crate::diag::Diagnostic;
 use crate::service::faults::Faults;
+use crate::values::lists;
 
 /// Parts of messages after which the parser has lost its way: what it says next follows from them.
 const LOST: [&str; 3] = ["missing comma", "unclosed", "unexpected `=`"];
@@ -48,7 +49,7 @@ pub(crate) fn read<'a>(text: &'a str, path: &Path) -> (Spanned<DeTable<'a>>, Vec
             )
         })
         .collect();
-    errors.sort_by_key(|(span, _)| span.start);
+    lists::sort_by_key(&mut errors, |(span, _)| span.start);
     for (span, message) in errors {
         let line = text.get(..span.start).unwrap_or(text).matches('\n').count();
         if last_line.replace(line) == Some(line) {

@@ -10,6 +10,7 @@ use crate::service::draft::Draft;
 use crate::service::permit;
 use crate::service::set::Loaded;
 use crate::values::Name;
+use crate::values::lists;
 use crate::values::span::show_span;
 
 /// So many needs of nothing are told, and so many mains beyond the first.
@@ -23,7 +24,8 @@ type Graph<'a> = BTreeMap<&'a Name, Vec<&'a Name>>;
 
 /// Every fault of the set.
 pub(super) fn check(drafts: &[Draft]) -> Vec<Diagnostic> {
-    let by_name: BTreeMap<&Name, &Draft> = drafts.iter().map(|d| (&d.service.name, d)).collect();
+    let by_name: BTreeMap<&Name, &Draft> =
+        lists::filled(drafts.iter().map(|d| (&d.service.name, d)));
     let mut faults = needs(&by_name);
     faults.extend(withs(&by_name));
     faults.extend(mains(drafts));
@@ -144,10 +146,9 @@ fn mains(drafts: &[Draft]) -> Vec<Diagnostic> {
 /// Services that wait for each other. What is in no circle is taken away until only circles (and
 /// what lies between them) are left; then one is walked, told, taken away, and so on.
 fn circles(by_name: &BTreeMap<&Name, &Draft>) -> Vec<Diagnostic> {
-    let mut graph: Graph<'_> = by_name
-        .iter()
-        .map(|(name, draft)| (*name, edges(&draft.service, by_name)))
-        .collect();
+    let all = by_name.iter();
+    let mut graph: Graph<'_> =
+        lists::filled(all.map(|(name, draft)| (*name, edges(&draft.service, by_name))));
     let mut faults = Vec::new();
     while faults.len() < CIRCLES_MAX {
         settle(&mut graph);
@@ -176,7 +177,7 @@ fn settle<'a>(graph: &mut Graph<'a>) -> Vec<&'a Name> {
     let mut settled: Vec<&'a Name> = Vec::new();
     for (name, after) in graph.iter() {
         let after = after.iter().copied();
-        let left: BTreeSet<&Name> = after.filter(|name| graph.contains_key(name)).collect();
+        let left: BTreeSet<&Name> = lists::filled(after.filter(|name| graph.contains_key(name)));
         waiting.insert(name, left.len());
         if left.is_empty() {
             settled.push(name);
@@ -268,13 +269,13 @@ fn circle_fault(circle: &[&Name], by_name: &BTreeMap<&Name, &Draft>) -> Diagnost
 /// than the time for the whole stop. Chains of timeouts that nobody set are not worth a word.
 pub fn stop_budget(loaded: &Loaded, budget: Duration) -> Option<Diagnostic> {
     let enabled = loaded.services.iter().filter(|service| service.enabled);
-    let by_name: BTreeMap<&Name, &Service> = enabled.map(|s| (&s.name, s)).collect();
+    let by_name: BTreeMap<&Name, &Service> = lists::filled(enabled.map(|s| (&s.name, s)));
     let wanted = |service: &'_ Service| {
         let names = service.needs.iter().chain(&service.after);
         let known = names.filter_map(|name| by_name.get_key_value(name));
         known.map(|(name, _)| *name).collect::<Vec<_>>()
     };
-    let mut graph: Graph<'_> = by_name.iter().map(|(name, s)| (*name, wanted(s))).collect();
+    let mut graph: Graph<'_> = lists::filled(by_name.iter().map(|(name, s)| (*name, wanted(s))));
     let mut chains: BTreeMap<&Name, Chain<'_>> = BTreeMap::new();
     for name in settle(&mut graph) {
         let service = by_name.get(name)?;

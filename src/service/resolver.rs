@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 
 use crate::service::environment::Environment;
 use crate::service::expand::{self, Fault};
+use crate::values::lists;
 
 /// Variables may refer to variables this often in a row.
 const CHAIN_MAX: usize = 64;
@@ -24,10 +25,10 @@ impl<'a> Resolver<'a> {
     pub(super) fn new(outer: &'a Environment, own: &'a [(String, String)]) -> Self {
         Self {
             outer,
-            own: own
-                .iter()
-                .map(|(name, value)| (name.as_str(), value.as_str()))
-                .collect(),
+            own: lists::filled(
+                own.iter()
+                    .map(|(name, value)| (name.as_str(), value.as_str())),
+            ),
             done: BTreeMap::new(),
             open: Vec::new(),
             secret: BTreeSet::new(),

@@ -12,6 +12,7 @@ use crate::service::parse::{self, World};
 use crate::service::program::{Seen, Sought};
 use crate::service::source::Directory;
 use crate::values::Name;
+use crate::values::lists;
 
 /// What the directories define.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -69,13 +70,13 @@ pub fn inspect(
             &mut diagnostics,
         ));
     }
-    drafts.sort_by(|a, b| a.service.name.cmp(&b.service.name));
+    lists::sort(&mut drafts, |a, b| a.service.name.cmp(&b.service.name));
     diagnostics.extend(order::check(&drafts));
     let stop_timeouts = drafts.iter().filter_map(|draft| {
         let place = draft.places.stop_timeout.clone()?;
         Some((draft.service.name.clone(), place))
     });
-    let stop_timeouts = stop_timeouts.collect();
+    let stop_timeouts = lists::filled(stop_timeouts);
     let mut services: Vec<Service> = drafts.into_iter().map(|draft| draft.service).collect();
     // They may stand in the drafts' own memory, which is twice as large.
     services.shrink_to_fit();

@@ -14,6 +14,7 @@ use crate::supervisor::Supervisor;
 use crate::supervisor::history::What;
 use crate::supervisor::perform::to_process;
 use crate::supervisor::report::{millis, wire_state};
+use crate::values::lists;
 use crate::values::stamp::rfc3339;
 use crate::values::{Exit, Pid, Signal};
 
@@ -213,7 +214,7 @@ impl Supervisor {
                 .collect()
         };
         // The sort is stable: within a service, lines of one millisecond keep their order.
-        lines.sort_by(|a, b| a.ts.cmp(&b.ts));
+        lists::sort(&mut lines, |a, b| a.ts.cmp(&b.ts));
         Ok(lines.into_iter().map(Reply::Line).collect())
     }
 
@@ -235,7 +236,7 @@ impl Supervisor {
         // What is remembered now has just been sent; whoever follows gets what comes after it.
         if self.followed.is_empty() {
             let all = self.numbers_of_all().map(Some).chain([None]);
-            self.followed = all.map(|of| (of, self.router.numbers(of).1)).collect();
+            self.followed = lists::filled(all.map(|of| (of, self.router.numbers(of).1)));
         }
         if let Some(server) = &mut self.server {
             server.follow_lines(client, names);

@@ -13,6 +13,7 @@ use crate::supervisor::checks::{Purpose, aimed};
 use crate::supervisor::history::{Deed, What};
 use crate::supervisor::planned::next_run;
 use crate::supervisor::{Supervisor, why};
+use crate::values::lists;
 use crate::values::stamp::rfc3339;
 use crate::values::{Exit, Moment, Name};
 
@@ -67,7 +68,7 @@ impl Supervisor {
             .iter()
             .filter_map(|ix| self.service_status(*ix, detail, now, wall))
             .collect();
-        services.sort_by(|a, b| a.name.cmp(&b.name));
+        lists::sort(&mut services, |a, b| a.name.cmp(&b.name));
         Status {
             pid: i32::try_from(std::process::id()).unwrap_or_default(),
             phase: self.phase(),

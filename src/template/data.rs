@@ -1,6 +1,8 @@
 //! What a template can name, as a tree of values in which no text holds a line break.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
+
+use crate::values::lists;
 
 /// What stands for a character that a value must not carry into a file.
 const REPLACED: char = '\u{fffd}';
@@ -54,7 +56,7 @@ fn clean(value: Value) -> Value {
             let pairs = all
                 .into_iter()
                 .map(|(key, value)| (one_line(key), clean(value)));
-            Value::Object(pairs.collect::<Map<_, _>>())
+            Value::Object(lists::filled(pairs))
         }
         plain @ (Value::Null | Value::Bool(_) | Value::Number(_)) => plain,
     }

@@ -8,6 +8,8 @@ use handlebars::{
 };
 use serde_json::Value;
 
+use crate::values::lists;
+
 /// The names, for hints: Handlebars' own too.
 pub(super) const NAMES: [&str; 12] = [
     "if", "unless", "each", "with", "lookup", "eq", "sort", "default", "json", "and", "or", "not",
@@ -109,7 +111,9 @@ fn text(value: &Value) -> Option<String> {
 fn sorted(all: &[Value], key: Option<&str>) -> Value {
     let of = |value: &Value| key.map_or_else(|| text(value), |key| text(value.get(key)?));
     let mut all = all.to_vec();
-    all.sort_by(|a, b| natural(&of(a).unwrap_or_default(), &of(b).unwrap_or_default()));
+    lists::sort(&mut all, |a, b| {
+        natural(&of(a).unwrap_or_default(), &of(b).unwrap_or_default())
+    });
     Value::Array(all)
 }
 

@@ -7,6 +7,7 @@ use crate::members::member::{Member, Readiness, Status};
 use crate::members::roster::Roster;
 use crate::members::words::Tags;
 use crate::template::data::Data;
+use crate::values::lists;
 
 /// What the node that renders says of itself.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -25,9 +26,8 @@ pub fn data(roster: &Roster, own: &Own) -> Data {
     let members: Vec<Value> = roster.members().map(member).collect();
     let backends: Vec<Value> = roster.members().flat_map(backends).collect();
     let env = own.env.iter();
-    let env: Map<String, Value> = env
-        .map(|(name, value)| (name.clone(), value.as_str().into()))
-        .collect();
+    let env: Map<String, Value> =
+        lists::filled(env.map(|(name, value)| (name.clone(), value.as_str().into())));
     Data::new(json!({
         "members": members,
         "addresses": backends.clone(),
@@ -87,11 +87,9 @@ fn backends(member: &Member) -> Vec<Value> {
 
 fn tags(tags: &Tags) -> Value {
     let pairs = tags.iter();
-    Value::Object(
-        pairs
-            .map(|(name, value)| (name.to_owned(), value.into()))
-            .collect(),
-    )
+    Value::Object(lists::filled(
+        pairs.map(|(name, value)| (name.to_owned(), value.into())),
+    ))
 }
 
 #[cfg(test)]

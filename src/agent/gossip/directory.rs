@@ -11,6 +11,7 @@ use crate::members::member::{Member, Status};
 use crate::members::record::Record;
 use crate::members::words::MemberName;
 use crate::values::Moment;
+use crate::values::lists;
 
 /// A member that has left is shown for so long.
 const LEFT_FOR: Duration = Duration::from_secs(10 * 60);
@@ -107,7 +108,7 @@ impl Directory {
         let lost = self.sights.iter().filter(|(_, sight)| !sight.up);
         let lost = lost.filter(|(agent, _)| !left(agent));
         let mut lost: Vec<_> = lost.map(|(agent, sight)| (*agent, sight.since)).collect();
-        lost.sort_by_key(|(_, since)| *since);
+        lists::sort_by_key(&mut lost, |(_, since)| *since);
         lost
     }
 

@@ -24,6 +24,7 @@ use crate::members::record::Record;
 use crate::members::words::MemberName;
 use crate::os::{clock, random};
 use crate::values::Moment;
+use crate::values::lists;
 
 /// What sessions have seen and the loop has not.
 const QUEUE: usize = 256;
@@ -265,7 +266,7 @@ impl Mesh {
 
     fn tell_twins(&mut self, twins: Vec<Twins>) {
         let own = self.gossip.own().agent;
-        let twins: BTreeSet<Twins> = twins.into_iter().collect();
+        let twins: BTreeSet<Twins> = lists::filled(twins);
         for twin in twins.difference(&self.twins) {
             let (name, keeps) = (&twin.name, twin.keeps);
             let line = if twin.refused == own {

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use crate::agent::config::{Config, Seed};
 use crate::agent::mesh::seal::Key;
 use crate::os::files;
+use crate::values::lists;
 
 /// The variable with the key, as hexadecimal digits, where there is no file.
 const VARIABLE: &str = "PIDONE_KEY";
@@ -96,7 +97,7 @@ fn any() -> Option<IpAddr> {
         })
         .filter(|ip| !ip.is_loopback())
         .collect();
-    found.sort_by_key(IpAddr::is_ipv6);
+    lists::sort_by_key(&mut found, IpAddr::is_ipv6);
     found.first().copied()
 }
 

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::agent::gossip::directory::Evidence;
 use crate::values::Moment;
+use crate::values::lists;
 
 /// The first try after a session's end; then twice as long, up to [`RETRY_MAX`].
 const RETRY: Duration = Duration::from_millis(50);
@@ -106,7 +107,7 @@ impl Watches {
 
     /// Forgets those that are gone and have no session.
     pub(super) fn forget(&mut self, up: &[SocketAddr]) {
-        let up: BTreeSet<&SocketAddr> = up.iter().collect();
+        let up: BTreeSet<&SocketAddr> = lists::filled(up);
         self.0.retain(|agent, watched| {
             watched.heard.is_some() || watched.grace.is_some() || up.contains(agent)
         });

@@ -17,6 +17,7 @@ use crate::members::member::{Member, Origin};
 use crate::os::files;
 use crate::os::poll::Poller;
 use crate::os::reason::reason;
+use crate::values::lists;
 
 /// The kernel's word can be lost (a network's file system has none), so we look now and then.
 const POLL: Duration = Duration::from_secs(2);
@@ -123,7 +124,7 @@ fn read(settings: &Settings) -> Result<Vec<Member>, String> {
         let found = text.and_then(|text| lines(&text, port, Origin::File));
         members.extend(found.unwrap_or_default());
     }
-    members.sort_by(|a, b| a.name.cmp(&b.name));
+    lists::sort(&mut members, |a, b| a.name.cmp(&b.name));
     Ok(unique(members))
 }
 
