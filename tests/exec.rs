@@ -107,9 +107,9 @@ fn every_ending_signal_gives_the_code_that_tini_gives() {
         let script = format!("ulimit -c 0; kill -{number} $$");
         let ours = code(pidone(&[], &["dash", "-c", &script]));
         assert_eq!(ours, Some(128 + number), "signal {number}");
-        if let Some(order) = tini(&["dash", "-c", &script]) {
-            assert_eq!(ours, code(order), "signal {number}");
-        }
+        // Under a real tini on a busy machine, dash now and then outlives a signal to itself.
+        let same = || tini(&["dash", "-c", &script]).is_none_or(|order| code(order) == ours);
+        assert!((0..3).any(|_| same()), "signal {number}");
     }
 }
 

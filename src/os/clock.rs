@@ -19,7 +19,7 @@ pub fn wall() -> Duration {
 /// A time of the wall clock where we are (TZ, or /etc/localtime): year, month, day, hour, minute,
 /// second.
 pub fn local(since_1970: Duration) -> [i32; 6] {
-    let seconds = libc::time_t::try_from(since_1970.as_secs()).unwrap_or_default();
+    let seconds = since_1970.as_secs().try_into().unwrap_or_default();
     // SAFETY: a struct of numbers and a pointer that is not read here; all may be zero.
     let mut parts: libc::tm = unsafe { std::mem::zeroed() };
     // SAFETY: both are alive; for a time that it cannot tell it leaves the zeros.
