@@ -208,6 +208,9 @@ fn the_socket_file_is_ours_alone() {
     // A successor's file is not removed either.
     fs::remove_file(&path).unwrap();
     let mut role = receiver(&folder, &[]);
+    // Who reads has also looked at the file that it has made.
+    sender(&folder).send(b"<13>u: here").unwrap();
+    role.out.until("u here\n");
     let successor = UnixDatagram::bind(folder.path("next")).unwrap();
     fs::rename(folder.path("next"), &path).unwrap();
     assert_eq!(role.stop(), 0);
