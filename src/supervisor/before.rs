@@ -9,7 +9,6 @@ use crate::os::spawner::Spawned;
 use crate::supervisor::Supervisor;
 use crate::supervisor::helpers::{Helper, Kind};
 use crate::supervisor::perform::{to_group, to_process};
-use crate::supervisor::wiring::wire;
 use crate::values::span::show_span;
 use crate::values::{Exit, Signal};
 
@@ -36,17 +35,7 @@ impl Supervisor {
         let slot = self.fleet.slot(ix).ok_or("there is no such service")?;
         let service = Rc::clone(&slot.service);
         let before = service.stop.before.as_ref().ok_or("there is none")?;
-        let wiring = self.wiring(ix);
-        let mut hold = None;
-        let streams = wire(
-            &mut self.router,
-            &self.launcher,
-            &service,
-            wiring,
-            None,
-            &mut hold,
-        )?;
-        self.launcher.beside(&service, &before.command, streams)
+        self.beside(ix, &service, &before.command)
     }
 
     /// Its time is over, or nobody waits for it any more.

@@ -13,7 +13,7 @@ use crate::os::probes::{self, Target};
 use crate::os::reason::reason;
 use crate::os::spawner::Spawned;
 use crate::os::{clock, kill, notification};
-use crate::service::definition::{Probe, Reload, StopBy};
+use crate::service::definition::{Probe, Reload, Service, StopBy};
 use crate::service::permit;
 use crate::supervisor::checks::{Purpose, Targets, descriptor};
 use crate::supervisor::helpers::{Helper, Kind};
@@ -294,19 +294,8 @@ impl Supervisor {
                 Ok(())
             }
             Some(Reload::Command(command)) => {
-                let command = command.clone();
-                let service = Rc::clone(&slot.service);
-                let wiring = self.wiring(ix);
-                let mut hold = None;
-                let streams = wire(
-                    &mut self.router,
-                    &self.launcher,
-                    &service,
-                    wiring,
-                    None,
-                    &mut hold,
-                )?;
-                let spawned = self.launcher.beside(&service, &command, streams)?;
+                let (service, command) = (Rc::clone(&slot.service), command.clone());
+                let spawned = self.beside(ix, &service, &command)?;
                 let helper = Helper {
                     ix,
                     kind: Kind::Reload,
@@ -315,6 +304,26 @@ impl Supervisor {
                 Ok(())
             }
         }
+    }
+
+    /// Starts a command beside a service, which writes where the service does.
+    pub(super) fn beside(
+        &mut self,
+        ix: Ix,
+        service: &Service,
+        command: &[String],
+    ) -> Result<Spawned, String> {
+        let wiring = self.wiring(ix);
+        let mut hold = None;
+        let streams = wire(
+            &mut self.router,
+            &self.launcher,
+            service,
+            wiring,
+            None,
+            &mut hold,
+        )?;
+        self.launcher.beside(service, command, streams)
     }
 
     fn changed(&mut self, change: &Change) {
