@@ -7,7 +7,7 @@ use toml::de::DeValue;
 use crate::diag::Diagnostic;
 use crate::service::definition::{Context, Limit, Resource};
 use crate::service::environment::{Environment, bad_variable, with_secrets};
-use crate::service::expand::{self, Fault};
+use crate::service::expand::{self, Fault, give_default};
 use crate::service::faults::Faults;
 use crate::service::resolver::Resolver;
 use crate::service::table::{Item, Table};
@@ -287,7 +287,7 @@ fn check_values(
             Fault::Unset(_) if !outer.is_whole => {}
             Fault::Unset(unset) => {
                 if told.insert(lists::filled([unset.clone()])) {
-                    let hint = format!("give it a default: `${{{unset}:-…}}`");
+                    let hint = give_default(&unset);
                     item.bad::<()>(faults, Diagnostic::warning(message).hint(hint));
                 }
             }

@@ -78,6 +78,11 @@ impl fmt::Display for Fault {
     }
 }
 
+/// What to do about a variable that is not set.
+pub(super) fn give_default(name: &str) -> String {
+    format!("give it a default: `${{{name}:-…}}`")
+}
+
 /// Whether `text` can be a variable of `${…}`.
 pub fn is_name(text: &str) -> bool {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';

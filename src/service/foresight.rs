@@ -5,7 +5,7 @@ use toml::de::DeValue;
 use crate::diag::Diagnostic;
 use crate::service::definition::Service;
 use crate::service::environment;
-use crate::service::expand::Fault;
+use crate::service::expand::{Fault, give_default};
 use crate::service::faults::Faults;
 use crate::service::parse::World;
 use crate::service::table::{Item, Table};
@@ -27,14 +27,16 @@ pub(super) fn user(top: &Table<'_>, service: &Service, world: &World<'_>, faults
             Ok(()) => return,
             Err(why) => Diagnostic::error(why),
         },
-        Err(Fault::Secret(_)) => return,
+        // Told of with the other texts.
+        Err(Fault::Secret(_) | Fault::Unset(_)) => return,
         Err(why) => Diagnostic::warning(format!("cannot expand {}: {why}", item.subject)),
     };
     item.bad::<()>(faults, fault);
 }
 
-/// Secrets stand in no text that screens and messages show.
-pub(super) fn secrets_stay_inside(
+/// Secrets stand in no text that screens and messages show. A variable that is not set is a warning
+/// only: it may be set where the container runs, and not where its image is built.
+pub(super) fn texts(
     top: &Table<'_>,
     service: &Service,
     world: &World<'_>,
@@ -56,9 +58,17 @@ pub(super) fn secrets_stay_inside(
         .chain(probes)
     {
         let text = item.value.as_str().unwrap_or_default();
-        if let Err(fault @ Fault::Secret(_)) = environment.expand(text) {
-            let message = format!("cannot expand {}: {fault}", item.subject);
-            item.bad::<()>(faults, Diagnostic::error(message));
+        let told = |fault: &Fault| format!("cannot expand {}: {fault}", item.subject);
+        match environment.expand(text) {
+            Err(fault @ Fault::Secret(_)) => {
+                item.bad::<()>(faults, Diagnostic::error(told(&fault)));
+            }
+            Err(ref fault @ Fault::Unset(ref name)) if service.context.env_files.is_empty() => {
+                let hint = give_default(name);
+                item.bad::<()>(faults, Diagnostic::warning(told(fault)).hint(hint));
+            }
+            // What cannot be taken apart has been told of with its field.
+            Ok(_) | Err(_) => {}
         }
     }
 }

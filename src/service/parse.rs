@@ -239,7 +239,7 @@ fn definition(
     };
     foresight::user(&top, &service, world, faults);
     program::commands(&top, &service, world, faults);
-    foresight::secrets_stay_inside(&top, &service, world, faults);
+    foresight::texts(&top, &service, world, faults);
     Draft { service, places }
 }
 
