@@ -12,16 +12,23 @@ const STILL: Duration = Duration::from_secs(10);
 /// Far more than all the pipes on the way hold.
 const LINES: usize = 300_000;
 
-const WRITER: &str =
-    "command = \"seq -f 'writer %.0f' 300000; touch /mnt/wrote; exec sleep 1000\"\n";
+/// It begins once nobody reads: on a quiet machine it would be through before.
+const WRITER: &str = "command = \"until [ -e /mnt/go ]; do sleep 0.01; done; \
+     seq -f 'writer %.0f' 300000; touch /mnt/wrote; exec sleep 1000\"\n";
 
 const NEIGHBOUR: &str = "command = [\"sleep\", \"1000\"]\n[log]\nformat = \"none\"\n";
+
+/// The reader stops, and only then the writer begins.
+fn stop_reading(it: &Container) {
+    it.out.hold(true);
+    std::fs::write(it.path("go"), "").unwrap();
+}
 
 /// While the reader stands still, PID 1 answers each time it is asked, and a neighbour that dies
 /// is there again.
 fn stand_still(it: &Container) {
     it.until("neighbour", "ready");
-    it.out.hold(true);
+    stop_reading(it);
     let still = Instant::now();
     let mut asked = 0_u32;
     let mut slowest = Duration::ZERO;
@@ -111,7 +118,7 @@ fn a_stop_while_nobody_reads_still_ends() {
     }
     let mut it = fleet().start();
     it.until("neighbour", "ready");
-    it.out.hold(true);
+    stop_reading(&it);
     it.until("writer", "ready");
     it.signal(libc::SIGTERM);
     let ended = it.wait(SOON);
