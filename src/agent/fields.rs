@@ -1,17 +1,12 @@
 //! The fields of `agent.toml`: one table, from which the parser knows what there is and what to
 //! suggest, and help and documentation what to say.
 
-use crate::service::fields::{Field, Shape};
+use crate::service::fields::{
+    BOOL, COMMAND, Field, SPAN, Shape, TABLE, TEXT, Takes, VARIABLES, table,
+};
 
-/// What a field takes, in words and as a shape.
-struct Takes(&'static str, Shape);
-
-const TEXT: Takes = Takes("a string", Shape::Text);
 const PATH: Takes = Takes("a path", Shape::Text);
 const ADDRESS: Takes = Takes("a string like \"0.0.0.0:7946\"", Shape::Text);
-const BOOL: Takes = Takes("true or false", Shape::Flag);
-const SPAN: Takes = Takes("a duration", Shape::Span);
-const TAGS: Takes = Takes("a table of strings", Shape::Variables);
 const ANNOUNCE: Takes = Takes(
     "an array of tables like { service = \"web\", port = 3000 }",
     Shape::Table,
@@ -28,37 +23,18 @@ const SOURCES: Takes = Takes(
 );
 const COUNT: Takes = Takes("a whole number", Shape::Whole(0, 10_000));
 const TABLES: Takes = Takes("an array of tables", Shape::Table);
-const TABLE: Takes = Takes("a table", Shape::Table);
 const RPC: Takes = Takes("a string like \"127.0.0.1:7373\"", Shape::Text);
 const NAMES: Takes = Takes("an array of names", Shape::Texts);
 const MEMBERS: Takes = Takes("an array of strings like \"s1 10.0.0.1:80\"", Shape::Texts);
-const COMMAND: Takes = Takes(
-    "an array of strings (exec form) or a string (shell form)",
-    Shape::TextOrTexts,
-);
 const EVENTS: Takes = Takes(
     "an array of events like \"member-join\", several in one string separated by commas",
     Shape::Texts,
 );
 
-/// One row a field: section, name, what it takes, default, meaning.
-macro_rules! table {
-    ($($section:literal $name:literal: $takes:ident, $default:literal, $meaning:literal;)*) => {
-        &[$(Field {
-            section: $section,
-            name: $name,
-            takes: $takes.0,
-            shape: $takes.1,
-            default: $default,
-            meaning: $meaning,
-        }),*]
-    };
-}
-
 /// Every field of `agent.toml`, in the order in which people should read them.
 pub const AGENT: &[Field] = table! {
     "" "name": TEXT, "the host's name", "what the member is called; unique in the cluster";
-    "" "tags": TAGS, "none", "what others are told of it";
+    "" "tags": VARIABLES, "none", "what others are told of it";
     "" "announce": ANNOUNCE, "none", "services of pidone that others may use while they are ready";
     "" "seeds": SEEDS, "none",
         "members to ask first, for ever: NAME, NAME:PORT, ADDRESS, dns:NAME";

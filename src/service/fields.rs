@@ -56,18 +56,18 @@ pub enum Shape {
 }
 
 /// What a field takes, in words and as a shape.
-struct Takes(&'static str, Shape);
+pub(crate) struct Takes(pub(crate) &'static str, pub(crate) Shape);
 
-const BOOL: Takes = Takes("true or false", Shape::Flag);
-const TEXT: Takes = Takes("a string", Shape::Text);
+pub(crate) const BOOL: Takes = Takes("true or false", Shape::Flag);
+pub(crate) const TEXT: Takes = Takes("a string", Shape::Text);
 const NAMES: Takes = Takes("an array of service names", Shape::Texts);
-const COMMAND: Takes = Takes(
+pub(crate) const COMMAND: Takes = Takes(
     "an array of strings (exec form) or a string (shell form)",
     Shape::TextOrTexts,
 );
-const SPAN: Takes = Takes("a duration", Shape::Span);
+pub(crate) const SPAN: Takes = Takes("a duration", Shape::Span);
 const SIGNAL: Takes = Takes("a signal", Shape::Signal);
-const TABLE: Takes = Takes("a table", Shape::Table);
+pub(crate) const TABLE: Takes = Takes("a table", Shape::Table);
 const KIND: Takes = Takes(
     "\"longrun\" or \"oneshot\"",
     Shape::Words(&["longrun", "oneshot"]),
@@ -77,7 +77,7 @@ const ENABLED: Takes = Takes(
     Shape::FlagOrText,
 );
 const OCTAL: Takes = Takes("a string of octal digits", Shape::Octal);
-const VARIABLES: Takes = Takes("a table of strings", Shape::Variables);
+pub(crate) const VARIABLES: Takes = Takes("a table of strings", Shape::Variables);
 const FILES: Takes = Takes("a path or an array of paths", Shape::TextOrTexts);
 const PATTERNS: Takes = Takes(
     "an array of variables' names, which may end in `*`",
@@ -145,6 +145,7 @@ macro_rules! table {
         }),*]
     };
 }
+pub(crate) use table;
 
 /// Every field of `service.toml`, in the order in which people should read them.
 pub const SERVICE: &[Field] = table! {

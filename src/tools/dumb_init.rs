@@ -15,7 +15,7 @@ use crate::os::inplace::{Side, fork, leave};
 use crate::os::reason::worded;
 use crate::os::signals::{SignalSet, block_all, hear_of_children};
 use crate::os::{kill, terminal};
-use crate::tools::single::{Heard, attend, become_command};
+use crate::tools::single::{Heard, attend, become_command, program};
 use crate::values::{Exit, Pid, Signal};
 
 use options::{End, Order};
@@ -104,11 +104,7 @@ impl Order {
             self.debug("setsid complete.");
         }
         let errno = become_command(&self.command, born_with);
-        let program = self
-            .command
-            .first()
-            .map(|word| word.to_string_lossy())
-            .unwrap_or_default();
+        let program = program(&self.command);
         say(&format!("{program}: {}", worded(errno)));
         CODE_NOT_RUN
     }

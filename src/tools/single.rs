@@ -1,6 +1,7 @@
 //! The loop of an init that has one command: hears signals, buries the dead, until the command is
 //! among them.
 
+use std::borrow::Cow;
 use std::env;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -58,6 +59,12 @@ fn bury(command: Pid, tell: &mut impl FnMut(Heard)) -> Option<Exit> {
             }
         }
     }
+}
+
+/// The command's program, as messages name it.
+pub(crate) fn program(command: &[OsString]) -> Cow<'_, str> {
+    let word = command.first().map(|word| word.to_string_lossy());
+    word.unwrap_or_default()
 }
 
 /// Becomes the command, in our environment and with the mask that we were born with; returns only

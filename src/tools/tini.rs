@@ -16,7 +16,7 @@ use crate::os::inplace::{Side, fork, leave};
 use crate::os::reason::worded;
 use crate::os::signals::{SignalSet, block_all, described, hear_of_children};
 use crate::os::{kill, pid1, terminal};
-use crate::tools::single::{Heard, attend, become_command};
+use crate::tools::single::{Heard, attend, become_command, program};
 use crate::values::{Exit, Pid, Signal};
 
 use options::{End, Order, usage};
@@ -137,11 +137,7 @@ impl Order {
             }
         }
         let errno = become_command(&self.command, born_with);
-        let program = self
-            .command
-            .first()
-            .map(|word| word.to_string_lossy())
-            .unwrap_or_default();
+        let program = program(&self.command);
         fatal(&format!("exec {program} failed: {}", worded(errno)));
         match errno {
             Errno::ENOENT => 127,
@@ -151,11 +147,7 @@ impl Order {
     }
 
     fn attend(&self, command: Pid) -> u8 {
-        let program = self
-            .command
-            .first()
-            .map(|word| word.to_string_lossy())
-            .unwrap_or_default();
+        let program = program(&self.command);
         self.info(&format!(
             "Spawned child process '{program}' with pid '{}'",
             command.raw()
