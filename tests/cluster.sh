@@ -236,7 +236,7 @@ killed() {
   all=$from
   for ((i = 0; i < trials; i++)); do
     lab_start s3
-    wait_until 30000 in_rotation s3 >/dev/null || die "s3 does not come up"
+    wait_until 10000 in_rotation s3 >/dev/null || die "s3 does not come up"
     sleep 0.3
     mark
     pid=$(init_pid s3)

@@ -4,6 +4,7 @@
     missing_docs,
     clippy::disallowed_methods,
     clippy::indexing_slicing,
+    clippy::missing_panics_doc,
     clippy::similar_names,
     clippy::unwrap_used,
     clippy::expect_used
@@ -27,6 +28,10 @@ use pidone::os::signals::{SignalSet, Signals, block_all, wait_any};
 use pidone::os::spawner::{Spawned, Spawner};
 use pidone::values::{Exit, Pid, Signal};
 
+#[path = "support/process.rs"]
+#[allow(dead_code)]
+pub mod process;
+
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn field(name: &str) -> u64 {
@@ -36,6 +41,12 @@ fn field(name: &str) -> u64 {
         .find_map(|line| line.strip_prefix(name))
         .unwrap();
     u64::from_str_radix(line.trim_start_matches(':').trim(), 16).unwrap()
+}
+
+/// How many of our descendants stand still.
+fn standing() -> usize {
+    let all = process::descendants(std::process::id().cast_signed());
+    all.into_iter().filter(|one| one.state == 'T').count()
 }
 
 fn start(spawner: &Spawner, script: &str) -> Spawned {
@@ -155,6 +166,11 @@ async fn strays_are_found(spawner: &Spawner, signals: &mut Signals) {
             kill::strays(Signal::CONT)
         );
     }
+    // Who stands still reaps nobody: the shells leave their own children to us.
+    kill::strays(Signal::STOP);
+    while standing() != 5 {
+        assert!(begun.elapsed() < PATIENCE, "{} stand still", standing());
+    }
     kill::group(parent.pid, Signal::KILL).unwrap();
     while kill::strays(Signal::TERM) != Strays::Found(0) {
         assert!(
@@ -162,9 +178,9 @@ async fn strays_are_found(spawner: &Spawner, signals: &mut Signals) {
             "{:?}",
             kill::strays(Signal::TERM)
         );
+        kill::strays(Signal::CONT);
     }
-    // Each of the two shells may have reaped its own `sleep` before it died too.
-    assert!(reap_all(signals).await.len() >= 3);
+    assert_eq!(reap_all(signals).await.len(), 5);
 
     // A group that is not there yet: its leader hears it all the same.
     let late = start(spawner, "sleep 60");
