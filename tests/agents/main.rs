@@ -12,6 +12,7 @@
 mod clients;
 mod host;
 mod node;
+mod noise;
 mod services;
 mod standing;
 
