@@ -66,7 +66,7 @@ pub(super) struct Agent {
     pub(super) version: u64,
     pub(super) silent: BTreeMap<Origin, String>,
     /// PID 1 was told that whoever needs us may start.
-    is_ready: bool,
+    pub(super) is_ready: bool,
     /// What PID 1 tells of our services.
     pub(super) words: mpsc::Receiver<Word>,
     /// What PID 1 is told of us.

@@ -14,7 +14,9 @@ mod host;
 mod node;
 mod noise;
 mod services;
+mod sources;
 mod standing;
+mod targets;
 
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
