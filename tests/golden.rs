@@ -207,7 +207,14 @@ fn import() {
         } else {
             2
         };
-        let screen = told.screen + &faults.collect::<String>();
+        // A mark depends on where the story is laid out.
+        let mut marks = told.screen.split("(mark ");
+        let mut screen = marks.next().unwrap_or_default().to_owned();
+        for rest in marks {
+            screen += "(mark …";
+            screen += rest.trim_start_matches(|c: char| c.is_ascii_hexdigit());
+        }
+        screen += &faults.collect::<String>();
         (code, screen.trim_end().to_owned() + "\n")
     });
 }
