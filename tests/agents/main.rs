@@ -14,6 +14,7 @@ mod host;
 mod node;
 mod noise;
 mod services;
+mod six;
 mod sources;
 mod standing;
 mod targets;
@@ -210,7 +211,7 @@ fn many_start_at_one_moment() {
 }
 
 /// A command that must succeed.
-fn run(words: &str) {
+pub(crate) fn run(words: &str) {
     let words: Vec<&str> = words.split(' ').collect();
     let done = Command::new(words[0]).args(&words[1..]).output().unwrap();
     let why = String::from_utf8_lossy(&done.stderr);

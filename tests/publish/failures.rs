@@ -6,6 +6,16 @@ use std::net::{SocketAddr, TcpListener};
 use super::bench::{Bench, backend, backend_at, has_haproxy, story};
 use super::stories::{HAPROXY, LONG};
 
+/// The next turn in which something came of it.
+async fn news(bench: &mut Bench) -> String {
+    loop {
+        let said = bench.turn().await;
+        if said != "h.cfg: nothing new" {
+            return said;
+        }
+    }
+}
+
 #[test]
 fn a_reload_that_fails_behind_a_good_check_is_taken_back_and_the_next_one_heals() {
     if !has_haproxy() {
@@ -27,7 +37,7 @@ fn a_reload_that_fails_behind_a_good_check_is_taken_back_and_the_next_one_heals(
         fs::write(&path, template.replace("frontend web\n", &more)).unwrap();
         bench.members(&[one, two]);
         assert_eq!(
-            bench.turn().await,
+            news(&mut bench).await,
             "h.cfg: not in effect: no new worker of haproxy answers after 5s"
         );
         assert_eq!(bench.served_by(4), ["s1"]);
@@ -41,7 +51,7 @@ fn a_reload_that_fails_behind_a_good_check_is_taken_back_and_the_next_one_heals(
         assert!(told.is_err(), "{told:?}");
         fs::write(&path, template.replace("roundrobin", "leastconn")).unwrap();
         bench.members(&[one, two]);
-        let said = bench.turn().await;
+        let said = news(&mut bench).await;
         assert!(said.starts_with("h.cfg: reloaded in N ms"), "{said}");
         assert_eq!(bench.served_by(6), ["s1", "s2"]);
         assert_eq!(bench.publisher.status().next().unwrap().why, None);
@@ -68,7 +78,7 @@ fn nobody_reloads_and_servers_come_and_go_all_the_same() {
         fs::write(bench.dir.join("haproxy.pid"), "999999999").unwrap();
         fs::write(&path, template.replace("roundrobin", "leastconn")).unwrap();
         bench.members(&[one]);
-        let said = bench.turn().await;
+        let said = news(&mut bench).await;
         assert!(
             said.starts_with("h.cfg: not in effect: `sh` says no"),
             "{said}"
@@ -114,11 +124,11 @@ fn servers_of_ipv6_come_and_go_without_a_reload() {
         bench.start_haproxy();
         assert_eq!(bench.turn().await, "h.cfg: nothing new");
         bench.members(&[one, two]);
-        assert_eq!(bench.turn().await, "h.cfg: 3 commands to haproxy, N ms");
+        assert_eq!(news(&mut bench).await, "h.cfg: 3 commands to haproxy, N ms");
         assert_eq!(bench.served_by(4), ["s1", "s2"]);
         assert_eq!(bench.turn().await, "h.cfg: written");
         bench.members(&[two]);
-        assert_eq!(bench.turn().await, "h.cfg: 1 command to haproxy, N ms");
+        assert_eq!(news(&mut bench).await, "h.cfg: 1 command to haproxy, N ms");
         assert_eq!(bench.served_by(4), ["s2"]);
     });
 }
