@@ -215,7 +215,10 @@ fn s6rc() {
             faults = set::joined(all.clone()).diagnostics;
         }
         let errors = pidone::diag::errors(&faults);
-        let mut screen: String = faults.iter().map(|fault| format!("{fault}\n")).collect();
+        let mut screen = String::new();
+        for fault in &faults {
+            writeln!(screen, "{fault}").unwrap();
+        }
         if errors == 0 {
             let services = all.iter().filter(|it| !known.contains_key(&it.name));
             services.for_each(|service| screen += &line(service));
@@ -238,7 +241,7 @@ fn names(names: &[Name]) -> String {
 fn line(service: &Service) -> String {
     let mut text = match &service.program {
         Program::Command(words) => format!("{}: oneshot {words:?}", service.name),
-        _run => format!("{}: longrun", service.name),
+        Program::Run(_) => format!("{}: longrun", service.name),
     };
     if let Some(down) = &service.down {
         write!(text, ", down {down:?}").unwrap();
