@@ -28,9 +28,14 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+<<<<<<< HEAD
 use pidone::cli::check;
 use pidone::os::{programs, trees};
 use pidone::service::definition::{Output, Program, Service, Stop};
+=======
+use pidone::cli::{check, import};
+use pidone::os::programs;
+>>>>>>> main
 use pidone::service::environment::Environment;
 use pidone::service::program::{Seen, Sought};
 use pidone::service::settings::{self, Settings};
@@ -195,6 +200,7 @@ fn check() {
     });
 }
 
+<<<<<<< HEAD
 /// Trees of s6-rc's definitions in `s6-rc.d`, the user's bundles in `user-bundles.d`: every service
 /// and bundle that they come to, or every fault.
 #[test]
@@ -268,3 +274,31 @@ fn line(service: &Service) -> String {
     }
     text + "\n"
 }
+=======
+#[test]
+fn import() {
+    stories("import", |story| {
+        let variable = |name: &str| {
+            let value = story.environment.get(name)?;
+            Some(value.to_str().unwrap().to_owned())
+        };
+        let from = story.dir.join("supervisord.conf");
+        let told = import::tell(&from, &story.dir.join("services.d"), None, true, &variable);
+        let faults = told.faults.iter().map(|fault| format!("{fault}\n"));
+        let code = if told.faults.is_empty() {
+            u8::from(told.lost)
+        } else {
+            2
+        };
+        // A mark depends on where the story is laid out.
+        let mut marks = told.screen.split("(mark ");
+        let mut screen = marks.next().unwrap_or_default().to_owned();
+        for rest in marks {
+            screen += "(mark …";
+            screen += rest.trim_start_matches(|c: char| c.is_ascii_hexdigit());
+        }
+        screen += &faults.collect::<String>();
+        (code, screen.trim_end().to_owned() + "\n")
+    });
+}
+>>>>>>> main
