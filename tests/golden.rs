@@ -28,14 +28,9 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-<<<<<<< HEAD
-use pidone::cli::check;
+use pidone::cli::{check, import};
 use pidone::os::{programs, trees};
 use pidone::service::definition::{Output, Program, Service, Stop};
-=======
-use pidone::cli::{check, import};
-use pidone::os::programs;
->>>>>>> main
 use pidone::service::environment::Environment;
 use pidone::service::program::{Seen, Sought};
 use pidone::service::settings::{self, Settings};
@@ -200,7 +195,6 @@ fn check() {
     });
 }
 
-<<<<<<< HEAD
 /// Trees of s6-rc's definitions in `s6-rc.d`, the user's bundles in `user-bundles.d`: every service
 /// and bundle that they come to, or every fault.
 #[test]
@@ -274,7 +268,7 @@ fn line(service: &Service) -> String {
     }
     text + "\n"
 }
-=======
+
 #[test]
 fn import() {
     stories("import", |story| {
@@ -301,4 +295,3 @@ fn import() {
         (code, screen.trim_end().to_owned() + "\n")
     });
 }
->>>>>>> main
