@@ -54,6 +54,8 @@ mod foresight;
 
 mod parse;
 
+pub mod s6rc;
+
 pub mod order;
 
 pub mod set;
