@@ -53,6 +53,8 @@ pub mod rescan;
 
 pub mod init;
 
+pub mod scan;
+
 pub mod help;
 
 pub mod completions;
