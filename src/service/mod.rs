@@ -56,6 +56,8 @@ mod foresight;
 
 mod parse;
 
+pub mod s6rc;
+
 pub mod order;
 
 pub mod set;
