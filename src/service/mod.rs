@@ -54,6 +54,8 @@ mod foresight;
 
 mod parse;
 
+pub mod s6rc;
+
 pub mod order;
 
 pub mod set;
@@ -61,3 +63,5 @@ pub mod set;
 pub mod difference;
 
 pub mod settings;
+
+pub mod import;
