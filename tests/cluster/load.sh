@@ -127,7 +127,7 @@ restart_each() {
 }
 
 # Ten changes, one every 0.6 s (50 in 30 s), whether the one before has been followed or not: nodes come and go,
-# applications are stopped and started, one is drained and restarted, one is only restarted.
+# an application is stopped and started, another is drained and restarted. s2 is left alone: there is always somebody.
 event_changes() {
   lab_start s3
   back s3
@@ -150,11 +150,11 @@ change() {
     1) lab_exec s1 pidone restart webapp ;;
     2) lab_exec s3 pidone drain webapp ;;
     3) lab_start s5 ;;
-    4) lab_exec s2 pidone stop webapp ;;
+    4) lab_exec s1 pidone stop webapp ;;
     5) lab_exec s3 pidone restart webapp ;;
     6) lab_stop s4 ;;
-    7) lab_exec s2 pidone start webapp ;;
-    8) lab_exec s1 pidone restart webapp ;;
+    7) lab_exec s1 pidone start webapp ;;
+    8) lab_exec s3 pidone restart webapp ;;
     9) lab_stop s5 ;;
   esac >/dev/null
 }
