@@ -10,6 +10,7 @@
 )]
 
 mod clients;
+mod guide;
 mod host;
 mod node;
 mod noise;
@@ -192,6 +193,21 @@ fn open_to_others_without_a_key_it_does_not_start() {
         agent.said().contains("cannot read the key"),
         "{}",
         agent.said()
+    );
+}
+
+#[test]
+fn a_bare_name_of_a_file_stands_where_we_are() {
+    let cluster = Cluster::new();
+    std::fs::write(cluster.file("1.toml"), "nmae = \"n1\"\n").unwrap();
+    let mut command = Command::new(node::PIDONE);
+    command.args(["agent", "--config", "1.toml"]);
+    let done = command.current_dir(cluster.file(".")).output().unwrap();
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(done.status.code(), Some(78), "{said}");
+    assert!(
+        said.contains("unknown key `nmae`") && said.contains("1.toml:1:1"),
+        "{said}"
     );
 }
 
