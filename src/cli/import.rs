@@ -8,8 +8,8 @@ use crate::cli::print::{complain, show};
 use crate::cli::{Answer, Trouble};
 use crate::diag::{Diagnostic, Severity, printable};
 use crate::os::files;
+use crate::os::gathered;
 use crate::os::placing::{Placed, place};
-use crate::os::trees;
 use crate::service::environment::Environment;
 use crate::service::import::{Made, Remark, mark};
 use crate::service::set;
@@ -200,7 +200,7 @@ fn planned<'a>(made: &'a Made, to: &Path) -> Planned<'a> {
         let hint = "take it away, or import into another directory with --to";
         Doing::Refuse(Box::new(fault.in_file(path).hint(hint)))
     };
-    let doing = match trees::read(&dir, &[""]) {
+    let doing = match gathered::read(&dir, &[""]) {
         _ if dir.is_symlink() => refuse("", "is a symbolic link"),
         Err(why) => Doing::Refuse(Box::new(Diagnostic::error(why))),
         Ok(mut tree) => {

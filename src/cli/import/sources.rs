@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::diag::Diagnostic;
-use crate::os::{files, globs, trees};
+use crate::os::{files, gathered, globs};
 use crate::service::import::ini::{Conf, FILE_BYTES_MAX};
 use crate::service::import::{Imported, Remark, overlay, supervisord};
 
@@ -16,7 +16,7 @@ pub(super) fn imported(
     if !from.is_dir() {
         return supervisord(from, root, variable);
     }
-    match trees::read(from, &overlay::DIRS) {
+    match gathered::read(from, &overlay::DIRS) {
         Ok(tree) => overlay::services(&tree),
         Err(why) => Imported {
             faults: vec![Diagnostic::error(why)],
