@@ -11,7 +11,7 @@ fn blocks(kind: &str) -> Vec<(String, String)> {
     let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/migrate.md");
     let text = fs::read_to_string(guide).unwrap();
     let mut parts = text.split("```");
-    let mut before = parts.next().unwrap().to_owned();
+    let mut before = parts.next().unwrap();
     let mut found = Vec::new();
     while let (Some(block), Some(after)) = (parts.next(), parts.next()) {
         let (word, content) = block.split_once('\n').unwrap();
@@ -19,7 +19,7 @@ fn blocks(kind: &str) -> Vec<(String, String)> {
         if word == kind {
             found.push((title.to_owned(), content.to_owned()));
         }
-        before = after.to_owned();
+        before = after;
     }
     found
 }
