@@ -227,6 +227,8 @@ pub struct Restart {
     pub with: Vec<Name>,
     /// Before the first restart; the next waits `RETRY_FIRST`, then twice as long each time.
     pub delay: Duration,
+    /// How long the waits are.
+    pub pace: Pace,
     /// The longest wait.
     pub max_delay: Duration,
     /// A wait is made longer or shorter by up to this many thousandths of itself.
@@ -237,6 +239,16 @@ pub struct Restart {
     pub limit: Option<RestartLimit>,
     /// What a reached limit does.
     pub on_limit: OnLimit,
+}
+
+/// How long the waits between restarts are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pace {
+    /// They grow with each restart in a row.
+    Growing,
+    /// As s6-supervise(8) waits, always alike: until 1 s after it became ready; or for 1 s, if it
+    /// has told nobody that it is; or for 60 s, if its program could not be executed.
+    S6,
 }
 
 /// After which deaths a restart follows.
@@ -344,6 +356,7 @@ impl Default for Restart {
             when: When::Always,
             with: Vec::new(),
             delay: Duration::ZERO,
+            pace: Pace::Growing,
             max_delay: Duration::from_secs(30),
             jitter_permille: 100,
             reset_after: Duration::from_secs(10),

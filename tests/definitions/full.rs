@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use pidone::service::definition::{
-    Before, Context, Format, Health, Kind, Limit, OnLimit, Output, Probe, Program, Ready, Reload,
-    Resource, Restart, RestartLimit, Service, Stop, StopBy, Then, When,
+    Before, Context, Format, Health, Kind, Limit, OnLimit, Output, Pace, Probe, Program, Ready,
+    Reload, Resource, Restart, RestartLimit, Service, Stop, StopBy, Then, When,
 };
 use pidone::service::permit::{Of, Permit};
 use pidone::values::Signal;
@@ -112,6 +112,7 @@ pub(crate) fn expected() -> Service {
         })),
         health: Some(Box::new(watched())),
         restart: Restart {
+            pace: Pace::Growing,
             when: When::OnFailure,
             with: vec!["db".parse().unwrap()],
             delay: ms(1_000),

@@ -3,11 +3,11 @@
 use pidone::machine::unit::{
     Action, Cause, Event, Failure, Health, Next, Retry, Said, StartStep, Starting, State,
 };
-use pidone::service::definition::{Probe, Then};
+use pidone::service::definition::{Pace, Probe, Then};
 
 use pidone::values::Moment;
 
-use super::{Edge, planned, rest};
+use super::{Edge, paced, planned, rest};
 
 pub(crate) type Rule = fn(&Edge<'_>) -> bool;
 
@@ -49,6 +49,14 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
     (
         "what is ready is neither hopeless nor trying",
         ready_is_hopeful,
+    ),
+    (
+        "when it was ready is known from then to its next start, at the pace of s6 only",
+        paced::ready_is_remembered,
+    ),
+    (
+        "at the pace of s6 every wait is alike, whatever came before",
+        paced::waits_of_s6,
     ),
     ("a stop is heard at once", stop_is_heard),
     (
@@ -145,6 +153,9 @@ pub(crate) fn restart_waits_or_counts(edge: &Edge<'_>) -> bool {
 }
 
 pub(crate) fn was_up_long(edge: &Edge<'_>) -> bool {
+    if edge.service.restart.pace == Pace::S6 {
+        return paced::was_up_long(edge);
+    }
     match edge.before.unit.state {
         State::Ready { since, .. } => edge.now.since(since) >= edge.service.restart.reset_after,
         _other => false,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pidone::service::definition::{
-    Before, Finish, Health, Kind, Probe, Ready, Restart, RestartLimit, Service, Then, When,
+    Before, Finish, Health, Kind, Pace, Probe, Ready, Restart, RestartLimit, Service, Then, When,
 };
 use pidone::service::schedule::{Overlap, Schedule, Times};
 
@@ -72,9 +72,31 @@ pub(crate) fn shapes() -> Vec<(String, Service)> {
             }
         }
     }
+    shapes.extend(paced());
     shapes.extend(watched(&restarts));
     shapes.extend(with_before(&limited));
     shapes.extend(scheduled(&restarts));
+    shapes
+}
+
+/// Services at the pace of s6: those that tell when they are ready, and those that do not.
+fn paced() -> Vec<(String, Service)> {
+    let mut shapes = Vec::new();
+    let restart = Restart {
+        pace: Pace::S6,
+        ..Restart::default()
+    };
+    let finish = Some(Box::new(Finish {
+        path: "finish".into(),
+        timeout: Some(UNIT * 2),
+    }));
+    for probe in [None, Some((Probe::Fd(3), None))] {
+        for finish in [None, finish.clone()] {
+            let name = format!("at the pace of s6, probe {probe:?}, finish {finish:?}");
+            let service = shape(Kind::Longrun, probe.clone(), finish, &restart, None);
+            shapes.push((name, service));
+        }
+    }
     shapes
 }
 
