@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::service::definition::{
-    Health, Pace, Probe, Ready, Reload, Restart, RestartLimit, Stop, StopBy, When,
+    Health, Probe, Ready, Reload, Restart, RestartLimit, Stop, StopBy, When,
 };
+use crate::service::pace::Pace;
 use crate::service::schedule::{Overlap, Schedule, Times};
 use crate::values::Name;
 use crate::values::span::show_span;

@@ -5,7 +5,8 @@
 use crate::machine::retry;
 use crate::machine::step::{Outcome, Turn};
 use crate::machine::unit::{Action, Cause, Event, Health, Next, Retry, Said, State, Unit};
-use crate::service::definition::{Pace, Then};
+use crate::service::definition::Then;
+use crate::service::pace::Pace;
 use crate::values::{Moment, Pid};
 
 /// What a check comes to.

@@ -4,7 +4,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use crate::machine::unit::{Cause, Failure, Retry, State};
-use crate::service::definition::{Kind, Pace, RETRY_FIRST, Restart, Service, When};
+use crate::service::definition::{Kind, RETRY_FIRST, Restart, Service, When};
+use crate::service::pace::Pace;
 use crate::values::{Exit, Moment};
 
 /// The shortest wait but for the first restart, which is immediate. Without it a service that can

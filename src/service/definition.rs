@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::service::executable::{Executable, Finish};
+use crate::service::pace::Pace;
 use crate::service::permit::Permit;
 use crate::service::schedule::Schedule;
 use crate::values::{Exit, Name, Signal};
@@ -67,17 +69,9 @@ pub enum Kind {
 pub enum Program {
     /// Exec form: the program is looked up in the PATH of the service's own environment.
     Command(Vec<String>),
-    /// The `run` file of the service directory, called as s6 calls it: `./run NAME`, there.
-    Run(PathBuf),
-}
-
-/// s6's `finish` file and its time.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Finish {
-    /// The file.
-    pub path: PathBuf,
-    /// It is killed after this; `None` is s6's 0, for ever.
-    pub timeout: Option<Duration>,
+    /// The `run` file, called as s6 calls it: `./run NAME`, in `workdir`, or else in the service
+    /// directory.
+    Run(Box<Executable>),
 }
 
 /// The surroundings of a process. Texts with `${…}` are expanded at each start.
@@ -239,16 +233,6 @@ pub struct Restart {
     pub limit: Option<RestartLimit>,
     /// What a reached limit does.
     pub on_limit: OnLimit,
-}
-
-/// How long the waits between restarts are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Pace {
-    /// They grow with each restart in a row.
-    Growing,
-    /// As s6-supervise(8) waits, always alike: until 1 s after it became ready; or for 1 s, if it
-    /// has told nobody that it is; or for 60 s, if its program could not be executed.
-    S6,
 }
 
 /// After which deaths a restart follows.

@@ -13,7 +13,7 @@ use pidone::machine::unit::{Action, Event, Health, Retry, Said, StartStep, Start
 use pidone::service::definition::Service;
 use pidone::values::{Exit, Moment, Pid};
 
-use rules::{is_automatic_restart, was_up_long};
+use paced::{is_automatic_restart, was_up_long};
 
 /// The unit of abstract time: `RETRY_FIRST`, so that a backoff is one unit.
 pub(crate) const UNIT: Duration = Duration::from_millis(250);

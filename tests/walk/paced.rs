@@ -1,19 +1,43 @@
-//! What must hold of the waits of s6, on every edge of the walk.
+//! What must hold of restarts and their waits, on every edge of the walk.
 
 use std::time::Duration;
 
-use pidone::machine::unit::{Cause, Event, State};
-use pidone::service::definition::Pace;
+use pidone::machine::unit::{Cause, Event, Retry, State};
+use pidone::service::pace::Pace;
 
 use super::Edge;
-use super::rules::is_automatic_restart;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// To s6, this is long.
+/// Whether this edge is a restart by policy.
+pub(crate) fn is_automatic_restart(edge: &Edge<'_>) -> bool {
+    edge.before.unit.state.is_alive()
+        && edge.after.unit.retry != Retry::default()
+        && matches!(
+            edge.after.unit.state,
+            State::Waiting | State::Backoff { .. }
+        )
+}
+
+pub(crate) fn restart_waits_or_counts(edge: &Edge<'_>) -> bool {
+    if !is_automatic_restart(edge) {
+        return true;
+    }
+    let waits = matches!(edge.after.unit.state, State::Backoff { .. });
+    let was_unwaited = edge.before.ghost.unwaited && !was_up_long(edge);
+    edge.after.unit.retry.failures > 0 && (waits || !was_unwaited)
+}
+
 pub(crate) fn was_up_long(edge: &Edge<'_>) -> bool {
-    let ready_at = edge.before.unit.retry.ready_at;
-    ready_at.is_some_and(|at| edge.now.since(at) >= SECOND)
+    if edge.service.restart.pace == Pace::S6 {
+        // To s6, a second is long, whatever came after it was ready.
+        let ready_at = edge.before.unit.retry.ready_at;
+        return ready_at.is_some_and(|at| edge.now.since(at) >= SECOND);
+    }
+    match edge.before.unit.state {
+        State::Ready { since, .. } => edge.now.since(since) >= edge.service.restart.reset_after,
+        _other => false,
+    }
 }
 
 pub(crate) fn ready_is_remembered(edge: &Edge<'_>) -> bool {

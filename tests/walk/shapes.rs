@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use pidone::service::definition::{
-    Before, Finish, Health, Kind, Pace, Probe, Ready, Restart, RestartLimit, Service, Then, When,
+    Before, Health, Kind, Probe, Ready, Restart, RestartLimit, Service, Then, When,
 };
+use pidone::service::executable::Finish;
+use pidone::service::pace::Pace;
 use pidone::service::schedule::{Overlap, Schedule, Times};
 
 use super::UNIT;
@@ -40,8 +42,8 @@ pub(crate) fn shapes() -> Vec<(String, Service)> {
         ),
     ];
     let finish = |timeout| {
-        let path = "finish".into();
-        Some(Box::new(Finish { path, timeout }))
+        let file = "finish".into();
+        Some(Box::new(Finish { file, timeout }))
     };
     let finishes = [
         ("no", None),
@@ -87,7 +89,7 @@ fn paced() -> Vec<(String, Service)> {
         ..Restart::default()
     };
     let finish = Some(Box::new(Finish {
-        path: "finish".into(),
+        file: "finish".into(),
         timeout: Some(UNIT * 2),
     }));
     for probe in [None, Some((Probe::Fd(3), None))] {
@@ -134,7 +136,7 @@ fn watched(restarts: &[(&str, Restart)]) -> Vec<(String, Service)> {
 fn with_before(restart: &Restart) -> Vec<(String, Service)> {
     let mut shapes = Vec::new();
     let finish = Some(Box::new(Finish {
-        path: "finish".into(),
+        file: "finish".into(),
         timeout: Some(UNIT),
     }));
     let simple = |kind| shape(kind, None, finish.clone(), restart, Some(UNIT * 2));
@@ -197,7 +199,7 @@ fn scheduled(restarts: &[(&str, Restart)]) -> Vec<(String, Service)> {
     let mut shapes = Vec::new();
     for (restart_name, restart) in restarts {
         let finish = Some(Box::new(Finish {
-            path: "finish".into(),
+            file: "finish".into(),
             timeout: Some(UNIT),
         }));
         for finish in [None, finish] {

@@ -5,9 +5,10 @@ use std::time::Duration;
 use pidone::machine::shutdown::Reason;
 use pidone::machine::slot::{Input, Ix, Limits};
 use pidone::service::definition::{
-    Before, Finish, Health, Kind, OnLimit, Pace, Probe, Ready, Restart, RestartLimit, Service,
-    Then, When,
+    Before, Health, Kind, OnLimit, Probe, Ready, Restart, RestartLimit, Service, Then, When,
 };
+use pidone::service::executable::Finish;
+use pidone::service::pace::Pace;
 use pidone::service::schedule::{Line, Overlap, Schedule, Times};
 use pidone::service::zone::Zone;
 use pidone::values::{Exit, Name, Signal};
@@ -131,7 +132,7 @@ pub(crate) fn service(chance: &mut Chance, name: &str, all: &[String]) -> Servic
     }
     if chance.percent(25) {
         service.finish = Some(Box::new(Finish {
-            path: "finish".into(),
+            file: "finish".into(),
             timeout: chance.percent(80).then(|| Duration::from_secs(5)),
         }));
     }
