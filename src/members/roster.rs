@@ -77,6 +77,16 @@ impl Roster {
     pub fn take(&mut self, origin: Origin, mut answer: Vec<Member>) -> Vec<Event> {
         answer.truncate(MEMBERS_MAX);
         self.answers.insert(origin, answer);
+        self.settle()
+    }
+
+    /// Another floor; gives what has changed by it.
+    pub fn stay_above(&mut self, floor: usize) -> Vec<Event> {
+        self.floor = floor;
+        self.settle()
+    }
+
+    fn settle(&mut self) -> Vec<Event> {
         let mut merged = self.merged();
         self.hold(&mut merged);
         let before = std::mem::replace(&mut self.members, merged);

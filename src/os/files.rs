@@ -58,8 +58,7 @@ fn at_most(entries_max: usize, roots: &[PathBuf]) -> Found {
                 break;
             }
             let path = root.join(&name);
-            let read = opened(&path).and_then(|folder| service(&folder, &path, name.clone(), true));
-            match read {
+            match directory(&path, name.clone()) {
                 Ok(directory) => {
                     directories.insert(name, directory);
                 }
@@ -189,6 +188,14 @@ fn opened(path: &Path) -> Result<Folder, Diagnostic> {
         let hint = "a service is a directory with a `service.toml` or a `run`";
         Diagnostic::warning(fault).in_file(path).hint(hint)
     })
+}
+
+/// Reads one service directory by its path.
+///
+/// # Errors
+/// What is there is no directory, or cannot be read.
+pub fn directory(path: &Path, name: OsString) -> Result<Directory, Diagnostic> {
+    opened(path).and_then(|folder| service(&folder, path, name, true))
 }
 
 /// Reads one service directory, and its `log/` if `with_log`.

@@ -4,6 +4,8 @@ pub mod definition;
 
 pub mod source;
 
+pub mod scandir;
+
 pub mod fields;
 
 pub mod expand;
@@ -54,6 +56,8 @@ mod foresight;
 
 mod parse;
 
+pub mod s6rc;
+
 pub mod order;
 
 pub mod set;
@@ -61,3 +65,5 @@ pub mod set;
 pub mod difference;
 
 pub mod settings;
+
+pub mod import;

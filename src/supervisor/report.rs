@@ -98,8 +98,9 @@ impl Supervisor {
             restarts: slot.restarts.into(),
             exit: slot.exit.map(ExitStatus::from),
             oom: slot.oom,
-            note: why::note(&self.fleet, ix, self.faults(ix)),
+            note: why::note(&self.fleet, ix, self.faults(ix)).or_else(|| self.own_note(ix, state)),
             enabled: slot.service.enabled,
+            wanted: slot.is_kept_up(),
             starts: slot.starts.into(),
             next_try_ms,
             schedule: slot.service.schedule.as_deref().map(describe::schedule),
@@ -110,6 +111,13 @@ impl Supervisor {
             last_took_ms: run.and_then(|run| Some(millis(run.ended?.since(run.began)))),
             detail: detail.then(|| self.detail(ix, slot, next.map(|next| whole(wall + next)))),
         })
+    }
+
+    /// What a service notes of itself (`X_PIDONE_NOTE`), while it is up and nothing worse is told.
+    fn own_note(&self, ix: Ix, state: &State) -> Option<String> {
+        let is_up = matches!(state, State::Starting(_) | State::Ready { .. });
+        let side = self.sides.get(&ix).filter(|_| is_up)?;
+        side.sayings.as_ref()?.note.clone()
     }
 
     fn detail(&self, ix: Ix, slot: &Slot, next_run: Option<Duration>) -> Detail {
@@ -211,6 +219,9 @@ impl Supervisor {
         let ended =
             change.from.main_pid().is_some() && change.to.main_pid() != change.from.main_pid();
         let why = why::note(&self.fleet, change.ix, self.faults(change.ix));
+        // Made in this turn, after the change that asked for it.
+        let state = &slot.unit.state;
+        let made = state.pid().filter(|_| state.word() == change.to.word());
         self.publish(Deed {
             wall_ms: millis(wall),
             mono_ms: millis(change.at.since_origin()),
@@ -219,7 +230,7 @@ impl Supervisor {
                 from: wire_state(&change.from),
                 to: wire_state(&change.to),
             },
-            pid: change.to.pid(),
+            pid: change.to.pid().or(made),
             exit: slot.exit.filter(|_| ended),
             oom: slot.oom,
             why: why.map(Into::into),
