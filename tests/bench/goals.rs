@@ -37,7 +37,7 @@ impl Goal {
 
 use Limit::{AtMost, TimesLoop};
 
-const GOALS: [Goal; 19] = [
+const GOALS: [Goal; 18] = [
     goal(life::START, "100", TimesLoop(2.0)).aim(TimesLoop(1.5)),
     goal(life::START, "1000", TimesLoop(1.5)),
     goal(life::PSS, "100", AtMost(1500.0)).aim(AtMost(1200.0)),
@@ -52,7 +52,6 @@ const GOALS: [Goal; 19] = [
     goal(output::TORN, "raw", AtMost(0.0)),
     goal(output::TORN, "prefix", AtMost(0.0)),
     goal(output::TORN, "json", AtMost(0.0)),
-    goal(output::TORN, "inherited", AtMost(0.0)),
     goal(calls::CALLS, calls::START, AtMost(40.0)),
     goal(calls::CALLS, calls::RESTART, AtMost(40.0)),
     goal(calls::CALLS, calls::STOP, AtMost(40.0)),

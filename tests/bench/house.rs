@@ -40,8 +40,10 @@ const PROGRAMS: [(&str, &str, &[&str]); 10] = [
 ];
 
 /// What a namespace runs first: `/run` of its own, then perhaps a wait until somebody looks on.
-const ENTRY: &str = "mount -t tmpfs tmpfs /run && { [ -z \"$GATE\" ] || read -r go <\"$GATE\"; } && \
-                     unset GATE && exec \"$@\"";
+const ENTRY: &str = "mount -t tmpfs tmpfs /run || exit 1
+    [ -z \"$GATE\" ] || read -r go <\"$GATE\" || exit 1
+    unset GATE
+    exec \"$@\"";
 
 /// Waits until `condition` gives something; `None` after `within`.
 pub(crate) fn until<T>(within: Duration, mut condition: impl FnMut() -> Option<T>) -> Option<T> {
