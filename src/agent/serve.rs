@@ -230,7 +230,7 @@ impl Agent {
         let is_first = !self.roster.has_answer();
         let events = self.roster.take(report.origin, members);
         for event in &events {
-            say_line(&format!("{} {}", event.change.word(), event.member.name));
+            say_line(&event.to_string());
         }
         // Nobody waits longer than he said: those who are gone are forgotten.
         self.watching.retain(|answer| !answer.is_closed());
