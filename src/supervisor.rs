@@ -101,6 +101,8 @@ pub struct Supervisor {
     followed: BTreeMap<Option<Ix>, u64>,
     reap: bool,
     orphans: u64,
+    /// When what only the boot needed is given back.
+    settles: Option<Moment>,
     code: Option<u8>,
 }
 
@@ -127,6 +129,9 @@ enum Wake {
 /// The flush of the output at the end may take this long: with the farewell to clients, it is the
 /// rest of the second that the machine leaves after its last SIGKILL.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(800);
+
+/// So long after the boot it is quiet: nobody waits for the pages that are read again then.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// The clients of the control socket have this long to take what is queued for them.
 const FAREWELL_TIMEOUT: Duration = Duration::from_millis(100);
@@ -164,6 +169,7 @@ impl Supervisor {
             followed: BTreeMap::new(),
             reap: false,
             orphans: 0,
+            settles: None,
             code: None,
         }))
     }
@@ -179,7 +185,7 @@ impl Supervisor {
             self.tell_all();
             if booting && !self.narrator.is_booting() {
                 booting = false;
-                self.settle();
+                self.settles = Some(clock::now() + QUIET);
             }
             if let Some(code) = self.code {
                 break code;
@@ -200,11 +206,12 @@ impl Supervisor {
         code
     }
 
-    /// The boot is over: what only it needed goes back to the kernel.
+    /// The boot is over, and what followed it: what only they needed goes back to the kernel.
     fn settle(&mut self) {
+        self.settles = None;
         self.orders.shrink_to_fit();
         self.starts.shrink();
-        memory::give_back();
+        memory::give_back_when_idle();
     }
 
     /// Waits, and does nothing else.
@@ -215,6 +222,7 @@ impl Supervisor {
             self.fleet.deadline(),
             self.helpers.deadline(),
             self.runs.deadline(),
+            self.settles,
         ]
         .into_iter()
         .flatten()
@@ -269,6 +277,9 @@ impl Supervisor {
                 self.end_helpers();
                 self.hear_all();
                 self.take(Input::Tick);
+                if self.settles.is_some_and(|at| at <= clock::now()) {
+                    self.settle();
+                }
             }
         }
     }

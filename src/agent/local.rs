@@ -2,7 +2,6 @@
 //! events, for the client waits; what it learns comes as values.
 
 use std::collections::BTreeMap;
-use std::os::unix::net::UnixDatagram;
 use std::thread;
 use std::time::Duration;
 
@@ -70,18 +69,6 @@ pub fn follow(names: Vec<String>, words: mpsc::Sender<Word>) -> std::io::Result<
 /// make what is ready look gone, by a first record that does not know it yet.
 pub async fn first(words: &mut mpsc::Receiver<Word>) -> Option<Word> {
     timeout(FIRST_WORD, words.recv()).await.ok().flatten()
-}
-
-/// Tells PID 1 by sd_notify(3) that whoever needs the agent may start.
-///
-/// # Errors
-/// As sendto(2).
-pub fn tell_ready() -> std::io::Result<()> {
-    let Some(socket) = std::env::var_os("NOTIFY_SOCKET") else {
-        return Ok(());
-    };
-    UnixDatagram::unbound()?.send_to(b"READY=1", socket)?;
-    Ok(())
 }
 
 /// One conversation. Ends well when nobody listens to us any more.

@@ -32,4 +32,12 @@ pub mod wire;
 
 pub mod desk;
 
+pub mod bulletin;
+
 pub mod serve;
+
+mod answer;
+
+mod standing;
+
+mod reread;

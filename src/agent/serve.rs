@@ -3,31 +3,32 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
-use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::agent::bulletin::Bulletin;
 use crate::agent::config::Config;
 use crate::agent::desk::{Asked, Desk};
 use crate::agent::handlers::task::{Handlers, Told as Handled};
 use crate::agent::local::{self, Local, Word};
 use crate::agent::mesh::{self, node::Mesh};
-use crate::agent::publish::task::{Publisher, Told};
+use crate::agent::publish::job::Outcome;
+use crate::agent::publish::{status::Told, task::Publisher};
 use crate::agent::sources::{self, Report};
-use crate::agent::wire::{Reply, Request, WireMember, WireRefused, template};
+use crate::agent::standing::line;
+use crate::agent::wire::Reply;
 use crate::control::protocol::State;
+use crate::diag::Diagnostic;
 use crate::members::member::{Announced, Origin, Readiness};
-use crate::members::roster::Roster;
+use crate::members::roster::{self, Roster};
+use crate::os::clock;
+use crate::os::ending::{Ending, Order};
 use crate::os::poll::Poller;
-use crate::os::{clock, ending::Ending};
-use crate::template::view::{Own, data};
+use crate::template::view::Own;
+use crate::values::Moment;
 
 /// Questions and reports that wait for the loop.
 const QUEUE: usize = 64;
-/// So long a drain waits at most. Where nobody tells that it was heard, all of it: Serf spreads a
-/// tag in half of it.
-const DRAIN_UNHEARD: Duration = Duration::from_millis(500);
-
 /// What has happened.
 enum Event {
     Report(Report),
@@ -37,43 +38,65 @@ enum Event {
     Asked(Asked),
     Mesh(mesh::node::Told),
     Drained,
-    End,
+    /// A signal.
+    Ordered,
+    /// PID 1 is to be told.
+    Told,
 }
 
 /// The loop's state.
-struct Agent {
-    config: Config,
-    name: String,
-    roster: Roster,
-    publisher: Publisher,
-    handlers: Handlers,
+pub(super) struct Agent {
+    pub(super) config: Config,
+    pub(super) name: String,
+    pub(super) roster: Roster,
+    pub(super) publisher: Publisher,
+    pub(super) handlers: Handlers,
     /// The gossip and its sessions, where it is a source.
-    mesh: Option<Mesh>,
+    pub(super) mesh: Option<Mesh>,
     /// What this node announces, for sources that carry it.
-    own: watch::Sender<Option<Vec<Announced>>>,
-    local: BTreeMap<String, Local>,
+    pub(super) own: watch::Sender<Option<Vec<Announced>>>,
+    pub(super) local: BTreeMap<String, Local>,
     /// Services that drain, until they have been down.
-    draining: BTreeSet<String>,
+    pub(super) draining: BTreeSet<String>,
     /// Who waits for the end of a drain, and until when.
-    drains: Vec<(tokio::time::Instant, oneshot::Sender<Reply>)>,
+    pub(super) drains: Vec<(tokio::time::Instant, oneshot::Sender<Reply>)>,
     /// Who waits for another list of members.
-    watching: Vec<oneshot::Sender<Reply>>,
+    pub(super) watching: Vec<oneshot::Sender<Reply>>,
     /// Counts the lists.
-    version: u64,
-    silent: BTreeMap<Origin, String>,
+    pub(super) version: u64,
+    pub(super) silent: BTreeMap<Origin, String>,
+    /// PID 1 was told that whoever needs us may start.
     is_ready: bool,
+    /// What PID 1 tells of our services.
+    pub(super) words: mpsc::Receiver<Word>,
+    /// What PID 1 is told of us.
+    pub(super) bulletin: Bulletin,
+    /// Reads the configuration again.
+    pub(super) reread: Reread,
+    /// Why what was read last is not in effect.
+    pub(super) refused: Option<String>,
+    /// A reload is under way.
+    pub(super) is_reloading: bool,
 }
+
+/// Reads the configuration again; or says all that is wrong with it.
+pub type Reread = Box<dyn Fn() -> Result<Config, Vec<Diagnostic>>>;
 
 /// Runs the agent until it is told to end.
 ///
 /// # Errors
 /// What it cannot start without.
-pub fn run(config: Config, name: String, env: Vec<(String, String)>) -> Result<(), String> {
-    let ending = Ending::new().map_err(|error| format!("cannot hear signals: {error}"))?;
+pub fn run(
+    config: Config,
+    name: String,
+    env: Vec<(String, String)>,
+    reread: Reread,
+) -> Result<(), String> {
+    let ending = Ending::or_reload().map_err(|error| format!("cannot hear signals: {error}"))?;
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
-    let ended = runtime.block_on(serve(config, name, env, ending));
+    let ended = runtime.block_on(serve(config, name, env, reread, ending));
     // A check or a command that is under way is not waited for.
     runtime.shutdown_background();
     ended
@@ -83,15 +106,13 @@ async fn serve(
     config: Config,
     name: String,
     env: Vec<(String, String)>,
+    reread: Reread,
     ending: Ending,
 ) -> Result<(), String> {
     let (own, followed) = watch::channel(announced(&config));
     let (tell, mut reports) = mpsc::channel(QUEUE);
     let _sources = sources::start(&config, &followed, &tell)?;
-    let (say, mut words) = mpsc::channel(QUEUE);
-    let names = config.announce.iter().map(|one| one.name.to_string());
-    let followed = local::follow(names.collect(), say);
-    followed.map_err(|error| format!("cannot follow PID 1: {error}"))?;
+    let mut words = follow(&config)?;
     let (ask, mut asked) = mpsc::channel(QUEUE);
     let desk = Desk::open(&config.socket, ask);
     let path = config.socket.display();
@@ -101,31 +122,36 @@ async fn serve(
     added.map_err(|error| format!("cannot hear signals: {error}"))?;
     let first = local::first(&mut words).await;
     let mesh = open_mesh(&config, &name).await?;
-    let mut agent = Agent::new(config, name, env, own);
+    let mut agent = Agent::new(config, name, env, own, words, reread);
     agent.mesh = mesh;
     first.into_iter().for_each(|word| agent.hear(word));
     loop {
         let event = tokio::select! {
-            _ = poller.wait() => Event::End,
+            _ = poller.wait() => Event::Ordered,
             Some(report) = reports.recv() => Event::Report(report),
-            Some(word) = words.recv() => Event::Local(word),
+            Some(word) = agent.words.recv() => Event::Local(word),
             told = next_of(&mut agent.mesh) => Event::Mesh(told),
             told = agent.publisher.next() => Event::Published(told),
             handled = agent.handlers.next() => Event::Handled(handled),
             Some(asked) = asked.recv() => Event::Asked(asked),
             () = until(agent.drains.first().map(|(at, _)| *at)) => Event::Drained,
+            () = due(agent.bulletin.due()) => Event::Told,
         };
         match event {
-            Event::End => {
-                if let Some(mesh) = &mut agent.mesh {
-                    mesh.leave().await;
+            Event::Ordered => match ending.next() {
+                None => {}
+                Some(Order::Reload) => agent.reload(),
+                Some(Order::End) => {
+                    if let Some(mesh) = &mut agent.mesh {
+                        mesh.leave().await;
+                    }
+                    return Ok(());
                 }
-                return Ok(());
-            }
+            },
             Event::Report(report) => agent.take(report),
             Event::Local(word) => agent.hear(word),
-            Event::Published(None) => {}
-            Event::Published(Some(told)) => say_line(&told.to_string()),
+            Event::Published(None) | Event::Told => {}
+            Event::Published(Some(told)) => agent.published(&told),
             Event::Handled(handled) => say_line(&handled.to_string()),
             Event::Asked(asked) => agent.answer(asked),
             Event::Mesh(told) => agent.gossiped(told),
@@ -136,6 +162,7 @@ async fn serve(
         }
         agent.tell_acted();
         agent.tell_ready();
+        agent.tell_pid_1();
     }
 }
 
@@ -155,15 +182,6 @@ async fn next_of(mesh: &mut Option<Mesh>) -> mesh::node::Told {
     }
 }
 
-fn refused(mesh: &Mesh) -> WireRefused {
-    let refused = mesh.refused();
-    WireRefused {
-        datagrams_unsealed: refused.unsealed,
-        datagrams_malformed: refused.malformed,
-        sessions: refused.sessions,
-    }
-}
-
 async fn until(at: Option<tokio::time::Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
@@ -171,12 +189,28 @@ async fn until(at: Option<tokio::time::Instant>) {
     }
 }
 
+async fn due(at: Option<Moment>) {
+    match at {
+        Some(at) => tokio::time::sleep(at.since(clock::now())).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What PID 1 tells of the services that are announced.
+pub(super) fn follow(config: &Config) -> Result<mpsc::Receiver<Word>, String> {
+    let (say, words) = mpsc::channel(QUEUE);
+    let names = config.announce.iter().map(|one| one.name.to_string());
+    let followed = local::follow(names.collect(), say);
+    followed.map_err(|error| format!("cannot follow PID 1: {error}"))?;
+    Ok(words)
+}
+
 fn announced(config: &Config) -> Option<Vec<Announced>> {
     (!config.announce.is_empty()).then(|| config.announce.clone())
 }
 
 /// A line of the agent's story, on its stdout.
-fn say_line(line: &str) {
+pub(super) fn say_line(line: &str) {
     // Nobody reads it: then nobody misses it.
     let _ = writeln!(io::stdout(), "{line}");
 }
@@ -187,6 +221,8 @@ impl Agent {
         name: String,
         env: Vec<(String, String)>,
         own: watch::Sender<Option<Vec<Announced>>>,
+        words: mpsc::Receiver<Word>,
+        reread: Reread,
     ) -> Self {
         let node = Own {
             name: name.clone(),
@@ -213,6 +249,11 @@ impl Agent {
             version: 0,
             silent: BTreeMap::new(),
             is_ready: false,
+            words,
+            bulletin: Bulletin::open(std::env::var_os("NOTIFY_SOCKET")),
+            reread,
+            refused: None,
+            is_reloading: false,
         }
     }
 
@@ -221,7 +262,8 @@ impl Agent {
         let members = match report.answer {
             Ok(members) => members,
             Err(why) => {
-                say_line(&format!("{why}; its last answer stands"));
+                self.tell(&format!("{why}; its last answer stands"));
+                self.bulletin.touch();
                 self.silent.insert(report.origin, why);
                 return;
             }
@@ -229,15 +271,19 @@ impl Agent {
         self.silent.remove(&report.origin);
         let is_first = !self.roster.has_answer();
         let events = self.roster.take(report.origin, members);
-        for event in &events {
-            say_line(&event.to_string());
-        }
+        self.changed(&events, is_first);
+    }
+
+    /// The members are others.
+    pub(super) fn changed(&mut self, events: &[roster::Event], is_first: bool) {
+        events.iter().for_each(|event| self.tell(&line(event)));
+        self.bulletin.touch();
         // Nobody waits longer than he said: those who are gone are forgotten.
         self.watching.retain(|answer| !answer.is_closed());
         if is_first || !events.is_empty() {
             self.tell_watching();
-            self.publisher.offer(&self.roster, &events, clock::now());
-            self.handlers.offer(&events);
+            self.publisher.offer(&self.roster, events, clock::now());
+            self.handlers.offer(events);
         }
     }
 
@@ -248,7 +294,7 @@ impl Agent {
                 origin: Origin::Gossip,
                 answer: Ok(members),
             }),
-            mesh::node::Told::Line(line) => say_line(&line),
+            mesh::node::Told::Line(line) => self.tell(&line),
             mesh::node::Told::Said => {}
             mesh::node::Told::Heard => {
                 for (_, answer) in self.drains.drain(..) {
@@ -257,6 +303,21 @@ impl Agent {
                 }
             }
         }
+    }
+
+    /// A step of a template has ended.
+    fn published(&mut self, told: &Told) {
+        match told.outcome {
+            Outcome::Same => say_line(&told.to_string()),
+            Outcome::Applied(_) | Outcome::Rejected(_) => self.tell(&told.to_string()),
+        }
+        self.bulletin.touch();
+    }
+
+    /// Tells people and PID 1 of what has happened.
+    pub(super) fn tell(&mut self, what: &str) {
+        say_line(what);
+        self.bulletin.event(what);
     }
 
     /// Tells members whom we watch that what they said is in effect.
@@ -286,7 +347,7 @@ impl Agent {
         }
     }
 
-    fn announce(&mut self) {
+    pub(super) fn announce(&mut self) {
         let announced = self.config.announce.iter().map(|service| {
             let local = self.local.get(service.name.as_str());
             let readiness = match local.map(|local| local.state) {
@@ -313,84 +374,24 @@ impl Agent {
         });
     }
 
-    fn answer(&mut self, asked: Asked) {
-        let reply = match asked.request {
-            Request::Members { since } if since == Some(self.version) => {
-                self.watching.push(asked.answer);
-                return;
-            }
-            Request::Members { .. } => self.members(),
-            Request::Status => Reply::Status {
-                name: self.name.clone(),
-                templates: self.publisher.status().map(template).collect(),
-                silent: self.silent.values().cloned().collect(),
-                held: self.roster.held(),
-                refused: self
-                    .mesh
-                    .as_ref()
-                    .map_or_else(WireRefused::default, refused),
-            },
-            Request::Data => Reply::Data {
-                data: data(&self.roster, self.publisher.own()).into_value(),
-            },
-            Request::Drain { service } => match self.drain(&service, asked.uid) {
-                Ok(()) if self.mesh.as_ref().is_some_and(Mesh::is_heard) => Reply::Ok,
-                Ok(()) => {
-                    let by = tokio::time::Instant::now() + DRAIN_UNHEARD;
-                    self.drains.push((by, asked.answer));
-                    return;
-                }
-                Err(message) => Reply::Error { message },
-            },
-        };
-        // Whoever asked may be gone.
-        let _ = asked.answer.send(reply);
-    }
-
-    fn members(&self) -> Reply {
-        Reply::Members {
-            members: self.roster.members().map(WireMember::from).collect(),
-            version: self.version,
-        }
-    }
-
-    /// The list is another: those who wait for that get it.
-    fn tell_watching(&mut self) {
-        self.version += 1;
-        let reply = self.members();
-        for answer in self.watching.drain(..) {
-            // Whoever asked may be gone.
-            let _ = answer.send(reply.clone());
-        }
-    }
-
-    /// A service is to get no more work.
-    fn drain(&mut self, service: &str, uid: u32) -> Result<(), String> {
-        let known = self.config.announce.iter();
-        if !known.clone().any(|one| one.name.as_str() == service) {
-            return Err(format!("`{service}` is not announced by this node"));
-        }
-        let pid = self.local.get(service).and_then(|local| local.pid);
-        let owner = pid.and_then(|pid| std::fs::metadata(format!("/proc/{pid}")).ok());
-        let owner = owner.map(|process| std::os::unix::fs::MetadataExt::uid(&process));
-        let own = nix::unistd::Uid::effective().as_raw();
-        if uid != 0 && uid != own && Some(uid) != owner {
-            return Err(format!("uid {uid} may not drain `{service}`"));
-        }
-        self.draining.insert(service.to_owned());
-        say_line(&format!("{service} drains"));
-        self.announce();
-        Ok(())
-    }
-
     /// Tells PID 1 once that whoever needs us may start.
     fn tell_ready(&mut self) {
         if self.is_ready || !self.publisher.has_rendered() {
             return;
         }
         self.is_ready = true;
-        if let Err(error) = local::tell_ready() {
-            say_line(&format!("cannot tell that it is ready: {error}"));
+        self.bulletin.word("READY=1");
+    }
+
+    fn tell_pid_1(&mut self) {
+        if self.is_reloading && self.publisher.is_in_effect() {
+            self.is_reloading = false;
+            self.bulletin.word("READY=1");
         }
+        let mut bulletin = std::mem::replace(&mut self.bulletin, Bulletin::open(None));
+        if let Err(error) = bulletin.send(clock::now(), || self.standing()) {
+            say_line(&format!("cannot tell PID 1 how it is: {error}"));
+        }
+        self.bulletin = bulletin;
     }
 }

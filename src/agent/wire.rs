@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::agent::publish::task::Status as TemplateStatus;
+use crate::agent::publish::status::Status as TemplateStatus;
 use crate::members::member::Member;
 
 /// What is asked of the agent.

@@ -56,7 +56,8 @@ pub fn run(args: &[OsString]) -> ExitCode {
     let env = std::env::vars_os();
     let env =
         env.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    match serve::run(config, name, env.collect()) {
+    let reread = Box::new(move || configured(&flags));
+    match serve::run(config, name, env.collect(), reread) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             complain(&Diagnostic::error(why));

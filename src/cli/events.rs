@@ -80,9 +80,11 @@ pub fn line(event: &Event, columns: usize) -> String {
         (EventKind::RunSkipped, ..) => "run skipped".to_owned(),
         (EventKind::Rescan, ..) => "rescan".to_owned(),
         (EventKind::Gone, ..) => "gone".to_owned(),
+        // What it says is what has happened.
+        (EventKind::Told, ..) => String::new(),
     };
     for part in whys(event) {
-        what.push_str("  ");
+        what.push_str(if what.is_empty() { "" } else { "  " });
         what.push_str(&part);
     }
     format!("{} {name:<columns$}  {what}\n", stamp::time_ms(&event.ts))

@@ -18,7 +18,7 @@ use crate::os::pid1::Nofile;
 use crate::os::reason::reason;
 use crate::os::signals::{self, Signals};
 use crate::os::spawner::Spawner;
-use crate::os::{files, pid1, users};
+use crate::os::{files, memory, pid1, users};
 use crate::service::definition::Service;
 use crate::service::environment::Environment;
 use crate::service::settings;
@@ -155,6 +155,7 @@ fn boot(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
         .enable_all()
         // A thousand, as usual, would be 12 KiB.
         .max_io_events_per_tick(IO_EVENTS)
+        .on_thread_park(memory::on_idle)
         .build();
     let runtime = runtime.map_err(|error| cannot("start", &error))?;
     let tasks = tokio::task::LocalSet::new();

@@ -77,6 +77,11 @@ impl Writer {
         }
     }
 
+    /// What stands before each whole line, where nothing else is done to it.
+    pub fn prefix(&self) -> Option<&[u8]> {
+        (self.shape == Shape::Prefix).then_some(&self.lead)
+    }
+
     /// Whether lines go out as they came.
     pub fn is_raw(&self) -> bool {
         self.shape == Shape::Raw

@@ -254,20 +254,26 @@ impl Lane {
             sink.put(rest);
             return;
         }
-        while let Some(end) = memchr(b'\n', rest) {
-            if !sink.has_room() {
-                left.range.start = left.range.end - rest.len();
-                self.left = Some(left);
-                return;
+        if let Some(prefix) = left.writer.prefix() {
+            let taken = sink.queue().push_lines(prefix, rest);
+            rest = rest.get(taken..).unwrap_or_default();
+        } else {
+            while sink.has_room()
+                && let Some(end) = memchr(b'\n', rest)
+            {
+                let (line, after) = rest.split_at(end + 1);
+                let piece = Piece {
+                    text: line,
+                    continues: false,
+                    open: false,
+                };
+                left.writer.line(sink.queue(), piece);
+                rest = after;
             }
-            let (line, after) = rest.split_at(end + 1);
-            let piece = Piece {
-                text: line,
-                continues: false,
-                open: false,
-            };
-            left.writer.line(sink.queue(), piece);
-            rest = after;
+        }
+        if !rest.is_empty() {
+            left.range.start = left.range.end - rest.len();
+            self.left = Some(left);
         }
     }
 

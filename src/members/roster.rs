@@ -3,7 +3,6 @@
 //! its floor is held back.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use crate::members::member::{Member, Origin, Status};
 use crate::members::words::MemberName;
@@ -48,29 +47,6 @@ pub struct Event {
     pub member: Member,
 }
 
-/// For people: whoever comes with its address, and what it offers.
-impl fmt::Display for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let member = &self.member;
-        write!(f, "{} {}", self.change.word(), member.name)?;
-        let mut before = ": ";
-        match self.change {
-            Change::Join => {
-                write!(f, ": {}", member.address)?;
-                before = ", ";
-            }
-            Change::Update => {}
-            Change::Leave | Change::Failed | Change::Reap => return Ok(()),
-        }
-        for service in &member.services {
-            let readiness = service.readiness.word();
-            write!(f, "{before}{} {readiness}", service.name)?;
-            before = ", ";
-        }
-        Ok(())
-    }
-}
-
 /// The one list.
 #[derive(Clone, Debug)]
 pub struct Roster {
@@ -101,6 +77,16 @@ impl Roster {
     pub fn take(&mut self, origin: Origin, mut answer: Vec<Member>) -> Vec<Event> {
         answer.truncate(MEMBERS_MAX);
         self.answers.insert(origin, answer);
+        self.settle()
+    }
+
+    /// Another floor; gives what has changed by it.
+    pub fn stay_above(&mut self, floor: usize) -> Vec<Event> {
+        self.floor = floor;
+        self.settle()
+    }
+
+    fn settle(&mut self) -> Vec<Event> {
         let mut merged = self.merged();
         self.hold(&mut merged);
         let before = std::mem::replace(&mut self.members, merged);
@@ -275,42 +261,6 @@ mod tests {
         answer.remove(1);
         assert_eq!(step(answer), ["member-reap b"]);
         assert_eq!(step(alive(&["a"], Origin::Gossip)), ["member-join a"]);
-    }
-
-    #[test]
-    fn a_line_tells_people_what_there_is() {
-        let mut member = member("a", Origin::Gossip, Status::Alive);
-        let lines = |member: &Member| {
-            let changes = [Change::Join, Change::Update, Change::Leave];
-            let event = |change| Event {
-                change,
-                member: member.clone(),
-            };
-            changes.map(|change| event(change).to_string())
-        };
-        assert_eq!(
-            lines(&member),
-            [
-                "member-join a: 127.0.0.1",
-                "member-update a",
-                "member-leave a"
-            ]
-        );
-        for (name, readiness) in [("web", Readiness::Ready), ("db", Readiness::Draining)] {
-            member.services.push(Announced {
-                name: name.parse().unwrap(),
-                port: 80,
-                readiness,
-            });
-        }
-        assert_eq!(
-            lines(&member),
-            [
-                "member-join a: 127.0.0.1, web ready, db draining",
-                "member-update a: web ready, db draining",
-                "member-leave a"
-            ]
-        );
     }
 
     #[test]

@@ -6,21 +6,47 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-/// TERM and INT, which from now on are only noted.
+/// Signals which from now on are only noted.
 pub struct Ending(SignalFd);
 
+/// What was ordered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// TERM or INT.
+    End,
+    /// HUP.
+    Reload,
+}
+
 impl Ending {
-    /// Blocks the two signals for this thread (and those it starts) and hears them here.
+    /// Blocks TERM and INT for this thread (and those it starts) and hears them here.
     ///
     /// # Errors
     /// No descriptors left.
     pub fn new() -> io::Result<Self> {
-        let mut set = SigSet::empty();
-        set.add(Signal::SIGTERM);
-        set.add(Signal::SIGINT);
+        Self::of(&[Signal::SIGTERM, Signal::SIGINT])
+    }
+
+    /// The same, and HUP: for a role that reads its configuration again.
+    ///
+    /// # Errors
+    /// No descriptors left.
+    pub fn or_reload() -> io::Result<Self> {
+        Self::of(&[Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP])
+    }
+
+    fn of(signals: &[Signal]) -> io::Result<Self> {
+        let set: SigSet = signals.iter().copied().collect();
         set.thread_block()?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         Ok(Self(SignalFd::with_flags(&set, flags)?))
+    }
+
+    /// The next order that has come, without waiting.
+    pub fn next(&self) -> Option<Order> {
+        let info = self.0.read_signal().ok().flatten()?;
+        let is_reload = i32::try_from(info.ssi_signo) == Ok(Signal::SIGHUP as i32);
+        Some(if is_reload { Order::Reload } else { Order::End })
     }
 }
 

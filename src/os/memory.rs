@@ -1,6 +1,7 @@
 //! Memory that a child does not inherit: large buffers live in mappings of their own, so that
 //! `clone(2)` of PID 1 has few page tables to copy, however much PID 1 remembers.
 
+use std::cell::Cell;
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -69,10 +70,28 @@ impl Drop for Mapping {
     }
 }
 
+thread_local! {
+    /// Whether `give_back` is to come when this thread has nothing left to do.
+    static IDLE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Gives back, once this thread is about to sleep, what it does not need while it sleeps: then
+/// nothing runs between this and the sleep that would need the pages again.
+pub fn give_back_when_idle() {
+    IDLE.set(true);
+}
+
+/// This thread is about to sleep.
+pub fn on_idle() {
+    if IDLE.replace(false) {
+        give_back();
+    }
+}
+
 /// Gives back what only the boot needed of the program and of the stack. The program's pages are
 /// read again from the file (in most cases: found in its cache) when they are needed again; the
 /// loop needs few of them. Does nothing but on the main thread.
-pub fn give_back() {
+fn give_back() {
     if nix::unistd::gettid() != nix::unistd::getpid() {
         return;
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::diag::printable;
+use crate::values::Moment;
 
 /// So many assignments of one datagram are read; real ones have a handful.
 const WORDS_MAX: usize = 64;
@@ -12,6 +13,43 @@ const STATUS_CHARS_MAX: usize = 200;
 
 /// A start is not prolonged by more than this at once.
 const EXTEND_MAX: Duration = Duration::from_secs(3600);
+
+/// So many events of a service are told at once.
+const EVENTS_MAX: u32 = 64;
+
+/// So long one of them takes to be granted again.
+const EVENT_EACH: Duration = Duration::from_millis(100);
+
+/// What a service may still tell by `X_PIDONE_EVENT=`: those who follow the events of all are not
+/// to be flooded by one.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Allowance {
+    /// Events that were told, and not granted again yet.
+    spent: u32,
+    /// When that was counted.
+    at: Option<Moment>,
+    /// Events that were not told since.
+    dropped: u32,
+}
+
+impl Allowance {
+    /// Whether one more is told; `Some`: it is, and so many before it were not.
+    pub fn spend(&mut self, now: Moment) -> Option<u32> {
+        let since = now.since(*self.at.get_or_insert(now));
+        let granted = since.as_millis() / EVENT_EACH.as_millis();
+        let granted = u32::try_from(granted).unwrap_or(u32::MAX);
+        if granted > 0 {
+            self.spent = self.spent.saturating_sub(granted);
+            self.at = Some(now);
+        }
+        if self.spent >= EVENTS_MAX {
+            self.dropped = self.dropped.saturating_add(1);
+            return None;
+        }
+        self.spent += 1;
+        Some(std::mem::take(&mut self.dropped))
+    }
+}
 
 /// One thing that a service tells.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,6 +72,10 @@ pub enum Word {
     Errno(i32),
     /// `MAINPID=`: this process is its main one.
     MainPid(i32),
+    /// `X_PIDONE_NOTE=`, as it may reach a terminal; empty: nothing.
+    Note(String),
+    /// `X_PIDONE_EVENT=`: something that has happened to it.
+    Event(String),
 }
 
 /// What a datagram says, in its order. What is not known, or has no such value, is not heard: new
@@ -59,6 +101,10 @@ fn word(line: &[u8]) -> Option<Word> {
         ("STATUS", text) => Some(Word::Status(shown(text))),
         ("ERRNO", number) => number.parse().ok().map(Word::Errno),
         ("MAINPID", number) => number.parse().ok().map(Word::MainPid),
+        ("X_PIDONE_NOTE", text) => Some(Word::Note(shown(text))),
+        ("X_PIDONE_EVENT", text) => Some(shown(text))
+            .filter(|text| !text.is_empty())
+            .map(Word::Event),
         _other => None,
     }
 }
@@ -127,6 +173,35 @@ mod tests {
         assert_eq!(words(many.as_bytes()).len(), WORDS_MAX);
         let far = words(b"EXTEND_TIMEOUT_USEC=18446744073709551615");
         assert_eq!(far, [Word::Extend(EXTEND_MAX)]);
+    }
+
+    #[test]
+    fn a_flood_of_events_is_cut_and_counted() {
+        let at = |ms| Moment::at(Duration::from_millis(ms));
+        let mut allowance = Allowance::default();
+        let told = (0..1000).filter(|_| allowance.spend(at(5000)).is_some());
+        assert_eq!(told.count(), 64);
+        assert_eq!(allowance.spend(at(5099)), None);
+        assert_eq!(allowance.spend(at(5100)), Some(1000 - 64 + 1));
+        assert_eq!(allowance.spend(at(5100)), None);
+        assert_eq!(allowance.spend(at(9_000_000)), Some(1));
+        // A clock that is asked out of turn.
+        assert_eq!(allowance.spend(at(5000)), Some(0));
+    }
+
+    #[test]
+    fn a_note_and_an_event_are_one_line_each() {
+        assert_eq!(
+            words(
+                b"X_PIDONE_NOTE=3 of 5 ready\nX_PIDONE_EVENT=member-join \x1b[2J\n\
+                X_PIDONE_EVENT=\nX_PIDONE_NOTE="
+            ),
+            [
+                Word::Note("3 of 5 ready".into()),
+                Word::Event("member-join \u{fffd}[2J".into()),
+                Word::Note(String::new()),
+            ]
+        );
     }
 
     #[test]

@@ -17,6 +17,9 @@ const CHANGES_MAX: usize = 8;
 /// How many events are remembered, for those who ask later.
 const EVENTS_MAX: usize = 256;
 
+/// So many of them are what services told themselves, who must not make all else forgotten.
+const TOLD_MAX: usize = 64;
+
 /// How the kernel's memory killer is named.
 const OOM: &str = "killed by the kernel's OOM killer";
 
@@ -55,6 +58,8 @@ pub(super) enum What {
     Rescan,
     /// A service has vanished.
     Gone,
+    /// A service has told of something itself.
+    Told,
 }
 
 impl Deed {
@@ -73,6 +78,7 @@ impl Deed {
             What::RunSkipped => (EventKind::RunSkipped, None, None),
             What::Rescan => (EventKind::Rescan, None, None),
             What::Gone => (EventKind::Gone, None, None),
+            What::Told => (EventKind::Told, None, None),
         };
         Event {
             ts: rfc3339(Duration::from_millis(self.wall_ms)),
@@ -128,6 +134,9 @@ pub(super) struct History {
 impl History {
     /// One more.
     pub(super) fn add(&mut self, deed: Deed) {
+        if let What::Told = deed.what {
+            self.make_room_for_told();
+        }
         let Some(passed) = push_bounded(&mut self.events, deed, EVENTS_MAX) else {
             return;
         };
@@ -139,6 +148,16 @@ impl History {
         }
         if let (Some(ix), What::State { .. }) = (passed.ix(), passed.what) {
             push_bounded(self.older.entry(ix).or_default(), passed, CHANGES_MAX);
+        }
+    }
+
+    fn make_room_for_told(&mut self) {
+        let is_told = |deed: &Deed| matches!(deed.what, What::Told);
+        if self.events.iter().filter(|deed| is_told(deed)).count() < TOLD_MAX {
+            return;
+        }
+        if let Some(oldest) = self.events.iter().position(is_told) {
+            self.events.remove(oldest);
         }
     }
 
@@ -223,6 +242,23 @@ mod tests {
         }
         assert_eq!(history.last(None).count(), EVENTS_MAX);
         assert_eq!(history.changes(2).len(), CHANGES_MAX);
+    }
+
+    #[test]
+    fn what_services_tell_does_not_make_all_else_forgotten() {
+        let mut history = History::default();
+        history.add(change(1, 0));
+        for at in 0..2 * EVENTS_MAX {
+            let what = What::Told;
+            history.add(Deed {
+                what,
+                ..change(2, at)
+            });
+        }
+        let kept = history.last(None).map(|deed| deed.ix);
+        assert_eq!(kept.filter(|ix| *ix == Some(1)).count(), 1);
+        assert_eq!(history.last(None).count(), 1 + TOLD_MAX);
+        assert!(history.changes(2).is_empty());
     }
 
     #[test]

@@ -8,13 +8,15 @@ use nix::errno::Errno;
 
 use crate::machine::slot::{Input, Ix};
 use crate::machine::unit::{Event, Said, State};
+use crate::os::clock;
 use crate::os::notify::{DATAGRAM_BYTES_MAX, NotifySocket, is_of};
 use crate::os::pid1;
 use crate::os::poll::Poller;
 use crate::os::reason::{reason, said};
 use crate::service::definition::{Probe, Service};
-use crate::service::notice::{Word, words};
+use crate::service::notice::{Allowance, Word, words};
 use crate::supervisor::Supervisor;
+use crate::supervisor::history::What;
 use crate::values::Pid;
 
 /// So many datagrams of one service are read in one turn of the loop: a flood has its turn like
@@ -59,6 +61,10 @@ pub(super) struct Sayings {
     pub(super) errno: Option<String>,
     /// It has said `RELOADING=1`, and not `READY=1` since.
     pub(super) is_reloading: bool,
+    /// `X_PIDONE_NOTE=`
+    pub(super) note: Option<String>,
+    /// What it may still tell by `X_PIDONE_EVENT=`.
+    allowance: Allowance,
 }
 
 impl Notices {
@@ -274,6 +280,10 @@ impl Supervisor {
             Word::Status(text) => {
                 self.sayings(ix).status = Some(text).filter(|text| !text.is_empty());
             }
+            Word::Note(text) => {
+                self.sayings(ix).note = Some(text).filter(|text| !text.is_empty());
+            }
+            Word::Event(text) => self.has_happened(ix, text),
             Word::Errno(number) => {
                 let is_one = number != 0;
                 self.sayings(ix).errno = is_one.then(|| said(Errno::from_raw(number)));
@@ -285,6 +295,18 @@ impl Supervisor {
                 if main.is_some_and(|main| main.raw() != number) {
                     self.complain_of(ix, Complaint::MainPid);
                 }
+            }
+        }
+    }
+
+    /// It tells of something, as far as one service may.
+    fn has_happened(&mut self, ix: Ix, what: String) {
+        match self.sayings(ix).allowance.spend(clock::now()) {
+            None => {}
+            Some(0) => self.publish_deed(ix, What::Told, None, Some(what)),
+            Some(dropped) => {
+                let what = format!("{what} ({dropped} events before this are not told)");
+                self.publish_deed(ix, What::Told, None, Some(what));
             }
         }
     }

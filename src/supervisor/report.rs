@@ -98,7 +98,7 @@ impl Supervisor {
             restarts: slot.restarts.into(),
             exit: slot.exit.map(ExitStatus::from),
             oom: slot.oom,
-            note: why::note(&self.fleet, ix, self.faults(ix)),
+            note: why::note(&self.fleet, ix, self.faults(ix)).or_else(|| self.own_note(ix, state)),
             enabled: slot.service.enabled,
             starts: slot.starts.into(),
             next_try_ms,
@@ -110,6 +110,13 @@ impl Supervisor {
             last_took_ms: run.and_then(|run| Some(millis(run.ended?.since(run.began)))),
             detail: detail.then(|| self.detail(ix, slot, next.map(|next| whole(wall + next)))),
         })
+    }
+
+    /// What a service notes of itself (`X_PIDONE_NOTE`), while it is up and nothing worse is told.
+    fn own_note(&self, ix: Ix, state: &State) -> Option<String> {
+        let is_up = matches!(state, State::Starting(_) | State::Ready { .. });
+        let side = self.sides.get(&ix).filter(|_| is_up)?;
+        side.sayings.as_ref()?.note.clone()
     }
 
     fn detail(&self, ix: Ix, slot: &Slot, next_run: Option<Duration>) -> Detail {

@@ -70,7 +70,7 @@ impl Supervisor {
             self.router.set_services(count, column);
             self.apply(&differences);
         }
-        memory::give_back();
+        memory::give_back_when_idle();
         let took = clock::now().since(began);
         tracing::debug!("{count} services read again in {} us", took.as_micros());
         Ok(done)

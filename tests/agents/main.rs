@@ -10,8 +10,10 @@
 )]
 
 mod clients;
+mod host;
 mod node;
 mod services;
+mod standing;
 
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};

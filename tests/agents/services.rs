@@ -3,31 +3,29 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::host::Host;
 use crate::node::{Agent, Cluster, PIDONE};
 use crate::{SOON, ms};
 
-/// `pidone init` with an application `web` and the agent `n2`; both gone when it is dropped.
-struct Host {
-    init: Child,
-    socket: PathBuf,
+/// `pidone init` with an application `web` and the agent `n2`.
+struct Node {
+    host: Host,
     agent_socket: PathBuf,
     /// What answers at the port of `web`, whatever becomes of its process.
     port: Option<TcpListener>,
 }
 
-impl Host {
+impl Node {
     fn start(cluster: &Cluster) -> Self {
         let at = cluster.at(2);
         let port = TcpListener::bind((at.ip(), 0)).unwrap();
         let number = port.local_addr().unwrap().port();
-        let root = cluster.file("services");
-        let (socket, agent_socket) = (cluster.file("control.sock"), cluster.file("n2.sock"));
+        let agent_socket = cluster.file("n2.sock");
         let config = cluster.file("n2.toml");
         let text = format!(
             "name = \"n2\"\nbind = \"{at}\"\nsocket = \"{}\"\nkey-file = \"{}\"\n\
@@ -45,51 +43,13 @@ impl Host {
         // Down for long enough to be seen.
         let web = "command = [\"sleep\", \"1000\"]\nafter = [\"agent\"]\n\
                    restart = { delay = \"1s\" }\n";
-        for (name, text) in [("agent", agent.as_str()), ("web", web)] {
-            fs::create_dir_all(root.join(name)).unwrap();
-            fs::write(root.join(name).join("service.toml"), text).unwrap();
-        }
-        let log = fs::File::create(cluster.file("init.log")).unwrap();
-        let init = Command::new(PIDONE)
-            .args(["init", "--services", root.to_str().unwrap()])
-            .env("PIDONE_SOCKET", &socket)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let services = [("agent", agent.as_str()), ("web", web)];
+        let host = Host::start(cluster, &services);
         Self {
-            init,
-            socket,
+            host,
             agent_socket,
             port: Some(port),
         }
-    }
-
-    fn pidone(&self, words: &[&str]) -> String {
-        let done = Command::new(PIDONE)
-            .args(words)
-            .env("PIDONE_SOCKET", &self.socket)
-            .output()
-            .unwrap();
-        assert!(done.status.success(), "{words:?}: {done:?}");
-        String::from_utf8(done.stdout).unwrap()
-    }
-
-    /// The main process of a service.
-    fn pid(&self, service: &str) -> Pid {
-        let text = self.pidone(&["status", service, "--json"]);
-        let status: serde_json::Value = serde_json::from_str(&text).unwrap();
-        let pid = status["services"][0]["pid"].as_i64().unwrap();
-        Pid::from_raw(i32::try_from(pid).unwrap())
-    }
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        let pid = Pid::from_raw(i32::try_from(self.init.id()).unwrap());
-        let _ = kill(pid, Signal::SIGTERM);
-        let _ = self.init.wait();
     }
 }
 
@@ -122,17 +82,17 @@ fn until(watcher: &Agent, state: &str) -> Duration {
 fn readiness_drain_and_death_reach_a_watcher_at_once() {
     let cluster = Cluster::new();
     let watcher = cluster.start(1, "watch = true\n");
-    let mut host = Host::start(&cluster);
+    let mut node = Node::start(&cluster);
     until(&watcher, "ready");
     std::thread::sleep(ms(300));
 
     // The application dies, and is back a second later.
-    kill(host.pid("web"), Signal::SIGKILL).unwrap();
+    kill(node.host.pid("web"), Signal::SIGKILL).unwrap();
     let unready = until(&watcher, "unready");
     until(&watcher, "ready");
 
     // Its agent dies: the application still answers, and stays ready.
-    kill(host.pid("agent"), Signal::SIGKILL).unwrap();
+    kill(node.host.pid("agent"), Signal::SIGKILL).unwrap();
     let start = Instant::now();
     while start.elapsed() < ms(2500) {
         assert_eq!(web(&watcher), "ready", "{}", watcher.said());
@@ -142,18 +102,18 @@ fn readiness_drain_and_death_reach_a_watcher_at_once() {
     assert!(!said.contains("member-failed"), "{said}");
 
     // A drain returns when the watcher has acted on it.
-    let socket = host.agent_socket.to_str().unwrap().to_owned();
+    let socket = node.agent_socket.to_str().unwrap().to_owned();
     let start = Instant::now();
-    host.pidone(&["drain", "web", "--socket", &socket]);
+    node.host.pidone(&["drain", "web", "--socket", &socket]);
     let drained = start.elapsed();
     assert_eq!(web(&watcher), "draining");
     assert!(drained < ms(450), "{drained:?}");
 
     // All of it is killed at once: nothing answers, and nobody starts it again.
-    let agent = host.pid("agent");
-    let init = Pid::from_raw(i32::try_from(host.init.id()).unwrap());
+    let agent = node.host.pid("agent");
+    let init = Pid::from_raw(i32::try_from(node.host.init.id()).unwrap());
     kill(init, Signal::SIGSTOP).unwrap();
-    host.port = None;
+    node.port = None;
     kill(agent, Signal::SIGKILL).unwrap();
     let failed = until(&watcher, "failed");
     kill(init, Signal::SIGCONT).unwrap();

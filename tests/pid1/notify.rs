@@ -132,6 +132,33 @@ fn what_is_stopping_is_unready_at_once() {
 }
 
 #[test]
+fn its_own_note_and_events_are_shown_and_a_flood_of_them_is_cut() {
+    if !can_contain() {
+        return;
+    }
+    let mut it = talker("").start();
+    say(
+        &it,
+        r"READY=1\nX_PIDONE_NOTE=3 of 5 \e[2J\nX_PIDONE_EVENT=s1 is there",
+    );
+    until(&mut it, "note", "3 of 5 \u{fffd}[2J");
+    // Sixty in a datagram, ten datagrams.
+    let sixty = r"X_PIDONE_EVENT=again\n".repeat(60);
+    (0..10).for_each(|_| say(&it, &sixty));
+    say(&it, "X_PIDONE_NOTE=");
+    assert!(poll(SOON, || page(&it)["note"].is_null()));
+    let events = it.pidone(&["events"]).out;
+    assert!(events.contains("starting → ready"), "{events}");
+    let told = events.matches("again\n").count();
+    assert!((63..=64).contains(&told), "{events}");
+    assert!(poll(SOON, || {
+        say(&it, "X_PIDONE_EVENT=s2 is there");
+        let events = it.pidone(&["events"]).out;
+        events.contains("s2 is there (") && events.contains("events before this are not told)")
+    }));
+}
+
+#[test]
 fn an_orphan_of_its_own_is_heard() {
     if !can_contain() {
         return;

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pidone::agent::config::{Apply, Template};
-use pidone::agent::publish::task::{Publisher, Told};
+use pidone::agent::publish::{status::Told, task::Publisher};
 use pidone::diag::Place;
 use pidone::members::member::{Announced, Member, Origin, Readiness, Status};
 use pidone::members::roster::Roster;

@@ -19,7 +19,7 @@ use crate::agent::gossip::pace::{settings, times};
 use crate::agent::gossip::peer::{Peer, Wire};
 use crate::agent::gossip::records::{Records, Spread};
 use crate::agent::gossip::timers::Timers;
-use crate::members::member::{Announced, Member, Readiness, Status};
+use crate::members::member::{Member, Readiness};
 use crate::members::record::Record;
 use crate::values::Moment;
 
@@ -170,30 +170,8 @@ impl Gossip {
         self.settle(now);
     }
 
-    /// Says what this member announces from now on.
-    pub fn announce(&mut self, services: &[Announced], now: Moment) {
-        if self.own.services != services && !self.has_left {
-            self.own.services = services.to_vec();
-            self.say();
-            let _ = self.foca.broadcast(&mut self.wants);
-            self.settle(now);
-        }
-    }
-
-    /// Says that this member leaves; what is sent now and in the next moments tells of it.
-    pub fn leave(&mut self, now: Moment) {
-        self.own.status = Status::Left;
-        self.say();
-        self.has_left = true;
-        for _ in 0..2 {
-            let _ = self.foca.broadcast(&mut self.wants);
-        }
-        let _ = self.foca.leave_cluster(&mut self.wants);
-        self.settle(now);
-    }
-
     /// Says our record again, as a later one.
-    fn say(&mut self) {
+    pub(super) fn say(&mut self) {
         self.own.sequence = self.own.sequence.wrapping_add(1);
         self.own.life = self.foca.identity().life;
         self.changed = true;

@@ -17,3 +17,5 @@ mod pace;
 pub mod driver;
 
 mod exchange;
+
+pub mod own;

@@ -67,6 +67,18 @@ impl Queue {
         self.calls.pop_front()
     }
 
+    /// The handlers are others: `now` tells each one's new place. The calls of those that are gone
+    /// are dropped.
+    pub fn renumber(&mut self, now: impl Fn(usize) -> Option<usize>) {
+        self.calls.retain_mut(|call| match now(call.handler) {
+            Some(number) => {
+                call.handler = number;
+                true
+            }
+            None => false,
+        });
+    }
+
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.calls.is_empty()
@@ -130,6 +142,16 @@ mod tests {
                 "0 member-update s1",
             ]
         );
+    }
+
+    #[test]
+    fn who_stays_keeps_his_calls() {
+        let mut queue = Queue::default();
+        for (handler, name) in [(0, "s1"), (1, "s2"), (2, "s3")] {
+            queue.add(handler, &event(Change::Join, name));
+        }
+        queue.renumber(|handler| [None, Some(1), Some(0)][handler]);
+        assert_eq!(told(&mut queue), ["1 member-join s2", "0 member-join s3"]);
     }
 
     #[test]

@@ -48,6 +48,18 @@ impl Handlers {
         }
     }
 
+    /// These from now on; who was there keeps what it still has to be told.
+    pub fn replace(&mut self, all: &[Handler], own: Own) {
+        let old = std::mem::replace(&mut self.all, all.to_vec());
+        self.own = own;
+        let is_same =
+            |old: &Handler, new: &Handler| (&old.on, &old.command) == (&new.on, &new.command);
+        self.queue.renumber(|number| {
+            let old = old.get(number)?;
+            all.iter().position(|new| is_same(old, new))
+        });
+    }
+
     /// These things have happened. Returns at once.
     pub fn offer(&mut self, events: &[Event]) {
         for (number, handler) in self.all.iter().enumerate() {

@@ -8,6 +8,8 @@ pub mod link;
 
 pub mod session;
 
+mod anew;
+
 mod seeds;
 
 mod reach;

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use crate::agent::config::{Config, Profile};
 use crate::agent::gossip::directory::{Evidence, Twins};
-use crate::agent::gossip::driver::Gossip;
+use crate::agent::gossip::{driver::Gossip, own::TOO_MUCH};
 use crate::agent::mesh::seal::{Key, SEALED_BYTES_MAX, Sealer};
 use crate::agent::mesh::session::{self, Seen, Watch};
 use crate::agent::mesh::watches::Watches;
@@ -210,7 +210,7 @@ impl Mesh {
     }
 
     /// Sends what is to be sent, dials whom there is to dial, tells what has changed.
-    fn settle(&mut self, now: Moment) {
+    pub(super) fn settle(&mut self, now: Moment) {
         while self.compares.try_join_next().is_some() {}
         while self.tasks.try_join_next().is_some() {}
         if self.compares.len() < COMPARES_MAX
@@ -240,7 +240,7 @@ impl Mesh {
         }
     }
 
-    fn dial(&mut self, now: Moment) {
+    pub(super) fn dial(&mut self, now: Moment) {
         let Some(watches) = &mut self.watches else {
             return;
         };
@@ -393,7 +393,7 @@ fn own_record(config: &Config, name: MemberName, agent: SocketAddr) -> Result<Re
         services: config.announce.clone(),
     };
     if own.bytes().is_none() {
-        return Err("the tags and services of this node are more than a datagram holds".into());
+        return Err(TOO_MUCH.into());
     }
     Ok(own)
 }

@@ -12,4 +12,6 @@ pub mod servers;
 
 pub mod job;
 
+pub mod status;
+
 pub mod task;

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::task::JoinSet;
 
 use crate::agent::config::Template;
 use crate::agent::publish::job::{Done, How, Job, Outcome};
 use crate::agent::publish::servers::{Served, Servers, Wanted};
+use crate::agent::publish::status::{Status, Told};
 use crate::agent::publish::turn::{Reach, Step, Turn, Urgency};
 use crate::members::member::{Readiness, Status as MemberStatus};
 use crate::members::roster::{Change, Event, Roster};
@@ -17,37 +17,8 @@ use crate::template::data::Data;
 use crate::template::view::{Own, data};
 use crate::values::Moment;
 
-/// What one template has come to, for `status`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Status {
-    /// Its file.
-    pub to: PathBuf,
-    /// Turns in which the text was rendered.
-    pub renders: u64,
-    /// Turns in which it was the file's already.
-    pub same: u64,
-    /// Reloads of its reader, and runs of its command.
-    pub reloads: u64,
-    /// Commands that haproxy's Runtime API took.
-    pub api_calls: u64,
-    /// Texts that are not in effect.
-    pub rejected: u64,
-    /// Why the last one is not; `None`: it is.
-    pub why: Option<String>,
-}
-
-/// A step's end, for the log and `events`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Told {
-    /// The template's file.
-    pub to: PathBuf,
-    /// What became of it.
-    pub outcome: Outcome,
-    /// From its begin.
-    pub took: Duration,
-}
-
 struct Slot {
+    template: Template,
     to: PathBuf,
     turn: Turn,
     /// `None` while a thread has it.
@@ -72,6 +43,8 @@ enum Ended {
 /// All templates of an agent.
 pub struct Publisher {
     slots: Vec<Slot>,
+    /// Those that take the place of all these once no thread has one.
+    fresh: Option<Vec<Template>>,
     /// Which template's step, when it began, and its end.
     running: JoinSet<(usize, Moment, Ended)>,
     own: Own,
@@ -84,26 +57,10 @@ pub struct Publisher {
 impl Publisher {
     /// These templates; the first answer of a source is waited for until `first_sync` is over.
     pub fn new(templates: &[Template], own: Own, first_sync: Duration, now: Moment) -> Self {
-        let slot = |template: &Template| Slot {
-            to: template.to.clone(),
-            turn: Turn::new(template.settle, is_cheap(template), now),
-            servers: Some(Box::new(Servers::new(template.clone()))),
-            job: Some(Box::new(Job::new(template.clone()))),
-            text: (String::new(), None),
-            has_file: template.to.exists(),
-            has_begun: false,
-            status: Status {
-                to: template.to.clone(),
-                renders: 0,
-                same: 0,
-                reloads: 0,
-                api_calls: 0,
-                rejected: 0,
-                why: None,
-            },
-        };
+        let slots = templates.iter().map(|template| Slot::new(template, now));
         Self {
-            slots: templates.iter().map(slot).collect(),
+            slots: slots.collect(),
+            fresh: None,
             running: JoinSet::new(),
             own,
             data: None,
@@ -114,7 +71,7 @@ impl Publisher {
 
     /// The members have changed. Returns at once; the newest offer wins.
     pub fn offer(&mut self, roster: &Roster, events: &[Event], now: Moment) {
-        if self.slots.is_empty() {
+        if self.slots.is_empty() && self.fresh.is_none() {
             return;
         }
         self.data = Some(data(roster, &self.own));
@@ -127,6 +84,33 @@ impl Publisher {
         let urgency = events.iter().map(urgency).max();
         for slot in &mut self.slots {
             slot.turn.changed(urgency.unwrap_or(Urgency::Settles), now);
+        }
+    }
+
+    /// These templates from now on, of a node that says this of itself: once no thread has one any
+    /// more. What stays is not disturbed.
+    pub fn replace(&mut self, templates: &[Template], own: Own) {
+        self.own = own;
+        self.fresh = Some(templates.to_vec());
+    }
+
+    fn take_over(&mut self, now: Moment) {
+        let Some(fresh) = self.fresh.take_if(|_| self.running.is_empty()) else {
+            return;
+        };
+        let mut old = std::mem::take(&mut self.slots);
+        for template in fresh {
+            let known = old.iter().position(|slot| slot.to == template.to);
+            let known = known.map(|at| old.remove(at));
+            self.slots.push(match known {
+                Some(slot) if slot.template == template => slot,
+                Some(slot) => Slot {
+                    status: slot.status,
+                    has_begun: slot.has_begun,
+                    ..Slot::new(&template, now)
+                },
+                None => Slot::new(&template, now),
+            });
         }
     }
 
@@ -146,7 +130,7 @@ impl Publisher {
 
     /// Whether all that was offered is in effect, or was refused. A file may still follow.
     pub fn is_in_effect(&self) -> bool {
-        self.slots.iter().all(|slot| slot.turn.is_in_effect())
+        self.fresh.is_none() && self.slots.iter().all(|slot| slot.turn.is_in_effect())
     }
 
     /// Whether the files, too, are as they are to be.
@@ -191,6 +175,9 @@ impl Publisher {
 
     /// When something is to be begun that does not wait for a thread.
     fn due(&self) -> Option<Moment> {
+        if self.fresh.is_some() {
+            return None;
+        }
         let due = self.slots.iter().filter_map(|slot| slot.turn.due()).min()?;
         Some(if self.has_begun {
             due
@@ -200,7 +187,9 @@ impl Publisher {
     }
 
     fn begin(&mut self, now: Moment) {
-        if !self.has_begun && now < self.first_by {
+        self.take_over(now);
+        // Whoever is to be replaced begins nothing new.
+        if self.fresh.is_some() || (!self.has_begun && now < self.first_by) {
             return;
         }
         let nobody = !self.has_begun;
@@ -256,6 +245,29 @@ impl Publisher {
 }
 
 impl Slot {
+    fn new(template: &Template, now: Moment) -> Self {
+        Self {
+            template: template.clone(),
+            to: template.to.clone(),
+            turn: Turn::new(template.settle, is_cheap(template), now),
+            servers: Some(Box::new(Servers::new(template.clone()))),
+            job: Some(Box::new(Job::new(template.clone()))),
+            text: (String::new(), None),
+            has_file: template.to.exists(),
+            has_begun: false,
+            status: Status {
+                to: template.to.clone(),
+                renders: 0,
+                rendered_at: None,
+                same: 0,
+                reloads: 0,
+                api_calls: 0,
+                rejected: 0,
+                why: None,
+            },
+        }
+    }
+
     /// Nobody has answered yet: what the file says is better than an empty list.
     fn keep(&mut self) {
         self.status.renders = 1;
@@ -284,6 +296,7 @@ impl Slot {
 
     fn served(&mut self, served: Served, now: Moment) -> Option<Outcome> {
         self.status.renders += 1;
+        self.status.rendered_at = Some(clock::wall());
         self.status.api_calls += served.commands as u64;
         let (text, wanted) = match served.text {
             Ok(text) => text,
@@ -372,23 +385,6 @@ fn urgency(event: &Event) -> Urgency {
             } else {
                 Urgency::Settles
             }
-        }
-    }
-}
-
-impl std::fmt::Display for Told {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (to, took) = (self.to.display(), self.took.as_millis());
-        match &self.outcome {
-            Outcome::Same => write!(f, "{to}: nothing new"),
-            Outcome::Applied(How::Commands(count)) => {
-                let plural = if *count == 1 { "" } else { "s" };
-                write!(f, "{to}: {count} command{plural} to haproxy, {took} ms")
-            }
-            Outcome::Applied(How::Reload(why)) => write!(f, "{to}: reloaded in {took} ms ({why})"),
-            Outcome::Applied(How::Command) => write!(f, "{to}: applied in {took} ms"),
-            Outcome::Applied(How::Written) => write!(f, "{to}: written"),
-            Outcome::Rejected(why) => write!(f, "{to}: not in effect: {why}"),
         }
     }
 }

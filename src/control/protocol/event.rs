@@ -45,6 +45,8 @@ pub enum EventKind {
     Rescan,
     /// A service whose directory is gone has vanished.
     Gone,
+    /// A service has told of something itself, in `why`: the agent of its members and files.
+    Told,
 }
 
 impl EventKind {
@@ -58,6 +60,7 @@ impl EventKind {
             Self::RunSkipped => "run-skipped",
             Self::Rescan => "rescan",
             Self::Gone => "gone",
+            Self::Told => "told",
         }
     }
 }
@@ -65,6 +68,9 @@ impl EventKind {
 impl Event {
     /// In a few words: `ready → stopping`, or what was done, and why.
     pub fn summary(&self) -> String {
+        if let (EventKind::Told, Some(what)) = (self.event, &self.why) {
+            return what.clone();
+        }
         let what = match (&self.from, &self.to) {
             (Some(from), Some(to)) => format!("{from} → {to}"),
             (None, Some(to)) => to.clone(),
@@ -85,7 +91,8 @@ impl Event {
             | EventKind::Signal
             | EventKind::RunSkipped
             | EventKind::Rescan
-            | EventKind::Gone => None,
+            | EventKind::Gone
+            | EventKind::Told => None,
         }
     }
 }
