@@ -154,11 +154,11 @@ const CLUSTERS: &[(usize, f64, u64, u64)] = &[
     (3, 0.05, 600, 3600),
     (30, 0.05, 60, 3600),
     (300, 0.05, 0, 3600),
-    (1000, 0.05, 0, 600),
+    (1000, 0.05, 0, 1200),
     (3, 0.2, 120, 3600),
     (30, 0.2, 20, 3600),
-    (300, 0.2, 0, 300),
-    (1000, 0.2, 0, 30),
+    (300, 0.2, 0, 60),
+    (1000, 0.2, 0, 10),
 ];
 
 /// For 60 s no half hears the other.
@@ -199,7 +199,8 @@ fn live(nodes: usize, loss: f64, seconds: u64) {
     let (failed, longest) = (world.doubted.len(), world.doubted.iter().max());
     let each = |bytes: u64| bytes / (nodes as u64 * seconds);
     println!(
-        "{nodes:5} {:3.0} % {seconds:8} s {:10.2} s {:9} ({}, {}, {}, {}) {failed:8}, {told}, {:.1} s {:5} s",
+        "{nodes:5} {:3.0} % {seconds:8} s {:10.2} s {:9} ({}, {}, {}, {}) \
+         {failed:8}, {told}, {:.1} s {:5} s",
         loss * 100.0,
         joined.as_secs_f64(),
         each(bytes.all()),

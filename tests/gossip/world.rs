@@ -21,6 +21,8 @@ use crate::bytes::Bytes;
 /// From so many nodes on they do not look at their lists after each datagram, but after so long.
 const LARGE: usize = 100;
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// And so long after one another they start.
+const BOOT_EVERY: Duration = Duration::from_millis(20);
 
 /// What is on its way.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -154,10 +156,14 @@ impl World {
         }
     }
 
+    /// So many, at once; of a large cluster one after the other.
     pub(crate) fn cluster(nodes: usize, profile: Profile, loss: f64) -> Self {
         let mut world = Self::new(loss);
         for at in 0..nodes {
             world.boot(profile, &format!("n{at}"));
+            if nodes >= LARGE {
+                world.run(BOOT_EVERY);
+            }
         }
         world
     }

@@ -10,9 +10,9 @@ use crate::agent::gossip::driver::DATAGRAM_BYTES_MAX;
 const LARGE: f64 = 30.0;
 
 /// So many others are asked whether they reach a member that does not answer, and as many are told
-/// of news at once. Where one datagram in twenty is lost, a probe over three of them fails at six of
-/// 10,000 tries, over five at two of 100,000: of 300 members one would be suspected each second, and
-/// the news of it be most of the traffic.
+/// of news at once. Where one datagram in twenty is lost, a probe over three of them fails at six
+/// of 10,000 tries, over five at two of 100,000: of 300 members one would be suspected each second,
+/// and the news of it be most of the traffic.
 const ASKED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);
 
 /// So long the gossip refuses a peer that was taken for dead in the same life. It begins another
