@@ -29,10 +29,13 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use pidone::cli::{check, import};
-use pidone::os::programs;
+use pidone::os::{programs, trees};
+use pidone::service::definition::{Output, Program, Service, Stop};
 use pidone::service::environment::Environment;
 use pidone::service::program::{Seen, Sought};
 use pidone::service::settings::{self, Settings};
+use pidone::service::{s6rc, set};
+use pidone::values::Name;
 
 /// A story that has been laid out in a directory of its own, which is gone when it ends.
 struct Story {
@@ -155,7 +158,7 @@ fn stories(kind: &str, tell: impl Fn(&Story) -> (u8, String)) {
         let text = fs::read_to_string(&file).unwrap();
         let name = file.file_stem().unwrap().to_string_lossy();
         let (given, _) = text.split_once("# output").unwrap_or((&text, ""));
-        let story = Story::lay_out(given, &name);
+        let story = Story::lay_out(given, &format!("{kind}-{name}"));
         let (code, screen) = tell(&story);
         let screen = screen.replace(&format!("{}/", story.dir.display()), "");
         let told = format!("{}\n# output, exit {code}\n{screen}", given.trim_end());
@@ -190,6 +193,80 @@ fn check() {
         let screen = check::screen(&settings, faults, &story.environment, &user_known, &program);
         (screen.code, screen.text)
     });
+}
+
+/// Trees of s6-rc's definitions in `s6-rc.d`, the user's bundles in `user-bundles.d`: every service
+/// and bundle that they come to, or every fault.
+#[test]
+fn s6rc() {
+    stories("s6rc", |story| {
+        let dir = |name: &str| vec![story.dir.join(name)];
+        let (tree, mut faults) = trees::read(&dir("s6-rc.d"), &dir("user-bundles.d"));
+        let name = |text: &str| text.parse::<Name>().unwrap();
+        let base = vec![name("fix-attrs"), name("legacy-cont-init")];
+        let stages = ["fix-attrs", "legacy-cont-init", "legacy-services"];
+        let own = stages.map(|stage| (name(stage), vec![name(stage)]));
+        let known = own.into_iter().chain([(name("base"), base)]).collect();
+        let compiled = s6rc::compile(&tree, &known);
+        faults.extend(compiled.diagnostics);
+        let stages = stages.map(|stage| Service::new(name(stage), vec![]));
+        let all: Vec<Service> = compiled.services.into_iter().chain(stages).collect();
+        if faults.is_empty() {
+            faults = set::joined(all.clone()).diagnostics;
+        }
+        let errors = pidone::diag::errors(&faults);
+        let mut screen = String::new();
+        for fault in &faults {
+            writeln!(screen, "{fault}").unwrap();
+        }
+        if errors == 0 {
+            let services = all.iter().filter(|it| !known.contains_key(&it.name));
+            services.for_each(|service| screen += &line(service));
+            for (bundle, members) in compiled.bundles {
+                if !known.contains_key(&bundle) {
+                    writeln!(screen, "{bundle} = {}", names(&members)).unwrap();
+                }
+            }
+        }
+        (u8::from(errors > 0), screen)
+    });
+}
+
+fn names(names: &[Name]) -> String {
+    let names: Vec<&str> = names.iter().map(Name::as_str).collect();
+    names.join(" ")
+}
+
+/// `web: longrun run …, needs db, ready by 3, > web-log`
+fn line(service: &Service) -> String {
+    let mut text = match &service.program {
+        Program::Command(words) => format!("{}: oneshot {words:?}", service.name),
+        Program::Run(_) => format!("{}: longrun", service.name),
+    };
+    if let Some(down) = &service.down {
+        write!(text, ", down {down:?}").unwrap();
+    }
+    if !service.needs.is_empty() {
+        write!(text, ", needs {}", names(&service.needs)).unwrap();
+    }
+    if let Some(ready) = &service.ready {
+        write!(text, ", {:?} within {:?}", ready.probe, ready.within).unwrap();
+    }
+    if let Output::Logger(consumer) = &service.output {
+        write!(text, ", writes to {consumer}").unwrap();
+    }
+    if service.stop != Stop::default() {
+        write!(
+            text,
+            ", stop by {:?} within {:?}",
+            service.stop.by, service.stop.timeout
+        )
+        .unwrap();
+    }
+    if let Some(finish) = &service.finish {
+        write!(text, ", finish within {:?}", finish.timeout).unwrap();
+    }
+    text + "\n"
 }
 
 #[test]

@@ -58,8 +58,7 @@ fn at_most(entries_max: usize, roots: &[PathBuf]) -> Found {
                 break;
             }
             let path = root.join(&name);
-            let read = opened(&path).and_then(|folder| service(&folder, &path, name.clone(), true));
-            match read {
+            match directory(&path, name.clone()) {
                 Ok(directory) => {
                     directories.insert(name, directory);
                 }
@@ -88,7 +87,9 @@ pub fn settings(path: &Path) -> Result<Option<String>, Diagnostic> {
     let Ok(name) = CString::new(name.as_bytes()) else {
         return Ok(None);
     };
-    let folder = match Folder::open(dir) {
+    // A bare name stands where we are.
+    let is_here = dir.as_os_str().is_empty();
+    let folder = match Folder::open(if is_here { Path::new(".") } else { dir }) {
         Ok(folder) => folder,
         Err(Errno::ENOENT) => return Ok(None),
         Err(why) => return Err(fault(said(why))),
@@ -189,6 +190,14 @@ fn opened(path: &Path) -> Result<Folder, Diagnostic> {
         let hint = "a service is a directory with a `service.toml` or a `run`";
         Diagnostic::warning(fault).in_file(path).hint(hint)
     })
+}
+
+/// Reads one service directory by its path.
+///
+/// # Errors
+/// What is there is no directory, or cannot be read.
+pub fn directory(path: &Path, name: OsString) -> Result<Directory, Diagnostic> {
+    opened(path).and_then(|folder| service(&folder, path, name, true))
 }
 
 /// Reads one service directory, and its `log/` if `with_log`.

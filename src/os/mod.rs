@@ -43,5 +43,6 @@ pub mod signals;
 pub mod spawner;
 pub mod step;
 pub mod terminal;
+pub mod trees;
 pub mod users;
 mod waiter;

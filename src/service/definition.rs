@@ -23,6 +23,8 @@ pub struct Service {
     pub program: Program,
     /// s6's `finish`, run after every death.
     pub finish: Option<Box<Finish>>,
+    /// What undoes a oneshot that has finished, when it is stopped.
+    pub down: Option<Box<Vec<String>>>,
     /// Started when these are ready; stopped before them.
     pub needs: Vec<Name>,
     /// Started once these are ready or have failed; stopped before them. Absent ones are ignored.
@@ -372,6 +374,7 @@ impl Service {
             kind: Kind::Longrun,
             program: Program::Command(command),
             finish: None,
+            down: None,
             needs: Vec::new(),
             after: Vec::new(),
             main: false,

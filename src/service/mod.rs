@@ -4,6 +4,8 @@ pub mod definition;
 
 pub mod source;
 
+pub mod scandir;
+
 pub mod fields;
 
 pub mod expand;
@@ -53,6 +55,8 @@ mod scripts;
 mod foresight;
 
 mod parse;
+
+pub mod s6rc;
 
 pub mod order;
 

@@ -227,15 +227,18 @@ fn walk<'a>(graph: &Graph<'a>) -> Option<Vec<&'a Name>> {
 fn circle_fault(circle: &[&Name], by_name: &BTreeMap<&Name, &Draft>) -> Diagnostic {
     let places = circle.iter().enumerate().filter_map(|(at, name)| {
         let next = circle.get((at + 1) % circle.len())?;
-        let places = &by_name.get(name)?.places;
+        let draft = by_name.get(name)?;
         let of = |list: &[(Name, Range<usize>)]| {
             let found = list.iter().find(|(name, _)| name == *next);
             found.map(|(_, span)| span.clone())
         };
-        Some(
-            of(&places.needs)
-                .map_or_else(|| (false, of(&places.after)), |place| (true, Some(place))),
-        )
+        let needs = draft.service.needs.contains(*next);
+        let list = if needs {
+            &draft.places.needs
+        } else {
+            &draft.places.after
+        };
+        Some((needs, of(list)))
     });
     let places: Vec<(bool, Option<Range<usize>>)> = places.collect();
     let only_needs = places.iter().all(|(needs, _)| *needs);
@@ -250,19 +253,24 @@ fn circle_fault(circle: &[&Name], by_name: &BTreeMap<&Name, &Draft>) -> Diagnost
     let names = circle.iter().take(NAMES_MAX).map(|name| name.as_str());
     let back = circle.first().map(|name| name.as_str());
     let arrows: Vec<&str> = names.chain(dots).chain(back).collect();
-    let fault = Diagnostic::error(format!("{others} and {last} {verb} each other"))
-        .label(format!("closes the circle {}", arrows.join(" → ")))
+    let arrows = arrows.join(" → ");
+    let text = format!("{others} and {last} {verb} each other");
+    let span = places.into_iter().next().and_then(|(_, span)| span);
+    let draft = circle.first().and_then(|name| by_name.get(name));
+    let Some((draft, span)) = draft.zip(span) else {
+        // Definitions of s6-rc's have no line to show: the circle goes through names of files.
+        let fault = Diagnostic::error(format!("{text}: {arrows}"));
+        let dir = draft.map(|draft| draft.service.dir.clone());
+        return at(fault, dir.map(|path| Place { path, spot: None }));
+    };
+    let fault = Diagnostic::error(text)
+        .label(format!("closes the circle {arrows}"))
         .hint(if only_needs {
             "`after` orders two starts without requiring them"
         } else {
             "none of them could be the first to start; take one of these out"
         });
-    let span = places.into_iter().next().and_then(|(_, span)| span);
-    let draft = circle.first().and_then(|name| by_name.get(name));
-    let place = draft
-        .zip(span)
-        .map(|(draft, span)| draft.places.place(&span));
-    at(fault, place)
+    at(fault, Some(draft.places.place(&span)))
 }
 
 /// A warning if the services' own timeouts, one after the other as the stop goes, add up to more

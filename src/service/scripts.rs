@@ -160,6 +160,16 @@ pub(super) fn bad_head(
     }
 }
 
+/// The milliseconds in a small file of s6's; none, or 0, is for ever.
+pub(super) fn milliseconds(
+    path: PathBuf,
+    file: &File,
+    faults: &mut Vec<Diagnostic>,
+) -> Option<Duration> {
+    let file = SmallFile::read(path, file, faults)?;
+    file.milliseconds(faults).flatten()
+}
+
 /// A file that holds one word.
 struct SmallFile {
     path: PathBuf,

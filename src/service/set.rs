@@ -46,6 +46,18 @@ pub fn load(
     inspect(found, container, user_known, zone, &|_| Seen::Runs)
 }
 
+/// Services that were defined in other ways and are to run together: what only the whole set shows.
+pub fn joined(services: Vec<Service>) -> Loaded {
+    let mut drafts: Vec<Draft> = services.into_iter().map(Draft::plain).collect();
+    lists::sort(&mut drafts, |a, b| a.service.name.cmp(&b.service.name));
+    let diagnostics = order::check(&drafts);
+    Loaded {
+        services: drafts.into_iter().map(|draft| draft.service).collect(),
+        diagnostics,
+        stop_timeouts: BTreeMap::new(),
+    }
+}
+
 /// The same, and looks for the programs that are to be started: `program` says what is to be seen
 /// of one.
 pub fn inspect(

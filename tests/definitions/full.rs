@@ -78,6 +78,7 @@ pub(crate) fn expected() -> Service {
         kind: Kind::Longrun,
         program: Program::Command(vec!["node".into(), "/app/app.js".into()]),
         finish: None,
+        down: None,
         needs: vec!["db".parse().unwrap()],
         after: vec!["migrate".parse().unwrap()],
         main: true,

@@ -3,7 +3,6 @@
 pub(super) mod backtick;
 mod block;
 pub(super) mod blocks;
-mod lexer;
 pub(super) mod plain;
 pub(super) mod plumbing;
 pub(super) mod script;

@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::io::Read;
 
+use crate::service::s6rc::words::words;
 use crate::tools::s6::call::{
     Bytes, Call, Done, Environment, Outcome, Stop, USAGE, number, path, shown,
 };
 use crate::tools::s6::tell;
 
-use super::lexer::words;
 use super::value::Variables;
 
 /// More is no script.

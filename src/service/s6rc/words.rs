@@ -1,6 +1,7 @@
-//! From a script's text to its words. Pure.
+//! From the text of an execline script to its words.
 
-use crate::tools::s6::call::Bytes;
+/// One word: whatever an argument can hold.
+pub type Bytes = Vec<u8>;
 
 /// Deeper blocks are no script: each one lengthens every word inside by a space.
 const DEPTH_MAX: usize = 1024;
@@ -9,7 +10,7 @@ const WORDS_BYTES_MAX: usize = 8 << 20;
 
 /// What is wrong with a script.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// A quote or an escape does not end, or says nothing; or the words are too many.
     Syntax,
     /// A block that does not end.
@@ -20,7 +21,7 @@ pub(crate) enum Fault {
 
 impl Fault {
     /// As execlineb says it.
-    pub(crate) fn text(self) -> &'static str {
+    pub fn text(self) -> &'static str {
         match self {
             Self::Syntax => "syntax error",
             Self::Unclosed => "unmatched {",
@@ -31,7 +32,10 @@ impl Fault {
 
 /// The words of a script, up to its first NUL byte: in each block they start with a space more, and
 /// an empty word ends the block.
-pub(crate) fn words(script: &[u8]) -> Result<Vec<Bytes>, Fault> {
+///
+/// # Errors
+/// What execlineb(1) refuses.
+pub fn words(script: &[u8]) -> Result<Vec<Bytes>, Fault> {
     let text = script.split(|byte| *byte == 0).next().unwrap_or_default();
     let mut lexer = Lexer {
         rest: text,
