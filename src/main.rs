@@ -17,6 +17,8 @@ static HEAP: Heap = Heap;
 enum Role {
     /// The supervisor, with these arguments.
     Init(Vec<OsString>),
+    /// The supervisor of a directory, as `s6-svscan` is one, with these arguments.
+    Scan(Vec<OsString>),
     /// The init of one command, with these arguments.
     Exec(Vec<OsString>),
     /// A tool of s6's, by its name, with the whole command line.
@@ -45,6 +47,7 @@ fn role(args: &[OsString], pid: u32) -> Role {
     match called {
         Some(name) if name == "tini" || name == "tini-static" => return Role::Tini,
         Some(name) if name == "dumb-init" => return Role::DumbInit,
+        Some(name) if name == "s6-svscan" => return Role::Scan(after(1)),
         Some(name) if s6::is_tool(name) => return Role::Tool,
         Some(name) if name == "serf" => return Role::Serf,
         Some(_) | None => {}
@@ -54,7 +57,10 @@ fn role(args: &[OsString], pid: u32) -> Role {
         None => Role::Help,
         Some(verb) if verb == "init" => Role::Init(after(2)),
         Some(verb) if verb == "exec" => Role::Exec(after(2)),
-        Some(verb) if verb == "s6" => Role::S6(after(2)),
+        Some(verb) if verb == "s6" => match args.get(2) {
+            Some(tool) if tool == "s6-svscan" => Role::Scan(after(3)),
+            _other => Role::S6(after(2)),
+        },
         Some(_) => Role::Client,
     }
 }
@@ -66,6 +72,7 @@ fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
     match role(&args, std::process::id()) {
         Role::Init(args) => cli::init::run(args),
+        Role::Scan(args) => cli::scan::run(&args),
         Role::Exec(args) => ExitCode::from(exec::run(&args)),
         Role::Tool => ExitCode::from(s6::run(&args, born_with)),
         Role::Tini => ExitCode::from(tini::run(&args, born_with)),
@@ -105,6 +112,11 @@ mod tests {
         assert_eq!(of("/sbin/tini -- sh", 1), Role::Tini);
         assert_eq!(of("dumb-init sh", 1), Role::DumbInit);
         assert_eq!(of("pidone s6 install", 7), Role::S6(words("install")));
+        assert_eq!(
+            of("/bin/s6-svscan /etc/s6", 1),
+            Role::Scan(words("/etc/s6"))
+        );
+        assert_eq!(of("pidone s6 s6-svscan x", 7), Role::Scan(words("x")));
     }
 
     #[test]

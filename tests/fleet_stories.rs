@@ -327,6 +327,7 @@ fn play(text: &str) -> String {
             ["start", name] => Input::Start(find(&world, name)),
             ["stop", name] => Input::Stop(find(&world, name)),
             ["restart", name] => Input::Restart(find(&world, name)),
+            ["once", name] => Input::Once(find(&world, name)),
             ["shutdown"] => Input::Shutdown(Reason::Asked(None)),
             ["shutdown", code] => Input::Shutdown(Reason::Asked(Some(code.parse().unwrap()))),
             [signal] => {

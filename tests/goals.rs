@@ -209,6 +209,7 @@ fn a_picture_makes_up_for_missed_events() {
         oom: false,
         note: None,
         enabled: true,
+        wanted: true,
         starts: 1,
         next_try_ms: None,
         schedule: None,

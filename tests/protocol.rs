@@ -52,12 +52,25 @@ fn requests() {
         r#"{"version":1,"verb":"restart","names":["web"]}"#,
     );
     writes(
+        Request::Once { names: web() },
+        r#"{"version":1,"verb":"once","names":["web"]}"#,
+    );
+    writes(
+        Request::Signal {
+            signal: "9".into(),
+            group: true,
+            names: web(),
+        },
+        r#"{"version":1,"verb":"signal","signal":"9","group":true,"names":["web"]}"#,
+    );
+    writes(
         Request::Reload { names: web() },
         r#"{"version":1,"verb":"reload","names":["web"]}"#,
     );
     writes(
         Request::Signal {
             signal: "SIGUSR1".into(),
+            group: false,
             names: web(),
         },
         r#"{"version":1,"verb":"signal","signal":"SIGUSR1","names":["web"]}"#,
@@ -204,6 +217,7 @@ fn a_detailed_status() {
         oom: false,
         note: None,
         enabled: true,
+        wanted: true,
         starts: 1,
         next_try_ms: None,
         schedule: None,
@@ -223,7 +237,7 @@ fn a_detailed_status() {
         concat!(
             r#"{"version":1,"reply":"status","pid":1,"phase":"running","services":["#,
             r#"{"name":"cmd","state":"starting","pid":9,"for_ms":1,"restarts":0,"#,
-            r#""exit":{"signal":"SIGQUIT","core":true},"oom":false,"note":null,"enabled":true,"#,
+            r#""exit":{"signal":"SIGQUIT","core":true},"oom":false,"note":null,"enabled":true,"wanted":true,"#,
             r#""starts":1,"next_try_ms":null,"schedule":null,"next_run":null,"next_run_ms":null,"#,
             r#""last_run":null,"last_run_ms":null,"last_took_ms":null,"file":"CMD","#,
             r#""needs":[{"name":"db","state":"ready"}],"after":["log"],"waits_for":["db"],"#,

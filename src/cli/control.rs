@@ -112,6 +112,7 @@ pub fn signal(args: SignalArgs) -> Result<Answer, Trouble> {
     let mut client = Client::connect(&places())?;
     let request = Request::Signal {
         signal: signal.to_string(),
+        group: false,
         names: args.names,
     };
     for service in ask(&mut client, &request)?.services {

@@ -23,7 +23,7 @@ use crate::service::definition::Service;
 use crate::service::environment::Environment;
 use crate::service::settings;
 use crate::service::settings::{SETTINGS, Settings};
-use crate::supervisor::crew::{CMD, Crew, Sources};
+use crate::supervisor::crew::{CMD, Crew, Sources, Style};
 use crate::supervisor::{Boot, Supervisor};
 use crate::values::Name;
 
@@ -43,11 +43,13 @@ const DESCRIPTORS_EACH: usize = 6;
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
-struct Arguments {
+pub(super) struct Arguments {
     /// `--services DIR`, as often as given.
-    services: Vec<PathBuf>,
+    pub(super) services: Vec<PathBuf>,
     /// CMD; empty if there is none.
-    command: Vec<OsString>,
+    pub(super) command: Vec<OsString>,
+    /// What is made of the directories.
+    pub(super) style: Style,
 }
 
 /// How it is called.
@@ -99,6 +101,7 @@ fn parse(args: Vec<OsString>) -> Result<Arguments, String> {
             return Ok(Arguments {
                 services,
                 command: Vec::new(),
+                style: Style::Native,
             });
         };
         let text = word.to_string_lossy();
@@ -106,6 +109,7 @@ fn parse(args: Vec<OsString>) -> Result<Arguments, String> {
             return Ok(Arguments {
                 services,
                 command: args.collect(),
+                style: Style::Native,
             });
         } else if word == "--services" {
             let dir = args.next().ok_or("`--services` needs a directory")?;
@@ -118,13 +122,14 @@ fn parse(args: Vec<OsString>) -> Result<Arguments, String> {
             return Ok(Arguments {
                 services,
                 command: std::iter::once(word).chain(args).collect(),
+                style: Style::Native,
             });
         }
     }
 }
 
 /// Everything before the loop. `Err` is the exit code of a boot that ends here.
-fn boot(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
+pub(super) fn boot(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
     signals::undo_runtime();
     pid1::open_standard();
     pid1::close_on_exec_inherited();
@@ -134,6 +139,7 @@ fn boot(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
     let sources = Sources {
         dirs: settings.services.clone(),
         command: arguments.command.clone(),
+        style: arguments.style.clone(),
     };
     let crew = sources.read(&environment, &mut faults);
     let control_group = control_group(&settings, &mut faults);

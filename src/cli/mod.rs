@@ -55,6 +55,8 @@ pub mod rescan;
 
 pub mod init;
 
+pub mod scan;
+
 pub mod help;
 
 pub mod completions;

@@ -196,6 +196,7 @@ fn field_names() -> Vec<String> {
         oom: false,
         note: None,
         enabled: true,
+        wanted: true,
         starts: 0,
         next_try_ms: None,
         schedule: None,

@@ -143,7 +143,7 @@ mod tests {
                 assert_eq!(serde_json::to_string(&read).unwrap(), line);
             }
         }
-        assert_eq!(verbs.len(), 10, "{verbs:?}");
+        assert_eq!(verbs.len(), 11, "{verbs:?}");
         for state in State::ALL {
             assert!(text.contains(state.word()), "{}", state.word());
         }

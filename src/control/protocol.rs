@@ -4,8 +4,8 @@
 //! | `verb` | fields | answer |
 //! |---|---|---|
 //! | `status` | `names` (empty: all), `detail` | `status` |
-//! | `start` `stop` `restart` `reload` | `names` | `ok` when accepted; the result comes as events |
-//! | `signal` | `signal`, `names` | `ok` when sent |
+//! | `start` `stop` `restart` `once` `reload` | `names` | `ok` when accepted; the result comes as events |
+//! | `signal` | `signal`, `names`, `group` | `ok` when sent |
 //! | `logs` | `names` (empty: all), `last`, `follow` | `line`s, then `end` |
 //! | `events` | `last`, `follow` | past `event`s, one whole `status`, then `end` |
 //! | `rescan` | `dry_run` | `rescanned`, or `error` with every fault |

@@ -86,11 +86,13 @@ impl Fleet {
         }
         match input {
             // Once the end has begun nothing comes up again, and nothing goes out of turn.
-            Input::Start(_) | Input::Stop(_) | Input::Restart(_) if self.ending.is_some() => {}
+            Input::Start(_) | Input::Stop(_) | Input::Restart(_) | Input::Once(_)
+                if self.ending.is_some() => {}
             Input::Unit(ix, event) => self.apply(ix, event, now, orders),
             Input::Exited { pid, exit, oom } => self.exited(pid, exit, oom, now, orders),
             Input::Start(ix) => self.start(ix, now, orders),
             Input::Stop(ix) => self.stop(ix, now, orders),
+            Input::Once(ix) => self.once(ix, now, orders),
             Input::Restart(ix) if self.is_leaving(ix) => {}
             Input::Restart(ix) => {
                 self.start(ix, now, orders);
@@ -157,7 +159,8 @@ impl Fleet {
         let is_restart = from.is_alive()
             && matches!(to, State::Waiting | State::Backoff { .. })
             && unit.retry.failures > 0
-            && slot.want == Want::Up;
+            && slot.want == Want::Up
+            && !slot.once;
         slot.unit = unit;
         if from == State::Spawning && event == Event::SpawnFailed {
             (slot.exit, slot.oom) = (Some(NO_PROCESS), false);
@@ -209,6 +212,7 @@ impl Fleet {
         }
         if from != to {
             self.lead(ix, from, now, orders);
+            self.end_last_run(ix, &from, now, orders);
             if !to.is_alive() {
                 self.renew(ix, now, orders);
             }
@@ -273,7 +277,7 @@ impl Fleet {
             if slot.want == Want::Gone {
                 continue;
             }
-            slot.want = Want::Up;
+            (slot.want, slot.once) = (Want::Up, false);
             todo.extend(&slot.needs);
             todo.extend(slot.logger);
             if next == ix || slot.unit.state != State::Finished {
@@ -285,7 +289,7 @@ impl Fleet {
     }
 
     /// Wants it down, and what needs it. What has finished cannot be undone: nothing follows.
-    fn stop(&mut self, ix: Ix, now: Moment, orders: &mut Vec<Order>) {
+    pub(super) fn stop(&mut self, ix: Ix, now: Moment, orders: &mut Vec<Order>) {
         if self
             .slots
             .get(ix)
@@ -304,7 +308,7 @@ impl Fleet {
                 continue;
             }
             if next == ix || slot.want == Want::Up {
-                slot.want = Want::Down;
+                (slot.want, slot.once) = (Want::Down, false);
                 slot.stopped_with = Some(ix);
             }
             if slot.unit.state.is_at_rest() {

@@ -29,6 +29,8 @@ mod links;
 
 mod with;
 
+mod once;
+
 mod wish;
 
 mod ending;

@@ -46,6 +46,8 @@ pub enum Input {
     Stop(Ix),
     /// A person wants it stopped and started.
     Restart(Ix),
+    /// A person wants this run of it to be the last.
+    Once(Ix),
     /// The wall clock has come to a moment that somebody waits for, or was set.
     Clock,
     /// The container is to end.
@@ -137,6 +139,8 @@ pub struct Slot {
     pub(super) at_end: Option<Box<State>>,
     /// It had to be killed since the end began.
     pub(super) killed: bool,
+    /// Its run is the last one: it is stopped when that is over.
+    pub(super) once: bool,
     /// What it needs, and what comes before it.
     pub(super) needs: Box<[Ix]>,
     pub(super) after: Box<[Ix]>,
@@ -168,6 +172,7 @@ impl Slot {
             logger: None,
             at_end: None,
             killed: false,
+            once: false,
             needs: Box::default(),
             after: Box::default(),
             needed_by: Box::default(),
@@ -180,6 +185,27 @@ impl Slot {
     /// What it is, or what it was when the end of the container began.
     pub fn standing(&self) -> &State {
         self.at_end.as_deref().unwrap_or(&self.unit.state)
+    }
+
+    /// Whether it is to be up from now on, run after run: what s6 calls wanted.
+    pub fn is_kept_up(&self) -> bool {
+        let has_given_up = match self.unit.state {
+            State::Finished => true,
+            State::Failed(failure) => failure != Failure::Need,
+            State::Down
+            | State::Waiting
+            | State::Spawning
+            | State::Starting(_)
+            | State::Ready { .. }
+            | State::Unready { .. }
+            | State::BeforeStop { .. }
+            | State::Stopping { .. }
+            | State::SpawningFinish { .. }
+            | State::Finishing { .. }
+            | State::Backoff { .. }
+            | State::Scheduled { .. } => false,
+        };
+        self.want == Want::Up && !self.once && !has_given_up
     }
 
     /// Whether its process is to be replaced by one of a new definition.

@@ -4,6 +4,8 @@ pub mod definition;
 
 pub mod source;
 
+pub mod scandir;
+
 pub mod fields;
 
 pub mod expand;

@@ -52,13 +52,14 @@ enum Takes {
 }
 
 /// Every verb that can be permitted.
-const VERBS: [(&str, Takes); 10] = [
+const VERBS: [(&str, Takes); 11] = [
     ("status", Takes::Both),
     ("logs", Takes::Both),
     ("events", Takes::Whole),
     ("start", Takes::Named),
     ("stop", Takes::Named),
     ("restart", Takes::Named),
+    ("once", Takes::Named),
     ("reload", Takes::Named),
     ("signal", Takes::Named),
     ("rescan", Takes::Whole),

@@ -12,7 +12,7 @@ use crate::machine::slot::{Input, Ix};
 use crate::os::clock;
 use crate::supervisor::Supervisor;
 use crate::supervisor::history::What;
-use crate::supervisor::perform::to_process;
+use crate::supervisor::perform::{to_group, to_process};
 use crate::supervisor::report::{millis, wire_state};
 use crate::values::lists;
 use crate::values::stamp::rfc3339;
@@ -54,6 +54,7 @@ impl Supervisor {
             Request::Start { .. }
             | Request::Stop { .. }
             | Request::Restart { .. }
+            | Request::Once { .. }
             | Request::Reload { .. }
             | Request::Signal { .. }
             | Request::Rescan { .. }
@@ -87,7 +88,12 @@ impl Supervisor {
             Request::Stop { names } => self.change(names, Input::Stop),
             Request::Restart { names } => self.change(names, Input::Restart),
             Request::Reload { names } => self.reload_all(names),
-            Request::Signal { signal, names } => self.signal_all(signal, names),
+            Request::Once { names } => self.change(names, Input::Once),
+            Request::Signal {
+                signal,
+                group,
+                names,
+            } => self.signal_all(signal, *group, names),
             Request::Logs { names, last, .. } => self.past_lines(names, *last),
             Request::Events { last, .. } => {
                 let events = self.past_events(*last).map(Reply::Event);
@@ -171,7 +177,12 @@ impl Supervisor {
         self.publish_deed(ix, What::Reload, exit, failed.map(|(_, why)| why));
     }
 
-    fn signal_all(&mut self, signal: &str, names: &[String]) -> Result<Vec<Reply>, Refusal> {
+    fn signal_all(
+        &mut self,
+        signal: &str,
+        group: bool,
+        names: &[String],
+    ) -> Result<Vec<Reply>, Refusal> {
         let signal: Signal = signal
             .parse()
             .map_err(|text: String| Refusal::new(RefusalKind::No, text))?;
@@ -186,8 +197,9 @@ impl Supervisor {
             pids.push(pid.ok_or_else(|| Refusal::new(RefusalKind::No, missing()))?);
         }
         let accepted = self.accepted(&services);
+        let send = if group { to_group } else { to_process };
         for (ix, pid) in services.into_iter().zip(pids) {
-            to_process(pid, signal);
+            send(pid, signal);
             self.publish_deed(ix, What::Signal, None, Some(signal.to_string()));
         }
         Ok(vec![accepted])

@@ -8,7 +8,7 @@ use crate::diag::{self, Diagnostic};
 use crate::os::{files, pid1, users};
 use crate::service::definition::{Format, Output, Restart, Service, When};
 use crate::service::environment::Environment;
-use crate::service::set;
+use crate::service::{scandir, set};
 use crate::values::Name;
 
 /// Where it is defined whom a container runs. Read at the boot, and again at each rescan.
@@ -18,6 +18,20 @@ pub struct Sources {
     pub dirs: Vec<PathBuf>,
     /// CMD; empty if there is none.
     pub command: Vec<OsString>,
+    /// What is made of them.
+    pub style: Style,
+}
+
+/// What is made of what the directories hold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Style {
+    /// Services, as they say.
+    Native,
+    /// The one directory is `s6-svscan`'s.
+    Scandir {
+        /// This program, by which the desk is started; none is if it is not known.
+        program: Option<String>,
+    },
 }
 
 impl Sources {
@@ -25,9 +39,17 @@ impl Sources {
     pub fn read(&self, environment: &Environment, faults: &mut Vec<Diagnostic>) -> Crew {
         let found = files::services(&self.dirs);
         faults.extend(found.diagnostics);
+        let timed = match self.style {
+            Style::Native => BTreeSet::new(),
+            Style::Scandir { .. } => scandir::timed(&found.directories),
+        };
         let known = |user: &str| users::resolve(user).map(drop);
-        let loaded = set::load(found.directories, environment, &known, &files::zone);
+        let mut loaded = set::load(found.directories, environment, &known, &files::zone);
         faults.extend(loaded.diagnostics);
+        if let Style::Scandir { program } = &self.style {
+            let program = program.as_deref();
+            self.scanned(&mut loaded.services, &timed, program, faults);
+        }
         if self.command.is_empty() && loaded.services.is_empty() && diag::errors(faults) == 0 {
             let dirs = self.dirs.iter().map(|dir| dir.display().to_string());
             let dirs = dirs.collect::<Vec<_>>().join(", ");
@@ -36,6 +58,38 @@ impl Sources {
             faults.push(fault.hint(hint));
         }
         Crew::new(loaded.services, &self.command, faults)
+    }
+
+    /// s6's ways for all of them, and the desk, which is there first and goes last.
+    fn scanned(
+        &self,
+        services: &mut Vec<Service>,
+        timed: &BTreeSet<String>,
+        program: Option<&str>,
+        faults: &mut Vec<Diagnostic>,
+    ) {
+        for service in services.iter_mut() {
+            let is_timed = timed.contains(service.name.as_str());
+            scandir::settle(service, is_timed);
+        }
+        let Some((program, dir)) = program.zip(self.dirs.first()) else {
+            return;
+        };
+        let at = services.binary_search_by(|service| service.name.as_str().cmp(scandir::DESK));
+        match (at, scandir::desk(program, dir, false)) {
+            (Ok(_), _) => {
+                let fault = format!("a service cannot be named `{}` here", scandir::DESK);
+                let hint = "that is the name of what answers for all of them";
+                faults.push(Diagnostic::error(fault).hint(hint));
+            }
+            (Err(_), Err(why)) => faults.push(Diagnostic::error(why)),
+            (Err(at), Ok(desk)) => {
+                for service in services.iter_mut() {
+                    service.after.push(desk.name.clone());
+                }
+                services.insert(at, desk);
+            }
+        }
     }
 }
 

@@ -100,6 +100,7 @@ impl Supervisor {
             oom: slot.oom,
             note: why::note(&self.fleet, ix, self.faults(ix)).or_else(|| self.own_note(ix, state)),
             enabled: slot.service.enabled,
+            wanted: slot.is_kept_up(),
             starts: slot.starts.into(),
             next_try_ms,
             schedule: slot.service.schedule.as_deref().map(describe::schedule),

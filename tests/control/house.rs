@@ -223,7 +223,7 @@ async fn run(mut server: Server) {
             }
             // Nobody may be kept waiting by a loop that forgets him: `restart` is never answered.
             Request::Restart { .. } => {}
-            Request::Start { .. } | Request::Reload { .. } => {
+            Request::Start { .. } | Request::Once { .. } | Request::Reload { .. } => {
                 server.reply(client, &Reply::Ok(accepted()));
             }
             Request::Shutdown { .. } => {
@@ -307,6 +307,7 @@ fn status() -> Status {
             oom: false,
             note: None,
             enabled: true,
+            wanted: true,
             starts: 1,
             next_try_ms: None,
             schedule: None,

@@ -90,6 +90,15 @@ fn services_are_asked_as_by_s6() {
 }
 
 #[test]
+fn a_directory_is_served_as_by_s6() {
+    check_with(
+        Tools::Skarnet,
+        include_str!("tables/svscan.txt"),
+        without_times,
+    );
+}
+
+#[test]
 fn lines_are_logged_as_by_s6() {
     check_with(
         Tools::Skarnet,

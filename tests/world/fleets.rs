@@ -227,7 +227,12 @@ pub(crate) fn people(chance: &mut Chance, world: &mut World, until: Duration) {
     let deeds = chance.of(&[0, 0, 3, 12]);
     for _deed in 0..deeds {
         let ix = chance.below(services);
-        let deed = chance.of(&[Input::Start(ix), Input::Stop(ix), Input::Restart(ix)]);
+        let deed = chance.of(&[
+            Input::Start(ix),
+            Input::Stop(ix),
+            Input::Restart(ix),
+            Input::Once(ix),
+        ]);
         world.plan(begin + chance.span(most), deed);
     }
     for _setting in 0..chance.of(&[0, 0, 0, 3]) {

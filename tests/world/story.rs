@@ -73,6 +73,7 @@ pub(crate) fn input(world: &World, input: Input) -> String {
         },
         Input::Start(ix) => format!("> start {}", world.name(ix)),
         Input::Stop(ix) => format!("> stop {}", world.name(ix)),
+        Input::Once(ix) => format!("> once {}", world.name(ix)),
         Input::Restart(ix) => format!("> restart {}", world.name(ix)),
         Input::Shutdown(Reason::Signal(signal)) => format!("> {signal}"),
         Input::Shutdown(reason) => format!("> shutdown: {reason:?}"),

@@ -30,6 +30,12 @@ pub enum Request {
         /// At least one.
         names: Vec<String>,
     },
+    /// Their run is the last one: they are down when it is over, whatever their policy says. What
+    /// is down stays down.
+    Once {
+        /// At least one.
+        names: Vec<String>,
+    },
     /// They are to read their configuration again. Each is told of by one `reload` event.
     Reload {
         /// At least one.
@@ -39,6 +45,9 @@ pub enum Request {
     Signal {
         /// As `SIGTERM`, `TERM` or `15`.
         signal: String,
+        /// To the whole process group of each, not the main process alone.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        group: bool,
         /// At least one.
         names: Vec<String>,
     },
@@ -85,6 +94,7 @@ impl Request {
             Self::Start { .. }
             | Self::Stop { .. }
             | Self::Restart { .. }
+            | Self::Once { .. }
             | Self::Reload { .. }
             | Self::Signal { .. }
             | Self::Rescan { .. }
@@ -99,6 +109,7 @@ impl Request {
             Self::Start { .. } => "start",
             Self::Stop { .. } => "stop",
             Self::Restart { .. } => "restart",
+            Self::Once { .. } => "once",
             Self::Reload { .. } => "reload",
             Self::Signal { .. } => "signal",
             Self::Logs { .. } => "logs",
@@ -115,6 +126,7 @@ impl Request {
             | Self::Start { names }
             | Self::Stop { names }
             | Self::Restart { names }
+            | Self::Once { names }
             | Self::Reload { names }
             | Self::Signal { names, .. }
             | Self::Logs { names, .. } => names,

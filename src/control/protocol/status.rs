@@ -61,6 +61,9 @@ pub struct ServiceStatus {
     /// Whether the boot starts it.
     #[serde(default)]
     pub enabled: bool,
+    /// Whether it is to be up from now on, run after run.
+    #[serde(default)]
+    pub wanted: bool,
     /// How often its process was started since the boot.
     #[serde(default)]
     pub starts: u64,

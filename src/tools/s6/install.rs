@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::diag::{Diagnostic, nearest};
 use crate::os::signals::SignalSet;
 
+use super::scan::desk;
 use super::{Kind, TOOLS, is_tool, run};
 
 const USAGE: &str = "\
@@ -44,6 +45,7 @@ pub fn verb(args: &[OsString], born_with: SignalSet) -> u8 {
         [word, ..] if word == "install" => complain(&Diagnostic::error(
             "`install` takes `--root DIR`, or nothing",
         )),
+        [word, rest @ ..] if word == "desk" => desk(rest),
         [name, ..] if is_tool(name) => run(args, born_with),
         [name, ..] => {
             let name = name.to_string_lossy();

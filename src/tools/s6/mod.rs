@@ -9,6 +9,7 @@ mod limits;
 mod lock;
 mod log;
 mod logutil;
+mod scan;
 mod service;
 mod small;
 mod tai;
@@ -87,6 +88,7 @@ const TOOLS: &[(&str, Kind, Tool)] = &[
     ("s6-svdt", Kind::Program, service::tally::svdt),
     ("s6-svdt-clear", Kind::Program, service::tally::svdt_clear),
     ("s6-svok", Kind::Program, service::status::svok),
+    ("s6-svscan", Kind::Program, scan::svscan),
     ("s6-svscanctl", Kind::Program, service::control::svscanctl),
     ("s6-svstat", Kind::Program, service::status::svstat),
     ("s6-svwait", Kind::Program, service::wait::svwait),

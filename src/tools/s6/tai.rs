@@ -19,6 +19,16 @@ pub(super) fn unpack(bytes: &[u8]) -> Option<Duration> {
     ))
 }
 
+/// The time as it is on disk.
+pub(super) fn pack(since_1970: Duration) -> [u8; BYTES] {
+    let mut bytes = [0; BYTES];
+    let (seconds, nanos) = bytes.split_at_mut(8);
+    let tai = EPOCH.saturating_add(since_1970.as_secs());
+    seconds.copy_from_slice(&tai.to_be_bytes());
+    nanos.copy_from_slice(&since_1970.subsec_nanos().to_be_bytes());
+    bytes
+}
+
 /// `@` and 24 hexadecimal digits.
 pub(super) fn label(since_1970: Duration) -> String {
     let mut text = String::with_capacity(25);
@@ -50,6 +60,7 @@ mod tests {
         assert!(is_label(text.as_bytes()) && !is_label(b"@4") && !is_label(b"x"));
         let bytes = [0x40, 0, 0, 0, 0x6a, 0xcf, 0xc0, 0x25, 0, 0, 0, 5];
         assert_eq!(unpack(&bytes), Some(time));
+        assert_eq!(pack(time), bytes);
         assert_eq!(unpack(&bytes[..11]), None);
         assert_eq!(unpack(&[0; 12]), Some(Duration::ZERO));
     }

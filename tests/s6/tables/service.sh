@@ -24,3 +24,34 @@ end() {
     done
     wait
 }
+
+# Debian's own clients, whichever side the supervisor is of.
+svc() { timeout 10 /usr/bin/s6-svc "$@"; }
+svstat() { /usr/bin/s6-svstat "$@"; }
+svwait() { /usr/bin/s6-svwait -t 8000 "$@"; }
+svok() { /usr/bin/s6-svok "$@"; }
+svscanctl() { /usr/bin/s6-svscanctl "$@"; }
+
+# scan DIR [OPTION…]: the supervisor of a directory that is compared; what it says goes to `said`.
+scan() {
+    scan=$1
+    shift
+    PIDONE_SOCKET=$PWD/socket PIDONE_LOG=off s6-svscan "$@" "$scan" >said 2>&1 &
+    svscan=$!
+    until svscanctl -z "$scan" 2>/dev/null; do
+        kill -0 $svscan 2>/dev/null || { cat said; exit 1; }
+        sleep 0.01
+    done
+    for dir in "$scan"/*/; do
+        [ -e "$dir/run" ] || continue
+        until svok "$dir" && [ -s "$dir/supervise/status" ]; do sleep 0.01; done
+        [ -e "$dir/down" ] || svwait -u "$dir"
+    done
+}
+
+# over: asks it to end; tells how it did.
+over() {
+    svscanctl -t "$scan"
+    wait $svscan
+    echo "ended $?"
+}

@@ -24,25 +24,28 @@ const LINE: &str = "s6-svstat [ -uwNrpgest | -o up,wantedup,normallyup,ready,pau
 
 /// What `supervise/status` says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Status {
+pub(in crate::tools::s6) struct Status {
     /// When it came up or went down, since 1970.
-    since: Duration,
+    pub(in crate::tools::s6) since: Duration,
     /// When it became ready (or, down, ready to come up again).
-    ready_since: Duration,
+    pub(in crate::tools::s6) ready_since: Duration,
     /// The process: `run`, or `finish` after it; 0 without one.
-    pid: u64,
-    group: u64,
+    pub(in crate::tools::s6) pid: u64,
+    pub(in crate::tools::s6) group: u64,
     /// As wait(2) has it.
-    ended: u16,
+    pub(in crate::tools::s6) ended: u16,
     /// Bits, see below.
-    flags: u8,
+    pub(in crate::tools::s6) flags: u8,
 }
 
-const PAUSED: u8 = 1;
-const FINISHING: u8 = 2;
-const WANTED_UP: u8 = 4;
+/// It was sent SIGSTOP.
+pub(in crate::tools::s6) const PAUSED: u8 = 1;
+/// The process is that of `finish`.
+pub(in crate::tools::s6) const FINISHING: u8 = 2;
+/// It is to be up.
+pub(in crate::tools::s6) const WANTED_UP: u8 = 4;
 /// Whether `ready_since` counts.
-const READY: u8 = 8;
+pub(in crate::tools::s6) const READY: u8 = 8;
 
 impl Status {
     fn unpack(bytes: &[u8]) -> Option<Self> {
@@ -63,11 +66,18 @@ impl Status {
         })
     }
 
+    /// The status of s6 up to 2.12, which its tools of that time and ours can read.
+    pub(in crate::tools::s6) fn pack(&self) -> Bytes {
+        let times = [tai::pack(self.since), tai::pack(self.ready_since)].concat();
+        let (pid, ended) = (self.pid.to_be_bytes(), self.ended.to_be_bytes());
+        [&times, &pid[..], &ended[..], &[self.flags]].concat()
+    }
+
     /// Reads the status of the service in `dir`.
     ///
     /// # Errors
     /// As open(2) and read(2); EINVAL for a file that is none.
-    pub(super) fn read(dir: &Path) -> Result<Self, Why> {
+    pub(in crate::tools::s6) fn read(dir: &Path) -> Result<Self, Why> {
         let mut bytes = Bytes::new();
         let limit = NEW_BYTES as u64 + 1;
         fs::File::open(dir.join("supervise/status"))?
@@ -77,7 +87,7 @@ impl Status {
     }
 
     /// Whether `run` lives.
-    pub(super) fn is_up(&self) -> bool {
+    pub(in crate::tools::s6) fn is_up(&self) -> bool {
         self.pid != 0 && !self.has(FINISHING)
     }
 
@@ -85,7 +95,7 @@ impl Status {
         self.has(READY)
     }
 
-    fn has(&self, flag: u8) -> bool {
+    pub(in crate::tools::s6) fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
     }
 
@@ -324,6 +334,13 @@ mod tests {
             fields(status(0, [0, 9], 0)),
             format!("false false true false false -1 -1 -1 SIGKILL 9 {since}")
         );
+    }
+
+    #[test]
+    fn what_is_packed_is_unpacked() {
+        let status = status(7, [1, 2], 5);
+        assert_eq!(status.pack().len(), OLD_BYTES);
+        assert_eq!(Status::unpack(&status.pack()), Some(status));
     }
 
     #[test]

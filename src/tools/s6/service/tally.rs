@@ -1,12 +1,14 @@
 //! `s6-svdt`, `s6-svdt-clear`, `s6-permafailon`: how a service died before, from
 //! `supervise/death_tally`.
 
-use std::fs::{File, OpenOptions};
-use std::io::Read;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
 use crate::os::clock;
+use crate::os::files::bounded;
 use crate::tools::s6::call::{Bytes, Call, Done, Outcome, Stop, USAGE, Why, number, path, shown};
 use crate::tools::s6::{print, tell};
 use crate::values::Signal;
@@ -19,6 +21,8 @@ const FILE: &str = "supervise/death_tally";
 const ENTRY_BYTES: usize = tai::BYTES + 2;
 /// s6 keeps no more.
 const ENTRIES_MAX: usize = 4096;
+/// A tally that is longer is none of s6's.
+const FILE_BYTES_MAX: u64 = 1 << 20;
 /// The exit code that makes a `finish` say: never again.
 const PERMANENT: u8 = 125;
 
@@ -47,6 +51,55 @@ fn read(dir: &Path) -> Result<Vec<Death>, Why> {
         })
     };
     Ok(bytes.chunks_exact(ENTRY_BYTES).filter_map(death).collect())
+}
+
+/// So many deaths are kept, unless `max-death-tally` says otherwise.
+pub(in crate::tools::s6) const ENTRIES: usize = 100;
+
+/// Makes the file, if it is not there.
+///
+/// # Errors
+/// As open(2).
+pub(in crate::tools::s6) fn make(dir: &Path) -> io::Result<()> {
+    appended(dir).map(drop)
+}
+
+/// One more death, which wait(2) told so; the oldest go, so that at most `max` are kept.
+///
+/// # Errors
+/// As open(2) and write(2).
+pub(in crate::tools::s6) fn add(
+    dir: &Path,
+    since_1970: Duration,
+    ended: u16,
+    max: usize,
+) -> io::Result<()> {
+    let signal = u8::try_from(ended & 0x7f).unwrap_or(0);
+    let code = match signal {
+        0 => u8::try_from(ended >> 8).unwrap_or(0),
+        signal => 128_u8.saturating_add(signal),
+    };
+    let mut entry = tai::pack(since_1970).to_vec();
+    entry.extend([code, signal]);
+    let mut file = appended(dir)?;
+    file.write_all(&entry)?;
+    let room = max.min(ENTRIES_MAX) * ENTRY_BYTES;
+    if file.metadata()?.len() <= room as u64 {
+        return Ok(());
+    }
+    let bytes = bounded(&dir.join(FILE), FILE_BYTES_MAX).map_err(io::Error::other)?;
+    let last = bytes.get(bytes.len().saturating_sub(room)..);
+    let beside = dir.join("supervise/death_tally.new");
+    fs::write(&beside, last.unwrap_or_default())?;
+    fs::rename(beside, dir.join(FILE))
+}
+
+fn appended(dir: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o644)
+        .open(dir.join(FILE))
 }
 
 /// `s6-svdt [-S | -s] [-n MAX] DIR`: every death as a line; `-s` signals as numbers.

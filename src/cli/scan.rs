@@ -1,0 +1,99 @@
+//! `s6-svscan DIR` as the main command: the same boot, with DIR as the one directory of services,
+//! and s6's ways for what its files leave unsaid.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::cli::init::{self, Arguments};
+use crate::cli::print::remark;
+use crate::supervisor::crew::Style;
+
+/// s6's exit code for bad usage.
+const BAD_USAGE: u8 = 100;
+
+const USAGE: &str = "s6-svscan: usage: s6-svscan [ -d notif ] [ -X consoleholder ] \
+    [ -c services_max | -C services_max ] [ -L name_max ] [ -t rescan ] [ scandir ]";
+
+/// What the command line asks for.
+#[derive(PartialEq, Eq, Debug)]
+struct Options {
+    dir: PathBuf,
+}
+
+/// `s6-svscan [OPTION…] [DIR]`, with the words behind its name.
+pub fn run(args: &[OsString]) -> ExitCode {
+    let Some(options) = parse(args) else {
+        remark(USAGE);
+        return ExitCode::from(BAD_USAGE);
+    };
+    // The desk is this program again, by its file: a link may be called anything.
+    let program = std::env::current_exe().ok();
+    let program = program.and_then(|path| path.into_os_string().into_string().ok());
+    if program.is_none() {
+        remark("s6-svscan: warning: cannot tell where this program lies (no /proc?): no desk");
+    }
+    let arguments = Arguments {
+        services: vec![options.dir],
+        command: Vec::new(),
+        style: Style::Scandir { program },
+    };
+    init::boot(&arguments).unwrap_or_else(|code| code)
+}
+
+/// The options of all versions: the limits of some have no meaning here, as there are none.
+fn parse(args: &[OsString]) -> Option<Options> {
+    let mut dir = None;
+    let mut words = args.iter();
+    while let Some(word) = words.next() {
+        let text = word.to_str().unwrap_or_default();
+        let mut letters = text.strip_prefix('-').unwrap_or_default().chars();
+        if letters.as_str().is_empty() {
+            dir = Some(PathBuf::from(word));
+            break;
+        }
+        if text == "--" {
+            dir = words.next().map(PathBuf::from);
+            break;
+        }
+        while let Some(letter) = letters.next() {
+            match letter {
+                's' | 'S' => {}
+                'c' | 'C' | 'L' | 't' | 'd' | 'X' => {
+                    let rest = letters.as_str();
+                    let value = match rest {
+                        "" => words.next()?.to_str()?,
+                        rest => rest,
+                    };
+                    value.parse::<u32>().ok()?;
+                    break;
+                }
+                _unknown => return None,
+            }
+        }
+    }
+    Some(Options {
+        dir: dir.unwrap_or_else(|| PathBuf::from(".")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dir(line: &str) -> Option<PathBuf> {
+        let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+        parse(&words).map(|options| options.dir)
+    }
+
+    #[test]
+    fn options_are_s6s() {
+        assert_eq!(dir(""), Some(".".into()));
+        assert_eq!(dir("/etc/s6"), Some("/etc/s6".into()));
+        assert_eq!(dir("-c 500 -t0 -d 4 -- x"), Some("x".into()));
+        assert_eq!(dir("-St5000 x"), Some("x".into()));
+        for bad in ["-Z x", "-c x", "-c", "-t 5s x"] {
+            assert_eq!(dir(bad), None, "{bad}");
+        }
+    }
+}
