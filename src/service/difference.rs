@@ -73,6 +73,7 @@ pub fn depth(old: &Service, new: &Service) -> Option<Depth> {
         dir: _,
         file_name: _,
         finish: _,
+        down: _,
         needs: _,
         after: _,
         main: _,
