@@ -28,7 +28,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use pidone::cli::check;
+use pidone::cli::{check, import};
 use pidone::os::programs;
 use pidone::service::environment::Environment;
 use pidone::service::program::{Seen, Sought};
@@ -189,5 +189,32 @@ fn check() {
         };
         let screen = check::screen(&settings, faults, &story.environment, &user_known, &program);
         (screen.code, screen.text)
+    });
+}
+
+#[test]
+fn import() {
+    stories("import", |story| {
+        let variable = |name: &str| {
+            let value = story.environment.get(name)?;
+            Some(value.to_str().unwrap().to_owned())
+        };
+        let from = story.dir.join("supervisord.conf");
+        let told = import::tell(&from, &story.dir.join("services.d"), None, true, &variable);
+        let faults = told.faults.iter().map(|fault| format!("{fault}\n"));
+        let code = if told.faults.is_empty() {
+            u8::from(told.lost)
+        } else {
+            2
+        };
+        // A mark depends on where the story is laid out.
+        let mut marks = told.screen.split("(mark ");
+        let mut screen = marks.next().unwrap_or_default().to_owned();
+        for rest in marks {
+            screen += "(mark …";
+            screen += rest.trim_start_matches(|c: char| c.is_ascii_hexdigit());
+        }
+        screen += &faults.collect::<String>();
+        (code, screen.trim_end().to_owned() + "\n")
     });
 }

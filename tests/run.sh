@@ -93,6 +93,8 @@ setup() {
     have dumb-init dumb-init
     have s6-svc s6
     have execlineb execline
+    # What `pidone import` reads, run as it was.
+    have supervisord supervisor
     if command -v rustup >/dev/null 2>&1; then
         for target in x86_64-unknown-linux-musl aarch64-unknown-linux-musl; do
             rustup target list --installed | grep -qx "$target" ||

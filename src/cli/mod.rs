@@ -17,6 +17,8 @@ use crate::tools::{ship, syslog};
 
 pub mod check;
 
+pub mod import;
+
 pub mod status;
 
 pub mod page;
@@ -108,6 +110,8 @@ enum Verb {
         #[arg(value_name = "DIR")]
         dirs: Vec<PathBuf>,
     },
+    /// Write service directories for what another supervisor starts, and tell what is lost
+    Import(import::Args),
     /// Show who is in the cluster
     Members(members::Args),
     /// Announce that a service is about to stop, and wait until it gets no more work
@@ -271,6 +275,7 @@ fn run_verb(verb: Verb) -> ExitCode {
         Verb::Check { dirs } => {
             return check::run(&dirs, &|user| users::resolve(user).map(drop));
         }
+        Verb::Import(args) => import::run(&args),
         Verb::Init { args } => return init::run(args),
         Verb::Syslog(args) => return ExitCode::from(syslog::run(&args)),
         Verb::Ship(args) => return ExitCode::from(ship::run(&args)),

@@ -10,6 +10,8 @@ pub mod descriptors;
 pub mod dropped;
 pub mod ending;
 pub mod files;
+pub mod globs;
+
 mod folder;
 pub mod heap;
 pub mod inherited;
@@ -25,6 +27,7 @@ pub mod outq;
 pub mod passed;
 pub mod peer;
 pub mod pid1;
+pub mod placing;
 pub mod plan;
 pub mod poll;
 pub mod probes;

@@ -61,3 +61,5 @@ pub mod set;
 pub mod difference;
 
 pub mod settings;
+
+pub mod import;

@@ -23,6 +23,7 @@ mod explain;
 mod guide;
 mod harness;
 mod health;
+mod imported;
 mod leftovers;
 mod notify;
 mod orphans;
