@@ -33,7 +33,7 @@ use std::time::Duration;
 use pidone::machine::shutdown::Reason;
 use pidone::machine::slot::{Input, Ix, Limits, Want};
 use pidone::service::definition::{
-    Before, Finish, Health, Kind, OnLimit, Probe, Ready, RestartLimit, Service, Then, When,
+    Before, Down, Finish, Health, Kind, OnLimit, Probe, Ready, RestartLimit, Service, Then, When,
 };
 use pidone::service::schedule::{Overlap, Schedule, Times};
 use pidone::values::span::parse_span;
@@ -143,6 +143,12 @@ fn field(service: &mut Service, line: &str, words: &[&str]) {
         ["finish"] => {
             service.finish = Some(Box::new(Finish {
                 path: "finish".into(),
+                timeout: Some(Duration::from_secs(5)),
+            }));
+        }
+        ["down"] => {
+            service.down = Some(Box::new(Down {
+                command: vec!["down".into()],
                 timeout: Some(Duration::from_secs(5)),
             }));
         }

@@ -24,7 +24,7 @@ pub struct Service {
     /// s6's `finish`, run after every death.
     pub finish: Option<Box<Finish>>,
     /// What undoes a oneshot that has finished, when it is stopped.
-    pub down: Option<Box<Vec<String>>>,
+    pub down: Option<Box<Down>>,
     /// Started when these are ready; stopped before them.
     pub needs: Vec<Name>,
     /// Started once these are ready or have failed; stopped before them. Absent ones are ignored.
@@ -77,6 +77,15 @@ pub struct Finish {
     /// The file.
     pub path: PathBuf,
     /// It is killed after this; `None` is s6's 0, for ever.
+    pub timeout: Option<Duration>,
+}
+
+/// What undoes what a oneshot has done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Down {
+    /// The command, run as the service runs.
+    pub command: Vec<String>,
+    /// It is killed after this; `None` waits for ever (the container's own deadline stands).
     pub timeout: Option<Duration>,
 }
 

@@ -76,6 +76,7 @@ impl Supervisor {
         }
         self.router.drain(ix, clock::wall());
         self.revoke(ix);
+        self.judge_down(ix, exit);
         let oom = exit == Exit::Signal(Signal::KILL) && self.oom.has_killed();
         if Some(ix) == self.cmd {
             // Without a terminal there is nothing to take back.

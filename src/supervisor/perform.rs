@@ -28,6 +28,15 @@ use crate::values::{Exit, Pid, Signal};
 /// What is said of a service that is not there, which only a bug could ask for.
 const GONE: &str = "there is no such service";
 
+/// What runs when the process of a service is gone.
+#[derive(Clone, Copy)]
+enum Last {
+    /// `finish`, for this group and this end.
+    Finish(Pid, Exit),
+    /// `down`.
+    Down,
+}
+
 impl Supervisor {
     /// Performs what is ordered until nothing is, the answers and the dead included.
     pub(super) fn perform_all(&mut self) {
@@ -46,8 +55,9 @@ impl Supervisor {
         match order {
             Order::Act(ix, Action::Spawn) => self.answer_spawn(ix, None),
             Order::Act(ix, Action::SpawnFinish(pid, exit)) => {
-                self.answer_spawn(ix, Some((pid, exit)));
+                self.answer_spawn(ix, Some(Last::Finish(pid, exit)));
             }
+            Order::Act(ix, Action::SpawnDown) => self.answer_spawn(ix, Some(Last::Down)),
             // A batch of the dead is taken in as a whole: whoever was to be asked may be in it,
             // and a pid without a process is nobody's, or soon somebody else's.
             Order::Act(ix, Action::Ask(pid) | Action::Kill(pid))
@@ -80,14 +90,14 @@ impl Supervisor {
         }
     }
 
-    fn answer_spawn(&mut self, ix: Ix, finish: Option<(Pid, Exit)>) {
-        let spawned = match finish {
+    fn answer_spawn(&mut self, ix: Ix, last: Option<Last>) {
+        let spawned = match last {
             None => self.spawn(ix),
-            Some((pid, exit)) => self.spawn_finish(ix, pid, exit),
+            Some(last) => self.spawn_last(ix, last),
         };
         let event = match spawned {
             Ok(pid) => Event::Spawned(pid),
-            Err(text) if finish.is_some() => {
+            Err(text) if last.is_some() => {
                 self.complain_of_finish(ix, &text);
                 Event::SpawnFailed
             }
@@ -141,7 +151,7 @@ impl Supervisor {
         Ok(pid)
     }
 
-    fn spawn_finish(&mut self, ix: Ix, group: Pid, exit: Exit) -> Result<Pid, String> {
+    fn spawn_last(&mut self, ix: Ix, last: Last) -> Result<Pid, String> {
         let service = Rc::clone(&self.fleet.slot(ix).ok_or(GONE)?.service);
         let around = self.launcher.surroundings(&service)?;
         let owner = around.user.as_ref().map(|user| (user.uid, user.gid));
@@ -155,8 +165,14 @@ impl Supervisor {
             owner,
             &mut hold,
         )?;
-        let ended = (group, exit);
-        let Spawned { pid, attempt } = self.launcher.finish(&service, &around, ended, streams)?;
+        let spawned = match last {
+            Last::Finish(group, exit) => {
+                let ended = (group, exit);
+                self.launcher.finish(&service, &around, ended, streams)
+            }
+            Last::Down => self.launcher.down(&service, &around, streams),
+        };
+        let Spawned { pid, attempt } = spawned?;
         if let Err(error) = self.starts.add(ix, attempt, None) {
             // It runs, or its exit code tells that it does not.
             tracing::debug!(service = %service.name, "cannot watch its finish: {}", reason(&error));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pidone::service::definition::{
-    self, Before, Finish, Health, Kind, Probe, Ready, Service, Then,
+    self, Before, Down, Finish, Health, Kind, Probe, Ready, Service, Then,
 };
 use pidone::service::schedule::{Overlap, Schedule, Times};
 
@@ -54,6 +54,15 @@ pub(crate) fn migrate() -> Service {
     migrate.kind = Kind::Oneshot;
     migrate.restart.when = definition::When::Never;
     migrate
+}
+
+pub(crate) fn mount() -> Service {
+    let mut mount = migrate();
+    mount.down = Some(Box::new(Down {
+        command: vec!["umount".into()],
+        timeout: Some(Duration::from_secs(5)),
+    }));
+    mount
 }
 
 pub(crate) fn report() -> Service {

@@ -85,6 +85,10 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
         "a deliberate stop of one who was not asked yet runs `before`, and nothing else does",
         before_each_stop,
     ),
+    (
+        "`down` undoes what has been done, once, and only of a oneshot that has one",
+        down_undoes,
+    ),
 ];
 
 pub(crate) fn pid_is_process(edge: &Edge<'_>) -> bool {
@@ -102,6 +106,7 @@ pub(crate) fn stop_ends(edge: &Edge<'_>) -> bool {
         }
         State::Finishing { kill_at, .. } => {
             let timeout = edge.service.finish.as_ref().and_then(|f| f.timeout);
+            let timeout = timeout.or(edge.service.down.as_ref().and_then(|d| d.timeout));
             kill_at.is_some() || ghost.killed || timeout.is_none()
         }
         _other => true,
@@ -118,6 +123,7 @@ pub(crate) fn signal_to_current(edge: &Edge<'_>) -> bool {
         | Action::Plan { .. }
         | Action::Skip
         | Action::SpawnFinish(..)
+        | Action::SpawnDown
         | Action::Probe
         | Action::CheckUp
         | Action::RunBefore
@@ -174,7 +180,7 @@ pub(crate) fn memory_is_bounded(edge: &Edge<'_>) -> bool {
 pub(crate) fn spawning_is_ordered(edge: &Edge<'_>) -> bool {
     let (before, after) = (edge.before.unit.state, edge.after.unit.state);
     let spawns = edge.actions.contains(&Action::Spawn);
-    let finishes = |action: &&Action| matches!(action, Action::SpawnFinish(..));
+    let finishes = |action: &&Action| matches!(action, Action::SpawnFinish(..) | Action::SpawnDown);
     let is_finish = |state| matches!(state, State::SpawningFinish { .. });
     spawns == (after == State::Spawning && before != State::Spawning)
         && (edge.actions.iter().any(|a| finishes(&a))) == (is_finish(after) && !is_finish(before))
@@ -187,6 +193,7 @@ pub(crate) fn finish_once(edge: &Edge<'_>) -> bool {
         .filter_map(|action| match action {
             Action::SpawnFinish(pid, exit) => Some((*pid, *exit)),
             Action::Spawn
+            | Action::SpawnDown
             | Action::Plan { .. }
             | Action::Skip
             | Action::Ask(_)
@@ -368,6 +375,17 @@ pub(crate) fn stop_is_heard(edge: &Edge<'_>) -> bool {
             _other => false,
         }
     }
+}
+
+/// A kill leaves no time for it.
+pub(crate) fn down_undoes(edge: &Edge<'_>) -> bool {
+    let (before, after) = (edge.before.unit.state, edge.after.unit.state);
+    let is_asked = matches!(edge.event, Event::Stop { .. } | Event::Restart);
+    let has_down = edge.service.down.is_some() && edge.service.schedule.is_none();
+    let runs = edge.actions.contains(&Action::SpawnDown);
+    runs == (before == State::Undoable && is_asked)
+        && (after != State::Undoable || has_down)
+        && (after != State::Finished || !has_down)
 }
 
 pub(crate) fn is_before(state: State) -> bool {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pidone::service::definition::{
-    Before, Finish, Health, Kind, Probe, Ready, Restart, RestartLimit, Service, Then, When,
+    Before, Down, Finish, Health, Kind, Probe, Ready, Restart, RestartLimit, Service, Then, When,
 };
 use pidone::service::schedule::{Overlap, Schedule, Times};
 
@@ -75,6 +75,7 @@ pub(crate) fn shapes() -> Vec<(String, Service)> {
     shapes.extend(watched(&restarts));
     shapes.extend(with_before(&limited));
     shapes.extend(scheduled(&restarts));
+    shapes.extend(with_down(&limited));
     shapes
 }
 
@@ -139,6 +140,18 @@ fn with_before(restart: &Restart) -> Vec<(String, Service)> {
                 shapes.push((name, service));
             }
         }
+    }
+    shapes
+}
+
+/// Oneshots whose work is undone.
+fn with_down(restart: &Restart) -> Vec<(String, Service)> {
+    let mut shapes = Vec::new();
+    for timeout in [Some(UNIT), None] {
+        let mut service = shape(Kind::Oneshot, None, None, restart, Some(UNIT * 2));
+        let command = vec!["down".into()];
+        service.down = Some(Box::new(Down { command, timeout }));
+        shapes.push((format!("Oneshot, down within {timeout:?}"), service));
     }
     shapes
 }

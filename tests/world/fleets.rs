@@ -5,7 +5,8 @@ use std::time::Duration;
 use pidone::machine::shutdown::Reason;
 use pidone::machine::slot::{Input, Ix, Limits};
 use pidone::service::definition::{
-    Before, Finish, Health, Kind, OnLimit, Probe, Ready, Restart, RestartLimit, Service, Then, When,
+    Before, Down, Finish, Health, Kind, OnLimit, Probe, Ready, Restart, RestartLimit, Service,
+    Then, When,
 };
 use pidone::service::schedule::{Line, Overlap, Schedule, Times};
 use pidone::service::zone::Zone;
@@ -130,6 +131,12 @@ pub(crate) fn service(chance: &mut Chance, name: &str, all: &[String]) -> Servic
     if chance.percent(25) {
         service.finish = Some(Box::new(Finish {
             path: "finish".into(),
+            timeout: chance.percent(80).then(|| Duration::from_secs(5)),
+        }));
+    }
+    if service.kind == Kind::Oneshot && service.finish.is_none() && chance.percent(30) {
+        service.down = Some(Box::new(Down {
+            command: vec!["down".into()],
             timeout: chance.percent(80).then(|| Duration::from_secs(5)),
         }));
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::diag::{Diagnostic, Spot};
-use crate::service::definition::{Kind, Output, Service, StopBy, When};
+use crate::service::definition::{Down, Kind, Output, Service, StopBy, When};
 use crate::service::s6rc::bundles::Bundles;
 use crate::service::s6rc::listed::{self, Wanted};
 use crate::service::s6rc::source::Entry;
@@ -49,10 +49,11 @@ fn oneshot(definition: &Definition<'_>, faults: &mut Vec<Diagnostic>) -> Service
     service.kind = Kind::Oneshot;
     service.restart.when = When::Never;
     service.context.env = vec![("RC_NAME".to_owned(), definition.name.to_string())];
-    service.down = command(&entry.down, &entry.directory.path.join("down"), faults)
+    let down = command(&entry.down, &entry.directory.path.join("down"), faults);
+    let timeout = timeout(entry, "timeout-down", &entry.timeout_down, faults);
+    service.down = down
         .filter(|words| !words.is_empty())
-        .map(Box::new);
-    service.stop.timeout = timeout(entry, "timeout-down", &entry.timeout_down, faults);
+        .map(|command| Box::new(Down { command, timeout }));
     service
 }
 
