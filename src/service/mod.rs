@@ -58,6 +58,8 @@ mod parse;
 
 pub mod s6rc;
 
+pub mod overlay;
+
 pub mod order;
 
 pub mod set;

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use crate::diag::Diagnostic;
 use crate::service::definition::{
-    Down, Format, Kind, Output, Pace, Program, Reload, Restart, Service, Stop, When,
+    Down, Format, Kind, Output, Program, Restart, Service, Stop, When,
 };
 use crate::service::environment::Environment;
 use crate::service::permit::{Of, Permit};
 use crate::service::s6rc::source::Tree;
 use crate::service::s6rc::{self, Known, USER_BUNDLES};
 use crate::service::scandir;
-use crate::values::{Name, Signal};
+use crate::values::Name;
 
 /// The directory that every other of s6-overlay's lies in.
 pub const RUN: &str = "/run/s6";
@@ -152,7 +152,8 @@ impl Image<'_> {
         };
         let init: Name = INIT.parse()?;
         let started = started(&compiled.services, &graph.bundles);
-        let last = self.name_set(&graph.bundles, &started, USER_BUNDLES[0])?;
+        let first = started.iter().filter(|(_, place)| **place == 0);
+        let users = first.map(|(name, _)| name.clone()).collect();
         for mut service in compiled.services {
             let place = started.get(&service.name);
             service.enabled = place.is_some();
@@ -173,8 +174,27 @@ impl Image<'_> {
             service.needs.push(init.clone());
             graph.services.push(service);
         }
-        graph.services.extend(self.stages(last)?);
+        graph.services.extend(self.stages(users)?);
         Ok(graph)
+    }
+
+    /// CMD sees what a service sees, unless it asks for more by `with-contenv`.
+    pub fn prepare(&self, cmd: &mut Service) {
+        self.set_environment(cmd);
+        if let (Program::Command(words), Some(first)) =
+            (&mut cmd.program, variable(self.environment, "S6_CMD_ARG0"))
+        {
+            words.insert(0, first.to_owned());
+        }
+    }
+
+    fn set_environment(&self, service: &mut Service) {
+        let given = variable(self.environment, "PATH");
+        let path = path(given).replace('$', "$$");
+        service.context.env.insert(0, ("PATH".to_owned(), path));
+        if !is_on(self.environment, "S6_KEEP_ENV") {
+            service.context.env_pass = Some(Vec::new());
+        }
     }
 
     /// The stages, with the names of what the first bundle of users starts.
@@ -220,41 +240,17 @@ impl Image<'_> {
             .to_vec()
     }
 
-    /// The services that the boot starts by this bundle, in the order of names.
-    fn name_set(
-        &self,
-        bundles: &Known,
-        started: &BTreeMap<Name, usize>,
-        bundle: &str,
-    ) -> Result<Vec<Name>, String> {
-        let _of = self;
-        let bundle: Name = bundle.parse()?;
-        let first = started.iter().filter(|(_, place)| **place == 0);
-        let named = bundles.contains_key(&bundle);
-        Ok(first
-            .filter(|_| named)
-            .map(|(name, _)| name.clone())
-            .collect())
-    }
-
     /// s6's ways: what a process of its gets to see, where it stands, when it is started again.
     fn as_longrun(&self, service: &mut Service, dirs: &str, is_there: &dyn Fn(&Path) -> bool) {
-        let given = variable(self.environment, "PATH");
-        let path = path(given).replace('$', "$$");
-        service.context.env.insert(0, ("PATH".to_owned(), path));
-        if !is_on(self.environment, "S6_KEEP_ENV") {
-            service.context.env_pass = Some(Vec::new());
-        }
+        self.set_environment(service);
         service.context.umask = Some(0o022);
         if let Output::Container(format @ None) = &mut service.output {
             *format = Some(Format::Raw);
         }
         if let (Kind::Longrun, Program::Run(_)) = (service.kind, &service.program) {
-            service.restart = Restart {
-                pace: Pace::S6,
-                ..Restart::default()
-            };
-            service.reload = Some(Reload::Signal(Signal::HUP));
+            let timeout = service.stop.timeout;
+            scandir::settle(service, true);
+            service.stop.timeout = timeout;
             // Where it could not be made, the service stands where it is defined.
             let dir = Path::new(dirs).join(service.name.as_str());
             if let (true, Some(dir)) = (is_there(&dir), dir.to_str()) {

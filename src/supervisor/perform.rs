@@ -1,6 +1,7 @@
 //! What the fleet orders, done: one arm an order.
 
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,8 +13,9 @@ use crate::machine::unit::{Action, Event};
 use crate::os::probes::{self, Target};
 use crate::os::reason::reason;
 use crate::os::spawner::Spawned;
-use crate::os::{clock, kill, notification};
+use crate::os::{clock, kill, notification, results};
 use crate::service::definition::{Probe, Reload, Service, StopBy};
+use crate::service::overlay::EXIT_CODE;
 use crate::service::permit;
 use crate::supervisor::checks::{Purpose, Targets, descriptor};
 use crate::supervisor::helpers::{Helper, Kind};
@@ -371,6 +373,10 @@ impl Supervisor {
     }
 
     fn exit(&mut self, code: u8) {
+        // There whoever is stopped may have another opinion.
+        let kept = self.sources.keeps_exit_code();
+        let kept = kept.then(|| results::read(Path::new(EXIT_CODE)));
+        let code = kept.flatten().unwrap_or(code);
         if let Some(ending) = self.fleet.ending() {
             Self::tell([Narrator::done(ending, self.orphans, code)]);
         }

@@ -12,6 +12,7 @@ mod logutil;
 mod scan;
 mod service;
 mod small;
+mod stage;
 mod tai;
 
 use std::env;
