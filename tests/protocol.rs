@@ -237,7 +237,8 @@ fn a_detailed_status() {
         concat!(
             r#"{"version":1,"reply":"status","pid":1,"phase":"running","services":["#,
             r#"{"name":"cmd","state":"starting","pid":9,"for_ms":1,"restarts":0,"#,
-            r#""exit":{"signal":"SIGQUIT","core":true},"oom":false,"note":null,"enabled":true,"wanted":true,"#,
+            r#""exit":{"signal":"SIGQUIT","core":true},"oom":false,"note":null,"#,
+            r#""enabled":true,"wanted":true,"#,
             r#""starts":1,"next_try_ms":null,"schedule":null,"next_run":null,"next_run_ms":null,"#,
             r#""last_run":null,"last_run_ms":null,"last_took_ms":null,"file":"CMD","#,
             r#""needs":[{"name":"db","state":"ready"}],"after":["log"],"waits_for":["db"],"#,

@@ -219,6 +219,9 @@ impl Supervisor {
         let ended =
             change.from.main_pid().is_some() && change.to.main_pid() != change.from.main_pid();
         let why = why::note(&self.fleet, change.ix, self.faults(change.ix));
+        // Made in this turn, after the change that asked for it.
+        let state = &slot.unit.state;
+        let made = state.pid().filter(|_| state.word() == change.to.word());
         self.publish(Deed {
             wall_ms: millis(wall),
             mono_ms: millis(change.at.since_origin()),
@@ -227,7 +230,7 @@ impl Supervisor {
                 from: wire_state(&change.from),
                 to: wire_state(&change.to),
             },
-            pid: change.to.pid(),
+            pid: change.to.pid().or(made),
             exit: slot.exit.filter(|_| ended),
             oom: slot.oom,
             why: why.map(Into::into),

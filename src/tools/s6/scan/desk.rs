@@ -18,7 +18,6 @@ use crate::os::signals::{Incoming, SignalSet};
 use crate::tools::s6::tell;
 use crate::values::{Moment, Signal};
 
-use super::letters::{Deed, Order, Whom, deeds, order};
 use super::post::{Control, Post, is_closed};
 use super::record::Told;
 
@@ -45,11 +44,11 @@ pub(super) struct Desk {
     /// Where PID 1 tells what happens.
     events: Client,
     /// Where it is asked.
-    asks: Client,
-    scanner: Option<Control>,
-    posts: BTreeMap<String, Post>,
+    pub(super) asks: Client,
+    pub(super) scanner: Option<Control>,
+    pub(super) posts: BTreeMap<String, Post>,
     /// By the number that the epoll set knows them by.
-    numbers: BTreeMap<u64, String>,
+    pub(super) numbers: BTreeMap<u64, String>,
     next: u64,
     /// Those that were left, and when they are taken up again.
     left: Vec<(Moment, String)>,
@@ -218,7 +217,7 @@ impl Desk {
     }
 
     /// Looks whether these services are to be up: what they are is told by events, in order.
-    fn look_at(&mut self, names: Vec<String>) {
+    pub(super) fn look_at(&mut self, names: Vec<String>) {
         match self.asks.status(names, false) {
             Ok(status) => self.want(&status.services),
             // One of them has gone: an event tells that.
@@ -331,98 +330,8 @@ impl Desk {
         }
     }
 
-    fn hear_letters(&mut self, number: u64) {
-        let Some(name) = self.numbers.get(&number).cloned() else {
-            return;
-        };
-        let Some(post) = self.posts.get_mut(&name) else {
-            return;
-        };
-        let mut letters = post.control.letters();
-        // Whoever asks for the same many times over is answered once.
-        letters.dedup();
-        for letter in letters {
-            for deed in deeds(letter) {
-                self.perform(&name, deed);
-            }
-        }
-        self.look_at(vec![name]);
-    }
-
-    fn perform(&mut self, name: &str, deed: Deed) {
-        let Some(post) = self.posts.get_mut(name) else {
-            return;
-        };
-        let names = vec![name.to_owned()];
-        let signal = |signal: Signal, whom| Request::Signal {
-            signal: signal.to_string(),
-            group: whom == Whom::Group,
-            names: vec![name.to_owned()],
-        };
-        let request = match deed {
-            Deed::Up => Request::Start { names },
-            Deed::Down => Request::Stop { names },
-            Deed::Once => Request::Once { names },
-            Deed::Signal(..) | Deed::Again | Deed::Reload if !post.is_up() => return,
-            Deed::Signal(number, whom) => signal(number, whom),
-            Deed::Again => signal(post.signal("down-signal", Signal::TERM), Whom::Process),
-            Deed::Reload => signal(post.signal("reload-signal", Signal::HUP), Whom::Process),
-            Deed::MarkDown | Deed::UnmarkDown => {
-                let done = post.mark(deed == Deed::MarkDown);
-                return self.say_failed(name, done);
-            }
-            Deed::Leave => {
-                post.is_left = true;
-                return;
-            }
-        };
-        if !self.ask(&request) {
-            return;
-        }
-        if let (Deed::Signal(number, _), Some(post)) = (deed, self.posts.get_mut(name))
-            && matches!(number, Signal::STOP | Signal::CONT)
-        {
-            let done = post.pause(number == Signal::STOP);
-            self.say_failed(name, done);
-        }
-    }
-
-    fn hear_scanner(&mut self) {
-        let letters = self.scanner.as_mut().map(Control::letters);
-        let mut orders: Vec<Order> = letters.into_iter().flatten().filter_map(order).collect();
-        orders.dedup();
-        for order in orders {
-            match order {
-                Order::Rescan => {
-                    self.ask(&Request::Rescan { dry_run: false });
-                }
-                Order::End => {
-                    self.ask(&Request::Shutdown { code: None });
-                }
-            }
-        }
-    }
-
-    /// Asks PID 1; whether it does what it is asked for.
-    fn ask(&mut self, request: &Request) -> bool {
-        match self.asks.ask(request) {
-            Ok(_) => true,
-            Err(Failure::Refused(refusal)) => {
-                // s6 has no way to answer; a fault in the definitions must be seen all the same.
-                for fault in &refusal.faults {
-                    tell(b"s6-svscan", fault.trim_end());
-                }
-                false
-            }
-            Err(failure) => {
-                self.say_deaf(&failure);
-                false
-            }
-        }
-    }
-
     /// PID 1 does not answer: the next question goes over a new connection.
-    fn say_deaf(&mut self, failure: &Failure) {
+    pub(super) fn say_deaf(&mut self, failure: &Failure) {
         let text = format!("warning: {}", super::one_line(&failure.diagnostic()));
         tell(b"s6-svscan", &text);
         if let Ok(asks) = Client::connect(&places()) {
@@ -430,7 +339,7 @@ impl Desk {
         }
     }
 
-    fn say_failed(&mut self, name: &str, done: io::Result<()>) {
+    pub(super) fn say_failed(&mut self, name: &str, done: io::Result<()>) {
         if let Err(error) = done
             && self.said.insert("files")
         {

@@ -84,7 +84,8 @@ pub(super) enum Order {
     End,
 }
 
-/// The order of a letter; `z` (collect the dead, which is PID 1's) and what is none ask for nothing.
+/// The order of a letter; `z` (collect the dead, which is PID 1's) and what is none ask for
+/// nothing.
 pub(super) fn order(letter: u8) -> Option<Order> {
     match letter {
         b'a' | b'h' | b'n' | b'N' => Some(Order::Rescan),

@@ -2,6 +2,7 @@
 //! as s6 does, and asks PID 1 for what it is asked for.
 
 mod desk;
+mod errands;
 mod fifodir;
 mod letters;
 mod post;
