@@ -190,7 +190,7 @@ impl Slot {
     /// Whether it is to be up from now on, run after run: what s6 calls wanted.
     pub fn is_kept_up(&self) -> bool {
         let has_given_up = match self.unit.state {
-            State::Finished => true,
+            State::Finished | State::Undoable => true,
             State::Failed(failure) => failure != Failure::Need,
             State::Down
             | State::Waiting
