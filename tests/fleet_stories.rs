@@ -33,9 +33,10 @@ use std::time::Duration;
 use pidone::machine::shutdown::Reason;
 use pidone::machine::slot::{Input, Ix, Limits, Want};
 use pidone::service::definition::{
-    Before, Down, Finish, Health, Kind, OnLimit, Probe, Ready, RestartLimit, Service, Then, When,
+    Before, Finish, Health, Kind, OnLimit, Probe, Ready, RestartLimit, Service, Then, When,
 };
 use pidone::service::schedule::{Overlap, Schedule, Times};
+use pidone::service::undo::Down;
 use pidone::values::span::parse_span;
 use pidone::values::{Exit, Signal};
 
@@ -100,6 +101,18 @@ fn be_main(service: &mut Service) {
     service.restart.when = When::Never;
 }
 
+/// What runs when its process is gone.
+fn last(service: &mut Service, is_finish: bool) {
+    let timeout = Some(Duration::from_secs(5));
+    if is_finish {
+        let path = "finish".into();
+        service.finish = Some(Box::new(Finish { path, timeout }));
+    } else {
+        let command = vec!["down".into()];
+        service.down = Some(Box::new(Down { command, timeout }));
+    }
+}
+
 /// One line of a service's block.
 fn field(service: &mut Service, line: &str, words: &[&str]) {
     let names = || {
@@ -140,18 +153,7 @@ fn field(service: &mut Service, line: &str, words: &[&str]) {
                 timeout: span(timeout),
             }));
         }
-        ["finish"] => {
-            service.finish = Some(Box::new(Finish {
-                path: "finish".into(),
-                timeout: Some(Duration::from_secs(5)),
-            }));
-        }
-        ["down"] => {
-            service.down = Some(Box::new(Down {
-                command: vec!["down".into()],
-                timeout: Some(Duration::from_secs(5)),
-            }));
-        }
+        ["finish" | "down"] => last(service, line.trim() == "finish"),
         ["restart", "with", ..] => {
             let names = words[2..].iter();
             service.restart.with = names.map(|name| name.parse().unwrap()).collect();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::service::permit::Permit;
 use crate::service::schedule::Schedule;
+use crate::service::undo::Down;
 use crate::values::{Exit, Name, Signal};
 
 /// Everything that is known about a service before it runs. Read once, never changed. What most
@@ -77,15 +78,6 @@ pub struct Finish {
     /// The file.
     pub path: PathBuf,
     /// It is killed after this; `None` is s6's 0, for ever.
-    pub timeout: Option<Duration>,
-}
-
-/// What undoes what a oneshot has done.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Down {
-    /// The command, run as the service runs.
-    pub command: Vec<String>,
-    /// It is killed after this; `None` waits for ever (the container's own deadline stands).
     pub timeout: Option<Duration>,
 }
 

@@ -6,6 +6,8 @@ pub mod source;
 
 pub mod scandir;
 
+pub mod undo;
+
 pub mod fields;
 
 pub mod expand;

@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::diag::Diagnostic;
-use crate::service::definition::{
-    Down, Format, Kind, Output, Program, Restart, Service, Stop, When,
-};
+use crate::service::definition::{Format, Kind, Output, Program, Restart, Service, Stop, When};
 use crate::service::environment::Environment;
 use crate::service::permit::{Of, Permit};
 use crate::service::s6rc::source::Tree;
 use crate::service::s6rc::{self, Known, USER_BUNDLES};
 use crate::service::scandir;
+use crate::service::undo::Down;
 use crate::values::Name;
 
 /// The directory that every other of s6-overlay's lies in.
@@ -307,6 +306,9 @@ mod tests {
     fn path_has_what_is_needed_once() {
         assert_eq!(path(None), "/command:/usr/bin:/bin");
         assert_eq!(path(Some("/bin:/x")), "/command:/usr/bin:/bin:/x");
-        assert_eq!(path(Some("/command:/bin:/usr/bin")), "/command:/bin:/usr/bin");
+        assert_eq!(
+            path(Some("/command:/bin:/usr/bin")),
+            "/command:/bin:/usr/bin"
+        );
     }
 }

@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::diag::{Diagnostic, Spot};
 use crate::service::context::{self, template};
-use crate::service::definition::{Down, Kind, Output, Program, Service, StopBy, When};
+use crate::service::definition::{Kind, Output, Program, Service, StopBy, When};
 use crate::service::draft::{Draft, Places};
 use crate::service::environment::Environment;
 use crate::service::faults::Faults;
@@ -15,6 +15,7 @@ use crate::service::fields;
 use crate::service::program::{Seen, Sought};
 use crate::service::source::{Directory, File, Script};
 use crate::service::table::Table;
+use crate::service::undo::Down;
 use crate::service::{foresight, form, names, permit, policy, probes, program, scripts, timing};
 use crate::values::Name;
 
@@ -203,7 +204,6 @@ fn definition(
         oneshot_checks(&top, restart.when, faults);
     }
     let (stop, stop_timeout) = policy::stop(&top, &base.stop, faults);
-    let down = down(&top, &base, kind, stop.timeout, faults);
     let format = policy::format(&top, faults);
     let (control, asked) = permit::permits(&top, faults);
     let places = Places {
@@ -224,7 +224,7 @@ fn definition(
     let service = Service {
         kind,
         program,
-        down,
+        down: down(&top, &base, kind, stop.timeout, faults),
         needs: places.needs.iter().map(|(name, _)| name.clone()).collect(),
         after: places.after.iter().map(|(name, _)| name.clone()).collect(),
         main,

@@ -19,6 +19,7 @@ use crate::service::overlay::EXIT_CODE;
 use crate::service::permit;
 use crate::supervisor::checks::{Purpose, Targets, descriptor};
 use crate::supervisor::helpers::{Helper, Kind};
+use crate::supervisor::last::Last;
 use crate::supervisor::narrator::Narrator;
 use crate::supervisor::notices::variables;
 use crate::supervisor::outcome::faults_of;
@@ -28,16 +29,7 @@ use crate::values::span::show_span;
 use crate::values::{Exit, Pid, Signal};
 
 /// What is said of a service that is not there, which only a bug could ask for.
-const GONE: &str = "there is no such service";
-
-/// What runs when the process of a service is gone.
-#[derive(Clone, Copy)]
-enum Last {
-    /// `finish`, for this group and this end.
-    Finish(Pid, Exit),
-    /// `down`.
-    Down,
-}
+pub(super) const GONE: &str = "there is no such service";
 
 impl Supervisor {
     /// Performs what is ordered until nothing is, the answers and the dead included.
@@ -149,35 +141,6 @@ impl Supervisor {
             // The process lives, but how its start goes cannot be seen: let its end come.
             to_process(pid, Signal::KILL);
             self.complain(ix, format!("cannot watch its start: {}", reason(&error)));
-        }
-        Ok(pid)
-    }
-
-    fn spawn_last(&mut self, ix: Ix, last: Last) -> Result<Pid, String> {
-        let service = Rc::clone(&self.fleet.slot(ix).ok_or(GONE)?.service);
-        let around = self.launcher.surroundings(&service)?;
-        let owner = around.user.as_ref().map(|user| (user.uid, user.gid));
-        let wiring = self.wiring(ix);
-        let mut hold = None;
-        let streams = wire(
-            &mut self.router,
-            &self.launcher,
-            &service,
-            wiring,
-            owner,
-            &mut hold,
-        )?;
-        let spawned = match last {
-            Last::Finish(group, exit) => {
-                let ended = (group, exit);
-                self.launcher.finish(&service, &around, ended, streams)
-            }
-            Last::Down => self.launcher.down(&service, &around, streams),
-        };
-        let Spawned { pid, attempt } = spawned?;
-        if let Err(error) = self.starts.add(ix, attempt, None) {
-            // It runs, or its exit code tells that it does not.
-            tracing::debug!(service = %service.name, "cannot watch its finish: {}", reason(&error));
         }
         Ok(pid)
     }

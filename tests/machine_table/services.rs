@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use pidone::service::definition::{
-    self, Before, Down, Finish, Health, Kind, Probe, Ready, Service, Then,
+    self, Before, Finish, Health, Kind, Probe, Ready, Service, Then,
 };
 use pidone::service::schedule::{Overlap, Schedule, Times};
+use pidone::service::undo::Down;
 
 pub(crate) fn web() -> Service {
     let mut web = Service::new("web".parse().unwrap(), vec!["web".into()]);

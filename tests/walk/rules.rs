@@ -7,7 +7,7 @@ use pidone::service::definition::{Probe, Then};
 
 use pidone::values::Moment;
 
-use super::{Edge, planned, rest};
+use super::{Edge, planned, rest, undo};
 
 pub(crate) type Rule = fn(&Edge<'_>) -> bool;
 
@@ -34,7 +34,7 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
     ("spawning exists only with its order", spawning_is_ordered),
     (
         "finish runs exactly once per death of a program that ran",
-        finish_once,
+        undo::finish_once,
     ),
     (
         "what comes too late, or does not belong, changes nothing",
@@ -87,7 +87,7 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
     ),
     (
         "`down` undoes what has been done, once, and only of a oneshot that has one",
-        down_undoes,
+        undo::down_undoes,
     ),
 ];
 
@@ -184,38 +184,6 @@ pub(crate) fn spawning_is_ordered(edge: &Edge<'_>) -> bool {
     let is_finish = |state| matches!(state, State::SpawningFinish { .. });
     spawns == (after == State::Spawning && before != State::Spawning)
         && (edge.actions.iter().any(|a| finishes(&a))) == (is_finish(after) && !is_finish(before))
-}
-
-pub(crate) fn finish_once(edge: &Edge<'_>) -> bool {
-    let orders: Vec<_> = edge
-        .actions
-        .iter()
-        .filter_map(|action| match action {
-            Action::SpawnFinish(pid, exit) => Some((*pid, *exit)),
-            Action::Spawn
-            | Action::SpawnDown
-            | Action::Plan { .. }
-            | Action::Skip
-            | Action::Ask(_)
-            | Action::Kill(_)
-            | Action::KillRest(_)
-            | Action::Probe
-            | Action::CheckUp
-            | Action::RunBefore
-            | Action::KillBefore => None,
-        })
-        .collect();
-    let main = edge.before.unit.state.main_pid();
-    match (edge.event, main) {
-        // What was asked to stop before it was known not to run may have its `finish`.
-        (Event::Exited(_), Some(_)) if edge.before.ghost.never_ran => {
-            orders.is_empty() || edge.before.ghost.stopped || !rest::is_policy(edge.before)
-        }
-        (Event::Exited(exit), Some(pid)) if edge.service.finish.is_some() => {
-            orders == [(pid, exit)]
-        }
-        _other => orders.is_empty(),
-    }
 }
 
 pub(crate) fn late_is_nothing(edge: &Edge<'_>) -> bool {
@@ -375,17 +343,6 @@ pub(crate) fn stop_is_heard(edge: &Edge<'_>) -> bool {
             _other => false,
         }
     }
-}
-
-/// A kill leaves no time for it.
-pub(crate) fn down_undoes(edge: &Edge<'_>) -> bool {
-    let (before, after) = (edge.before.unit.state, edge.after.unit.state);
-    let is_asked = matches!(edge.event, Event::Stop { .. } | Event::Restart);
-    let has_down = edge.service.down.is_some() && edge.service.schedule.is_none();
-    let runs = edge.actions.contains(&Action::SpawnDown);
-    runs == (before == State::Undoable && is_asked)
-        && (after != State::Undoable || has_down)
-        && (after != State::Finished || !has_down)
 }
 
 pub(crate) fn is_before(state: State) -> bool {

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use pidone::service::definition::{
-    Before, Down, Finish, Health, Kind, Probe, Ready, Restart, RestartLimit, Service, Then, When,
+    Before, Finish, Health, Kind, Probe, Ready, Restart, RestartLimit, Service, Then, When,
 };
 use pidone::service::schedule::{Overlap, Schedule, Times};
+use pidone::service::undo::Down;
 
 use super::UNIT;
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 use pidone::machine::shutdown::Reason;
 use pidone::machine::slot::{Input, Ix, Limits};
 use pidone::service::definition::{
-    Before, Down, Finish, Health, Kind, OnLimit, Probe, Ready, Restart, RestartLimit, Service,
-    Then, When,
+    Before, Finish, Health, Kind, OnLimit, Probe, Ready, Restart, RestartLimit, Service, Then, When,
 };
 use pidone::service::schedule::{Line, Overlap, Schedule, Times};
+use pidone::service::undo::Down;
 use pidone::service::zone::Zone;
 use pidone::values::{Exit, Name, Signal};
 

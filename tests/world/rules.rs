@@ -9,6 +9,7 @@ use pidone::machine::unit::{Action, Health, Next, StartStep, State};
 use pidone::values::Signal;
 
 use super::World;
+use super::life::Process;
 
 impl World {
     fn state(&self, ix: Ix) -> State {
@@ -28,10 +29,8 @@ impl World {
                 self.rules_of_spawn(ix);
             }
             Order::Act(ix, Action::Ask(pid)) => {
-                let lives = self
-                    .processes
-                    .get(&pid)
-                    .is_some_and(|p| p.ix == ix && !p.is_finish);
+                let is_main = |p: &Process| p.ix == ix && !p.is_finish;
+                let lives = self.processes.get(&pid).is_some_and(is_main);
                 self.check(lives, "who is asked to end lives");
                 // With a `before` it was decided when that began.
                 if !self.books.have_begun.contains(&ix) {

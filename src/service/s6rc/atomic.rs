@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use crate::diag::{Diagnostic, Spot};
-use crate::service::definition::{Down, Kind, Output, Service, StopBy, When};
+use crate::service::definition::{Kind, Output, Service, StopBy, When};
 use crate::service::s6rc::bundles::Bundles;
 use crate::service::s6rc::listed::{self, Wanted};
 use crate::service::s6rc::source::Entry;
 use crate::service::s6rc::{self, Definition, words};
 use crate::service::scripts;
 use crate::service::source::{Directory, File, Script};
+use crate::service::undo::Down;
 use crate::values::Name;
 
 /// The service, as far as it can be made; what is wrong with it is told.

@@ -26,7 +26,9 @@ const CONFIG: u8 = 78;
 
 pub(super) fn run(variables: &Environment) -> u8 {
     if let Err(why) = prepare(variables) {
-        say(&format!("warning: cannot use {RUN}: {why}: some tools of s6 will not work"));
+        say(&format!(
+            "warning: cannot use {RUN}: {why}: some tools of s6 will not work"
+        ));
     }
     if let Some(ended) = hook(variables) {
         return ended;
@@ -129,7 +131,9 @@ fn hook(variables: &Environment) -> Option<u8> {
             None
         }
         _stops => {
-            say(&format!("fatal: the hook exited {ended}: the container ends"));
+            say(&format!(
+                "fatal: the hook exited {ended}: the container ends"
+            ));
             top::end(ended);
             Some(ended)
         }
@@ -192,7 +196,9 @@ fn rescan() -> u8 {
         Ok(other) => format!("an answer of another kind: {other:?}"),
         Err(failure) => failure.diagnostic().message,
     };
-    say(&format!("fatal: {faults}; the container ends with {CONFIG}"));
+    say(&format!(
+        "fatal: {faults}; the container ends with {CONFIG}"
+    ));
     top::end(CONFIG);
     CONFIG
 }
