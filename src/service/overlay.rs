@@ -174,6 +174,13 @@ impl Image<'_> {
             service.needs.push(init.clone());
             graph.services.push(service);
         }
+        // Whoever asks it at its start finds it there, and it goes when nobody is left to ask.
+        let mut desk = scandir::desk(self.program, Path::new(SCAN_DIR), true)?;
+        for service in &mut graph.services {
+            service.after.push(desk.name.clone());
+        }
+        desk.needs.push(init.clone());
+        graph.services.push(desk);
         graph.services.extend(self.stages(users)?);
         Ok(graph)
     }
@@ -307,6 +314,9 @@ mod tests {
     fn path_has_what_is_needed_once() {
         assert_eq!(path(None), "/command:/usr/bin:/bin");
         assert_eq!(path(Some("/bin:/x")), "/command:/usr/bin:/bin:/x");
-        assert_eq!(path(Some("/command:/bin:/usr/bin")), "/command:/bin:/usr/bin");
+        assert_eq!(
+            path(Some("/command:/bin:/usr/bin")),
+            "/command:/bin:/usr/bin"
+        );
     }
 }

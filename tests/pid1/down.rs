@@ -40,6 +40,10 @@ fn what_was_done_is_undone_in_reverse() {
     assert_eq!(it.wait(SOON).code, 0, "{}", it.err.text());
     assert_eq!(read(&order), format!("one up\ntwo up\n{undone}").repeat(2));
     let told = it.err.text();
-    assert_eq!(told.matches("* its down failed: exit code 3").count(), 4, "{told}");
+    assert_eq!(
+        told.matches("* its down failed: exit code 3").count(),
+        4,
+        "{told}"
+    );
     assert_eq!(told.matches("one   * undone in").count(), 2, "{told}");
 }

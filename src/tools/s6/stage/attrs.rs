@@ -60,7 +60,10 @@ pub(super) fn run(variables: &Environment) -> u8 {
 }
 
 fn complain(path: &Path, line: usize, why: &str) {
-    tell(b"fix-attrs", &format!("warning: {}:{line}: {why}", path.display()));
+    tell(
+        b"fix-attrs",
+        &format!("warning: {}:{line}: {why}", path.display()),
+    );
 }
 
 fn rule(line: &str) -> Result<Rule, String> {
@@ -143,8 +146,16 @@ mod tests {
             file_mode: 0o644,
             directory_mode: 0o755,
         };
-        assert_eq!(rule("/var/lib/app true app,1000:1000 0644 0755"), Ok(expected));
-        for bad in ["/x", "/x maybe a 0 0", "/x true a 0999 0755", "/x true a 0644"] {
+        assert_eq!(
+            rule("/var/lib/app true app,1000:1000 0644 0755"),
+            Ok(expected)
+        );
+        for bad in [
+            "/x",
+            "/x maybe a 0 0",
+            "/x true a 0999 0755",
+            "/x true a 0644",
+        ] {
             assert!(rule(bad).is_err(), "{bad}");
         }
     }

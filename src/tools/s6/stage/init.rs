@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use crate::control::client::{Client, places};
+use crate::control::client::{Client, Failure, places, unexpected};
 use crate::control::protocol::{Reply, Request};
 use crate::service::environment::Environment;
 use crate::service::overlay::{self, EXIT_CODE, LEGACY_DIRS, RUN, SCAN_DIR, SERVICE_DIRS, is_on};
@@ -26,7 +26,9 @@ const CONFIG: u8 = 78;
 
 pub(super) fn run(variables: &Environment) -> u8 {
     if let Err(why) = prepare(variables) {
-        say(&format!("warning: cannot use {RUN}: {why}: some tools of s6 will not work"));
+        say(&format!(
+            "warning: cannot use {RUN}: {why}: some tools of s6 will not work"
+        ));
     }
     if let Some(ended) = hook(variables) {
         return ended;
@@ -129,7 +131,9 @@ fn hook(variables: &Environment) -> Option<u8> {
             None
         }
         _stops => {
-            say(&format!("fatal: the hook exited {ended}: the container ends"));
+            say(&format!(
+                "fatal: the hook exited {ended}: the container ends"
+            ));
             top::end(ended);
             Some(ended)
         }
@@ -185,14 +189,16 @@ fn rescan() -> u8 {
             done.warnings.iter().for_each(|it| tell_whole(it));
             return 0;
         }
-        Ok(Reply::Error(refusal)) => {
+        Err(Failure::Refused(refusal)) => {
             refusal.faults.iter().for_each(|it| tell_whole(it));
             refusal.message
         }
-        Ok(other) => format!("an answer of another kind: {other:?}"),
+        Ok(other) => unexpected(&other).diagnostic().message,
         Err(failure) => failure.diagnostic().message,
     };
-    say(&format!("fatal: {faults}; the container ends with {CONFIG}"));
+    say(&format!(
+        "fatal: {faults}; the container ends with {CONFIG}"
+    ));
     top::end(CONFIG);
     CONFIG
 }

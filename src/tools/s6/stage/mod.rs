@@ -42,7 +42,10 @@ pub(super) fn verb(args: &[OsString]) -> u8 {
         Some(stage) => stage(&env::vars_os().collect()),
         None => {
             let names = STAGES.map(|(name, _)| name).join(" ");
-            tell(b"s6", &format!("usage: pidone s6 stage NAME, one of {names}"));
+            tell(
+                b"s6",
+                &format!("usage: pidone s6 stage NAME, one of {names}"),
+            );
             BAD_USAGE
         }
     }
@@ -50,7 +53,9 @@ pub(super) fn verb(args: &[OsString]) -> u8 {
 
 /// How much is told: `S6_VERBOSITY`, 2 unless said.
 fn verbosity(variables: &Variables) -> u32 {
-    let said = variables.get("S6_VERBOSITY").and_then(|value| value.to_str());
+    let said = variables
+        .get("S6_VERBOSITY")
+        .and_then(|value| value.to_str());
     said.and_then(|value| value.parse().ok()).unwrap_or(2)
 }
 

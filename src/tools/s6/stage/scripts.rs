@@ -44,7 +44,8 @@ pub(super) fn at_end(variables: &Environment) -> u8 {
 pub(super) fn behaviour(variables: &Environment) -> i64 {
     let said = variables.get("S6_BEHAVIOUR_IF_STAGE2_FAILS");
     let said = said.and_then(|value| value.to_str());
-    said.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
+    said.and_then(|value| value.trim().parse().ok())
+        .unwrap_or(0)
 }
 
 /// Runs one script; gives its code.
@@ -65,7 +66,10 @@ fn each(stage: &str, script: &Path, variables: &Environment) -> u8 {
             code
         }
         Err(why) => {
-            tell(stage.as_bytes(), &format!("warning: cannot run {shown}: {why}"));
+            tell(
+                stage.as_bytes(),
+                &format!("warning: cannot run {shown}: {why}"),
+            );
             126
         }
     }
@@ -80,7 +84,10 @@ fn scripts(dir: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.is_file())
-        .filter(|path| path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with('.')))
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|name| !name.to_string_lossy().starts_with('.'))
+        })
         .collect();
     files.sort_unstable();
     for file in &files {

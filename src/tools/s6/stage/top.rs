@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
 
-use crate::control::client::{Client, Failure, places};
+use crate::control::client::{Client, Failure, closed, places};
 use crate::control::protocol::{EventKind, Reply, Request, State};
 use crate::os::clock;
 use crate::service::environment::Environment;
@@ -41,7 +41,10 @@ enum Outcome {
 
 pub(super) fn run(variables: &Environment) -> u8 {
     let outcome = wait(variables).unwrap_or_else(|failure| {
-        tell(b"top", &format!("warning: {}", failure.diagnostic().message));
+        tell(
+            b"top",
+            &format!("warning: {}", failure.diagnostic().message),
+        );
         Outcome::Good
     });
     if outcome == Outcome::Good {
@@ -54,7 +57,10 @@ pub(super) fn run(variables: &Environment) -> u8 {
             0
         }
         _stops => {
-            tell(b"top", "fatal: not everything could be brought up: the container ends");
+            tell(
+                b"top",
+                "fatal: not everything could be brought up: the container ends",
+            );
             end(1);
             1
         }
@@ -63,7 +69,9 @@ pub(super) fn run(variables: &Environment) -> u8 {
 
 /// `S6_CMD_WAIT_FOR_SERVICES_MAXTIME`, milliseconds; 0 is for ever.
 fn deadline(variables: &Environment) -> Option<Moment> {
-    let said = variables.get("S6_CMD_WAIT_FOR_SERVICES_MAXTIME")?.to_str()?;
+    let said = variables
+        .get("S6_CMD_WAIT_FOR_SERVICES_MAXTIME")?
+        .to_str()?;
     let millis: u64 = said.trim().parse().ok()?;
     (millis > 0).then(|| clock::now() + Duration::from_millis(millis))
 }
@@ -85,8 +93,12 @@ fn wait(variables: &Environment) -> Result<Outcome, Failure> {
         follow: true,
     })?;
     loop {
-        match client.next(by)? {
-            None => return Ok(Outcome::Failed),
+        let next = match client.next(by) {
+            Err(Failure::Late) => return Ok(Outcome::Failed),
+            other => other?,
+        };
+        match next {
+            None => return Err(closed()),
             Some(Reply::Status(status)) => {
                 let all = status.services.into_iter();
                 states.extend(all.map(|it| (it.name, it.state.word().to_owned())));
