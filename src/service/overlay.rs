@@ -173,6 +173,13 @@ impl Image<'_> {
             service.needs.push(init.clone());
             graph.services.push(service);
         }
+        // Whoever asks it at its start finds it there, and it goes when nobody is left to ask.
+        let mut desk = scandir::desk(self.program, Path::new(SCAN_DIR), true)?;
+        for service in &mut graph.services {
+            service.after.push(desk.name.clone());
+        }
+        desk.needs.push(init.clone());
+        graph.services.push(desk);
         graph.services.extend(self.stages(users)?);
         Ok(graph)
     }

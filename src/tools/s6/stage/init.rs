@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use crate::control::client::{Client, places};
+use crate::control::client::{Client, Failure, places, unexpected};
 use crate::control::protocol::{Reply, Request};
 use crate::service::environment::Environment;
 use crate::service::overlay::{self, EXIT_CODE, LEGACY_DIRS, RUN, SCAN_DIR, SERVICE_DIRS, is_on};
@@ -189,11 +189,11 @@ fn rescan() -> u8 {
             done.warnings.iter().for_each(|it| tell_whole(it));
             return 0;
         }
-        Ok(Reply::Error(refusal)) => {
+        Err(Failure::Refused(refusal)) => {
             refusal.faults.iter().for_each(|it| tell_whole(it));
             refusal.message
         }
-        Ok(other) => format!("an answer of another kind: {other:?}"),
+        Ok(other) => unexpected(&other).diagnostic().message,
         Err(failure) => failure.diagnostic().message,
     };
     say(&format!(

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
 
-use crate::control::client::{Client, Failure, places};
+use crate::control::client::{Client, Failure, closed, places};
 use crate::control::protocol::{EventKind, Reply, Request, State};
 use crate::os::clock;
 use crate::service::environment::Environment;
@@ -93,8 +93,12 @@ fn wait(variables: &Environment) -> Result<Outcome, Failure> {
         follow: true,
     })?;
     loop {
-        match client.next(by)? {
-            None => return Ok(Outcome::Failed),
+        let next = match client.next(by) {
+            Err(Failure::Late) => return Ok(Outcome::Failed),
+            other => other?,
+        };
+        match next {
+            None => return Err(closed()),
             Some(Reply::Status(status)) => {
                 let all = status.services.into_iter();
                 states.extend(all.map(|it| (it.name, it.state.word().to_owned())));
