@@ -22,7 +22,9 @@ cp -a /mnt/image/. .
 chroot . /usr/bin/pidone s6 install >/dev/null
 [ -z "$BEFORE" ] || chroot . /bin/sh -c "$BEFORE"
 unset BEFORE
-exec chroot . /init "$@"
+through=$THROUGH
+unset THROUGH
+exec chroot . $through /init "$@"
 "#;
 
 /// An image to be described; `None`, said aloud, where it cannot be had.

@@ -12,4 +12,8 @@ mod support;
 
 mod endings;
 mod image;
+mod lab;
 mod order;
+mod public;
+mod second;
+mod surroundings;

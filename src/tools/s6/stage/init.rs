@@ -15,7 +15,7 @@ use crate::service::overlay::{self, EXIT_CODE, LEGACY_DIRS, RUN, SCAN_DIR, SERVI
 use crate::tools::s6::tell;
 
 use super::scripts::behaviour;
-use super::{run as run_program, top};
+use super::{run as run_program, second, top};
 
 /// The variables that lie in files, for `with-contenv`.
 const CONTAINER: &str = "/run/s6/container_environment";
@@ -65,6 +65,7 @@ fn prepare(variables: &Environment) -> io::Result<()> {
     let results = Path::new(EXIT_CODE);
     fs::create_dir_all(results.parent().unwrap_or(results))?;
     fs::write(results, "0")?;
+    second::name(Path::new(RUN))?;
     if let Ok(here) = std::env::current_dir() {
         fs::write(Path::new(RUN).join("workdir"), here.as_os_str().as_bytes())?;
     }

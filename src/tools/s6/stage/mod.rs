@@ -3,6 +3,7 @@
 mod attrs;
 mod init;
 mod scripts;
+mod second;
 mod top;
 
 use std::env;
