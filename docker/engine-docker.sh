@@ -82,11 +82,16 @@ lab_up() {
 
 # lab_start NODE [DOCKER-RUN-OPTION…]
 lab_start() {
-  local node=$1 image options=(--network-alias webapp)
+  local node=$1 image file options=(--network-alias webapp)
   shift
   image=$(image_of "$(image_target webapp)")
   if [ "$node" = ha ]; then image=$(image_of "$(image_target ha)") options=(); fi
   options+=(-e PIDONE_KEY_FILE=/run/secrets/pidone_key -v "$root/docker/secrets/pidone_key:/run/secrets/pidone_key:ro")
+  if [ -n "$LAB_CHANGED" ]; then
+    while read -r file; do options+=(-v "$file:/etc/${file#"$LAB_CHANGED/$(role_of "$node")/"}:ro"); done < <(
+      find "$LAB_CHANGED/$(role_of "$node")" -type f
+    )
+  fi
   docker rm "$LAB_PREFIX$node" >/dev/null 2>&1 || true
   docker run -d --label "$LAB" --name "$LAB_PREFIX$node" --hostname "$node" \
     --network "$LAB" --network-alias "$node" "${options[@]}" "$@" "$image" >/dev/null

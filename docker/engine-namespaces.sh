@@ -56,7 +56,7 @@ lab_start() {
   # shellcheck disable=SC2016
   setsid bash -c 'nsenter --net="/run/netns/$1" unshare --fork --pid --mount --uts --ipc --mount-proc "${@:3}"
     echo $? >"$2/exit"' node "$netns" "$LAB_STATE/$node" env -i PATH="$(node_path)" \
-    HOSTNAME="$node" ROLE="$(role_of "$node")" SEEDS="$seeds" LAB_SOURCE="$LAB_SOURCE" PIDONE_KEY_FILE=/run/secrets/pidone_key \
+    HOSTNAME="$node" ROLE="$(role_of "$node")" SEEDS="$seeds" LAB_SOURCE="$LAB_SOURCE" LAB_CHANGED="$LAB_CHANGED" PIDONE_KEY_FILE=/run/secrets/pidone_key \
     "$root/docker/node.sh" "$root" "$LAB_STATE/$node" "$LAB_STATE/$node.hosts" "$node" \
     </dev/null >>"$LAB_STATE/$node/log" 2>&1 &
   wait_until 5000 init_of "$node" >/dev/null || die "$node does not start" "see $LAB_STATE/$node/log"
@@ -90,11 +90,11 @@ lab_exec() {
   nsenter --target "$init" --mount --uts --ipc --net --pid --wd=/ env PATH="$(node_path)" "$@"
 }
 
-# As `docker stop -t 10` does it: TERM, and KILL to what is left after 10 s.
+# As `docker stop -t 10` does it: TERM, and KILL to what is left after 10 s. It may just be ending by itself.
 lab_stop() {
   local init
   init=$(init_of "$1") || return 0
-  kill -TERM "$init"
+  kill -TERM "$init" 2>/dev/null || true
   if wait_until 10000 ended "$1" >/dev/null; then unplug "$1"; else lab_kill "$1"; fi
 }
 
@@ -102,7 +102,7 @@ lab_stop() {
 lab_kill() {
   local init
   init=$(init_of "$1") || return 0
-  kill -KILL "$init"
+  kill -KILL "$init" 2>/dev/null || true
   wait_until 5000 ended "$1" >/dev/null || die "$1 does not end"
   # unshare(1) cannot end itself by SIGKILL in the same way, and says 1.
   echo 137 >"$LAB_STATE/$1/exit"

@@ -18,6 +18,8 @@ LAB=${LAB:-pidone-lab}
 LAB_PREFIX=${LAB_PREFIX:-}
 export LAB_STATE=/run/$LAB
 LAB_YES=${LAB_YES:-}
+# A directory with `balancer` and `webapp`: what a test lays over /etc in nodes of that role.
+export LAB_CHANGED=${LAB_CHANGED:-}
 # Who tells of members: pidone's own gossip, or a real Serf agent on each node.
 export LAB_SOURCE=${LAB_SOURCE:-gossip}
 

@@ -14,6 +14,8 @@ mount -t tmpfs -o mode=755 "$node" "$state"
 mkdir -p "$state/etc/services.d" "$state/work"
 cp -r "${services[@]}" "$state/etc/services.d/"
 if [ "$LAB_SOURCE" = serf ]; then cp -r "$root/docker/serf/serf" "$root/docker/serf/$ROLE/." "$state/etc/services.d/"; fi
+# What a test has laid over the files of this role.
+if [ -n "$LAB_CHANGED" ]; then cp -r "$LAB_CHANGED/$ROLE/." "$state/etc/"; fi
 cp "$hosts" "$state/etc/hosts"
 mount -t overlay -o "lowerdir=/etc,upperdir=$state/etc,workdir=$state/work" "$node" /etc
 # As Docker mounts a secret.
