@@ -45,5 +45,5 @@ fn what_was_done_is_undone_in_reverse() {
         4,
         "{told}"
     );
-    assert_eq!(told.matches("one   * undone in").count(), 2, "{told}");
+    assert_eq!(told.matches("one * undone in").count(), 2, "{told}");
 }
