@@ -9,6 +9,7 @@ mod dead;
 mod ends;
 mod helpers;
 mod history;
+mod last;
 mod launch;
 mod narrator;
 mod notices;

@@ -38,6 +38,7 @@ use pidone::service::definition::{
 use pidone::service::executable::Finish;
 use pidone::service::pace::Pace;
 use pidone::service::schedule::{Overlap, Schedule, Times};
+use pidone::service::undo::Down;
 use pidone::values::span::parse_span;
 use pidone::values::{Exit, Signal};
 
@@ -102,6 +103,18 @@ fn be_main(service: &mut Service) {
     service.restart.when = When::Never;
 }
 
+/// What runs when its process is gone.
+fn last(service: &mut Service, is_finish: bool) {
+    let timeout = Some(Duration::from_secs(5));
+    if is_finish {
+        let file = "finish".into();
+        service.finish = Some(Box::new(Finish { file, timeout }));
+    } else {
+        let command = vec!["down".into()];
+        service.down = Some(Box::new(Down { command, timeout }));
+    }
+}
+
 /// One line of a service's block.
 fn field(service: &mut Service, line: &str, words: &[&str]) {
     let names = || {
@@ -142,12 +155,7 @@ fn field(service: &mut Service, line: &str, words: &[&str]) {
                 timeout: span(timeout),
             }));
         }
-        ["finish"] => {
-            service.finish = Some(Box::new(Finish {
-                file: "finish".into(),
-                timeout: Some(Duration::from_secs(5)),
-            }));
-        }
+        ["finish" | "down"] => last(service, line.trim() == "finish"),
         ["restart", "with", ..] => {
             let names = words[2..].iter();
             service.restart.with = names.map(|name| name.parse().unwrap()).collect();

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::cli::print::remark;
 use crate::control::place::Place;
@@ -40,6 +41,12 @@ const IO_EVENTS: usize = 64;
 const DESCRIPTORS: usize = 64;
 /// Descriptors of a service: both ends of two pipes, and two while it starts.
 const DESCRIPTORS_EACH: usize = 6;
+
+/// Longer than any container lives.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// Where images find it, the older ones at the second place.
+const WITH_CONTENV: [&str; 2] = ["/command/with-contenv", "/usr/bin/with-contenv"];
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -136,12 +143,13 @@ pub(super) fn boot(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
     let environment: Environment = std::env::vars_os().collect();
     let mut faults = Vec::new();
     let settings = settings(&environment, arguments, &mut faults);
-    let sources = Sources {
+    let mut sources = Sources {
         dirs: settings.services.clone(),
         command: arguments.command.clone(),
-        style: arguments.style.clone(),
+        style: style(arguments),
     };
     let crew = sources.read(&environment, &mut faults);
+    sources.begin();
     let control_group = control_group(&settings, &mut faults);
     tell_faults(&faults)?;
     if crew.cmd.is_none() {
@@ -172,6 +180,21 @@ pub(super) fn boot(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
     Ok(ExitCode::from(code))
 }
 
+/// An image that `pidone s6 install` was run in is read as s6-overlay reads it, unless directories
+/// were named.
+fn style(arguments: &Arguments) -> Style {
+    match &arguments.style {
+        Style::Native if arguments.services.is_empty() => match files::own_links(&WITH_CONTENV) {
+            Some(program) => Style::Overlay {
+                program,
+                begun: false,
+            },
+            None => Style::Native,
+        },
+        other @ (Style::Native | Style::Scandir { .. } | Style::Overlay { .. }) => other.clone(),
+    }
+}
+
 /// What runs, made of what was read. A frame of its own, which is gone when the boot is over.
 #[inline(never)]
 fn supervisor(
@@ -189,7 +212,12 @@ fn supervisor(
     let boot = Boot {
         limits: Limits {
             stop: settings.stop_timeout,
-            cmd_wait: settings.cmd_wait,
+            // There the last stage of the boot decides.
+            cmd_wait: if sources.keeps_exit_code() {
+                FOR_EVER
+            } else {
+                settings.cmd_wait
+            },
         },
         format: settings.log_format,
         // From here on signals are heard; what came earlier has waited.

@@ -43,7 +43,8 @@ impl Fleet {
         };
         let failure = slot.failure();
         let is_limit = failure == Some(Failure::Limit);
-        if failure.is_none() && slot.unit.state != State::Finished {
+        let has_finished = matches!(slot.unit.state, State::Finished | State::Undoable);
+        if failure.is_none() && !has_finished {
             return;
         }
         let exit = slot.exit.unwrap_or(Exit::Code(1));
@@ -128,7 +129,8 @@ impl Fleet {
             None => {
                 let is_by_hand =
                     |slot: &Slot| slot.want == Want::Down && slot.unit.state != State::Finished;
-                let is_empty = at_rest && !self.slots.iter().any(is_by_hand);
+                let is_idle = self.slots.iter().all(Slot::is_idle);
+                let is_empty = is_idle && !self.slots.iter().any(is_by_hand);
                 if is_empty {
                     self.shutdown(Reason::Empty(self.code_of_empty()), now, orders);
                 }

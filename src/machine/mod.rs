@@ -15,6 +15,8 @@ mod health;
 
 mod stop;
 
+mod undo;
+
 mod planned;
 
 pub mod shutdown;

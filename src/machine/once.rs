@@ -23,7 +23,11 @@ impl Fleet {
             | State::Stopping { .. }
             | State::SpawningFinish { .. }
             | State::Finishing { .. } => slot.once = true,
-            State::Down | State::Scheduled { .. } | State::Finished | State::Failed(_) => {}
+            State::Down
+            | State::Scheduled { .. }
+            | State::Finished
+            | State::Undoable
+            | State::Failed(_) => {}
         }
     }
 

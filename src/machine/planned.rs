@@ -58,6 +58,7 @@ impl State {
             | Self::Finishing { .. }
             | Self::Backoff { .. }
             | Self::Finished
+            | Self::Undoable
             | Self::Failed(_) => None,
         }
     }

@@ -134,7 +134,8 @@ impl Fleet {
             | State::BeforeStop { .. }
             | State::Stopping { .. }
             | State::SpawningFinish { .. }
-            | State::Finishing { .. } => false,
+            | State::Finishing { .. }
+            | State::Undoable => false,
         };
         if depth == Depth::Process {
             slot.unit.retry = Retry::default();

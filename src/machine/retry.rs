@@ -30,7 +30,13 @@ pub(super) fn after(
 ) -> (State, Retry) {
     let well = cause == Cause::Died && exit.is_success();
     if well && service.kind == Kind::Oneshot {
-        return (State::Finished, Retry::default());
+        let is_undone = service.down.is_some() && service.schedule.is_none();
+        let state = if is_undone {
+            State::Undoable
+        } else {
+            State::Finished
+        };
+        return (state, Retry::default());
     }
     let again = match service.restart.when {
         When::Always => true,

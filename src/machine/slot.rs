@@ -190,7 +190,7 @@ impl Slot {
     /// Whether it is to be up from now on, run after run: what s6 calls wanted.
     pub fn is_kept_up(&self) -> bool {
         let has_given_up = match self.unit.state {
-            State::Finished => true,
+            State::Finished | State::Undoable => true,
             State::Failed(failure) => failure != Failure::Need,
             State::Down
             | State::Waiting
@@ -213,6 +213,12 @@ impl Slot {
         self.next.is_some()
     }
 
+    /// Nothing lives and nothing is due, unless somebody stops it.
+    pub(super) fn is_idle(&self) -> bool {
+        let state = &self.unit.state;
+        state.is_at_rest() || *state == State::Undoable && self.want == Want::Up
+    }
+
     /// Why it has failed, if it has.
     pub fn failure(&self) -> Option<Failure> {
         match self.unit.state {
@@ -229,7 +235,8 @@ impl Slot {
             | State::Finishing { .. }
             | State::Backoff { .. }
             | State::Scheduled { .. }
-            | State::Finished => None,
+            | State::Finished
+            | State::Undoable => None,
         }
     }
 }

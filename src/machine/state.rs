@@ -16,7 +16,7 @@ impl State {
             Self::SpawningFinish { .. } | Self::Finishing { .. } => "finishing",
             Self::Backoff { .. } => "waiting to restart",
             Self::Scheduled { .. } => "scheduled",
-            Self::Finished => "finished",
+            Self::Finished | Self::Undoable => "finished",
             Self::Failed(_) => "failed",
         }
     }
@@ -37,6 +37,7 @@ impl State {
             | Self::Backoff { .. }
             | Self::Scheduled { .. }
             | Self::Finished
+            | Self::Undoable
             | Self::Failed(_) => None,
         }
     }
@@ -69,6 +70,7 @@ impl State {
             | Self::SpawningFinish { .. }
             | Self::Scheduled { .. }
             | Self::Finished
+            | Self::Undoable
             | Self::Failed(_) => None,
         }
     }
@@ -87,11 +89,13 @@ impl State {
             | Self::SpawningFinish { .. }
             | Self::Finishing { .. }
             | Self::Backoff { .. }
+            | Self::Undoable
             | Self::Scheduled { .. } => false,
         }
     }
 
-    /// A process lives or is being made, so what stands below it must not stop yet.
+    /// A process lives or is being made, or is still to undo its work, so what stands below it must
+    /// not stop yet.
     pub fn is_alive(&self) -> bool {
         match self {
             Self::Spawning
@@ -101,7 +105,8 @@ impl State {
             | Self::BeforeStop { .. }
             | Self::Stopping { .. }
             | Self::SpawningFinish { .. }
-            | Self::Finishing { .. } => true,
+            | Self::Finishing { .. }
+            | Self::Undoable => true,
             Self::Down
             | Self::Waiting
             | Self::Backoff { .. }
@@ -114,7 +119,7 @@ impl State {
     /// What needs this service may start.
     pub fn satisfies(&self) -> bool {
         match self {
-            Self::Ready { .. } | Self::Finished => true,
+            Self::Ready { .. } | Self::Finished | Self::Undoable => true,
             Self::Down
             | Self::Waiting
             | Self::Spawning

@@ -62,6 +62,7 @@ pub fn step(service: &Service, unit: &Unit, event: Event, now: Moment) -> (Unit,
         } => turn.finishing(pid, exit, kill_at, next),
         State::Backoff { until, cause } => turn.backoff(until, cause),
         State::Scheduled { at } => turn.scheduled(at),
+        State::Undoable => turn.undoable(),
     }
 }
 
@@ -201,12 +202,7 @@ impl Turn<'_> {
         let then = |next| self.settle(State::SpawningFinish { exit, next });
         match self.event {
             Event::Spawned(pid) => {
-                let timeout = self
-                    .service
-                    .finish
-                    .as_ref()
-                    .and_then(|finish| finish.timeout);
-                let kill_at = timeout.map(|timeout| self.now + timeout);
+                let kill_at = self.last_timeout().map(|timeout| self.now + timeout);
                 self.settle(State::Finishing {
                     pid,
                     exit,
@@ -240,7 +236,9 @@ impl Turn<'_> {
             next,
         };
         match self.event {
-            Event::Exited(FINISH_PERMANENT) if next != Next::Down => {
+            Event::Exited(FINISH_PERMANENT)
+                if next != Next::Down && self.service.finish.is_some() =>
+            {
                 self.settle(State::Failed(Failure::Finish))
             }
             Event::Exited(_) => self.over(exit, next),

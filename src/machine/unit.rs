@@ -58,16 +58,17 @@ pub enum State {
         /// What follows its end.
         next: Next,
     },
-    /// `Action::SpawnFinish` was asked for in this turn, and its answer comes in this turn.
+    /// `Action::SpawnFinish` or `Action::SpawnDown` was asked for in this turn, and its answer
+    /// comes in this turn.
     SpawningFinish {
         /// How the service ended.
         exit: Exit,
         /// What follows `finish`.
         next: Next,
     },
-    /// Its process is gone and `finish` runs.
+    /// Its process is gone and `finish` runs; or `down`, which undoes what it did.
     Finishing {
-        /// The process of `finish`.
+        /// The process of `finish` or `down`.
         pid: Pid,
         /// How the service ended.
         exit: Exit,
@@ -91,6 +92,8 @@ pub enum State {
     },
     /// It ended well and is not to be started again.
     Finished,
+    /// The same of a oneshot whose work is undone when it is stopped.
+    Undoable,
     /// It did not, and is not to be started again.
     Failed(Failure),
 }
@@ -226,9 +229,9 @@ pub enum Event {
     Restart,
     /// It is to be killed now.
     Kill,
-    /// The answer to `Spawn` and `SpawnFinish`: the new process.
+    /// The answer to `Spawn`, `SpawnFinish` and `SpawnDown`: the new process.
     Spawned(Pid),
-    /// The answer to `Spawn` and `SpawnFinish`: there is none.
+    /// The answer to `Spawn`, `SpawnFinish` and `SpawnDown`: there is none.
     SpawnFailed,
     /// The child has become the program.
     Execed,
@@ -272,6 +275,8 @@ pub enum Action {
     /// Run `finish` for this process, whose number its group still has, and which ended so. The
     /// answer comes in this turn.
     SpawnFinish(Pid, Exit),
+    /// Run `down`, which undoes what it did. The answer comes in this turn.
+    SpawnDown,
     /// Say when its next run is due. The answer comes in this turn.
     Plan {
         /// After the boot or a run; else the clock only has to be looked at again.

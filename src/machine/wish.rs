@@ -28,6 +28,7 @@ impl Fleet {
             State::Starting(_)
             | State::Ready { .. }
             | State::Unready { .. }
+            | State::Undoable
             | State::Stopping {
                 next: Next::Policy(_),
                 ..
@@ -52,6 +53,7 @@ impl Fleet {
             | State::Backoff { .. }
             | State::Scheduled { .. }
             | State::Finished
+            | State::Undoable
             | State::Failed(_) => None,
         }
     }
@@ -65,6 +67,7 @@ impl Fleet {
             State::Starting(_)
             | State::Ready { .. }
             | State::Unready { .. }
+            | State::Undoable
             | State::BeforeStop {
                 next: Next::Restart | Next::Policy(_),
                 ..
@@ -145,6 +148,7 @@ impl Fleet {
             | State::Backoff { .. }
             | State::Scheduled { .. }
             | State::Finished
+            | State::Undoable
             | State::Failed(_) => false,
         };
         let is_past = |other: &Slot| {

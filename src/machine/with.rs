@@ -84,7 +84,7 @@ impl Fleet {
         };
         let (runs, comes) = match slot.unit.state {
             State::Starting(_) | State::Ready { .. } | State::Unready { .. } => (true, true),
-            State::Finished => {
+            State::Finished | State::Undoable => {
                 let is_oneshot = slot.service.kind == Kind::Oneshot;
                 (is_oneshot, is_oneshot)
             }

@@ -38,6 +38,7 @@ pub mod random;
 pub mod reaper;
 pub mod reason;
 pub mod regex;
+pub mod results;
 pub mod run;
 mod sight;
 pub mod signals;

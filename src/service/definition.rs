@@ -7,6 +7,7 @@ use crate::service::executable::{Executable, Finish};
 use crate::service::pace::Pace;
 use crate::service::permit::Permit;
 use crate::service::schedule::Schedule;
+use crate::service::undo::Down;
 use crate::values::{Exit, Name, Signal};
 
 /// Everything that is known about a service before it runs. Read once, never changed. What most
@@ -26,7 +27,7 @@ pub struct Service {
     /// s6's `finish`, run after every death.
     pub finish: Option<Box<Finish>>,
     /// What undoes a oneshot that has finished, when it is stopped.
-    pub down: Option<Box<Vec<String>>>,
+    pub down: Option<Box<Down>>,
     /// Started when these are ready; stopped before them.
     pub needs: Vec<Name>,
     /// Started once these are ready or have failed; stopped before them. Absent ones are ignored.

@@ -151,6 +151,8 @@ pub(crate) use table;
 pub const SERVICE: &[Field] = table! {
     "" "command": COMMAND, "the file `run`", "what is started";
     "" "type": KIND, "longrun", "runs until it is stopped, or once";
+    "" "down": COMMAND, "none",
+        "undoes what a oneshot did, when it is stopped after it has finished";
     "" "needs": NAMES, "none", "started when these are ready, stopped before them";
     "" "after": NAMES, "none", "started once these are ready or have failed, stopped before them";
     "" "main": BOOL, "false", "when it ends, the container ends with its exit code";

@@ -10,6 +10,8 @@ pub mod source;
 
 pub mod scandir;
 
+pub mod undo;
+
 pub mod fields;
 
 pub mod expand;
@@ -61,6 +63,8 @@ mod foresight;
 mod parse;
 
 pub mod s6rc;
+
+pub mod overlay;
 
 pub mod order;
 

@@ -1,6 +1,7 @@
 //! One service directory → services (itself, and its logger), with every fault at its place.
 
 use std::path::Path;
+use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
@@ -14,6 +15,7 @@ use crate::service::fields;
 use crate::service::program::{Seen, Sought};
 use crate::service::source::{Directory, File, Script};
 use crate::service::table::Table;
+use crate::service::undo::Down;
 use crate::service::{foresight, form, names, permit, policy, probes, program, scripts, timing};
 use crate::values::Name;
 
@@ -222,6 +224,7 @@ fn definition(
     let service = Service {
         kind,
         program,
+        down: down(&top, &base, kind, stop.timeout, faults),
         needs: places.needs.iter().map(|(name, _)| name.clone()).collect(),
         after: places.after.iter().map(|(name, _)| name.clone()).collect(),
         main,
@@ -248,6 +251,37 @@ fn kind(top: &Table<'_>, faults: &mut Faults<'_>) -> Kind {
     let words = [("longrun", Kind::Longrun), ("oneshot", Kind::Oneshot)];
     let kind = top.get("type").and_then(|item| item.word(&words, faults));
     kind.unwrap_or(Kind::Longrun)
+}
+
+/// `down`: what undoes a oneshot.
+fn down(
+    top: &Table<'_>,
+    base: &Service,
+    kind: Kind,
+    timeout: Option<Duration>,
+    faults: &mut Faults<'_>,
+) -> Option<Box<Down>> {
+    let item = top.get("down")?;
+    let (why, hint) = if kind == Kind::Longrun {
+        (
+            "`down` undoes what a oneshot did, and this is a longrun",
+            "say `type = \"oneshot\"`, or put it into `finish`, which is run after each end",
+        )
+    } else if top.get("schedule").is_some() || top.get("every").is_some() {
+        (
+            "`down` beside a schedule: nothing stands on what runs by itself",
+            "let the command undo its work at its own end",
+        )
+    } else if base.finish.is_some() {
+        (
+            "`down` beside a `finish` file: two things to run at the end",
+            "take one of them away",
+        )
+    } else {
+        let command = item.command(faults)?;
+        return Some(Box::new(Down { command, timeout }));
+    };
+    item.bad(faults, Diagnostic::error(why).hint(hint))
 }
 
 /// `command`, or the `run` beside it; exactly one.

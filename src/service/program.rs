@@ -96,11 +96,12 @@ impl Flaw {
 }
 
 /// Fields that hold a command, by section and name.
-const COMMANDS: [(&str, &str); 5] = [
+const COMMANDS: [(&str, &str); 6] = [
     ("", "command"),
     ("ready", "exec"),
     ("health", "exec"),
     ("stop", "before"),
+    ("", "down"),
     ("reload", "command"),
 ];
 

@@ -1,7 +1,7 @@
 //! What clients ask, answered in the same turn.
 
 use crate::control::protocol::{
-    Accepted, Before, Line, Refusal, RefusalKind, Reply, Request, Stream,
+    Accepted, Before, Line, Refusal, RefusalKind, Reply, Request, State as WireState, Stream,
 };
 use crate::control::rights::Peer;
 use crate::control::session::ClientId;
@@ -9,6 +9,7 @@ use crate::logs::format::OWN_NAME;
 use crate::logs::ring;
 use crate::machine::shutdown::Reason;
 use crate::machine::slot::{Input, Ix};
+use crate::machine::unit::State;
 use crate::os::clock;
 use crate::supervisor::Supervisor;
 use crate::supervisor::history::What;
@@ -133,7 +134,11 @@ impl Supervisor {
             let slot = self.fleet.slot(*ix)?;
             Some(Before {
                 name: slot.service.name.to_string(),
-                state: wire_state(&slot.unit.state),
+                state: match slot.unit.state {
+                    // Its work stands, as long as nobody undoes it.
+                    State::Undoable => WireState::Ready,
+                    ref state => wire_state(state),
+                },
                 pid: slot.unit.state.main_pid().map(Pid::raw),
                 starts: slot.starts.into(),
             })

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::diag::{self, Diagnostic};
-use crate::os::{files, pid1, users};
+use crate::os::{files, pid1, trees, users};
 use crate::service::definition::{Format, Output, Restart, Service, When};
 use crate::service::environment::Environment;
+use crate::service::overlay::{self, Image};
 use crate::service::{scandir, set};
 use crate::values::Name;
 
@@ -32,15 +33,41 @@ pub enum Style {
         /// This program, by which the desk is started; none is if it is not known.
         program: Option<String>,
     },
+    /// An image made for s6-overlay.
+    Overlay {
+        /// This program, by which the stages of its boot are run.
+        program: String,
+        /// The first stage has been started, so that the next reading is of everything.
+        begun: bool,
+    },
 }
 
 impl Sources {
+    /// The boot has begun by what was read first; the next reading is of everything.
+    pub fn begin(&mut self) {
+        if let Style::Overlay { begun, .. } = &mut self.style {
+            *begun = true;
+        }
+    }
+
+    /// Whether a file tells the number that the container ends with.
+    pub fn keeps_exit_code(&self) -> bool {
+        matches!(self.style, Style::Overlay { .. })
+    }
+
     /// The services of the directories, and CMD behind them. Not to be used if there are errors.
     pub fn read(&self, environment: &Environment, faults: &mut Vec<Diagnostic>) -> Crew {
+        if let Style::Overlay { program, begun } = &self.style {
+            let image = Image {
+                environment,
+                program,
+            };
+            return layered(&image, *begun, &self.command, faults);
+        }
         let found = files::services(&self.dirs);
         faults.extend(found.diagnostics);
         let timed = match self.style {
-            Style::Native => BTreeSet::new(),
+            Style::Native | Style::Overlay { .. } => BTreeSet::new(),
             Style::Scandir { .. } => scandir::timed(&found.directories),
         };
         let known = |user: &str| users::resolve(user).map(drop);
@@ -91,6 +118,53 @@ impl Sources {
             }
         }
     }
+}
+
+/// An image made for s6-overlay: its first stage, and once that has `begun`, all of it.
+fn layered(
+    image: &Image<'_>,
+    begun: bool,
+    command: &[OsString],
+    faults: &mut Vec<Diagnostic>,
+) -> Crew {
+    let made = if begun {
+        everything(image, faults)
+    } else {
+        image.first()
+    };
+    let services = made.unwrap_or_else(|why| {
+        faults.push(Diagnostic::error(why));
+        Vec::new()
+    });
+    let loaded = set::joined(services);
+    faults.extend(loaded.diagnostics);
+    let mut crew = Crew::new(loaded.services, command, faults);
+    let last = if begun { overlay::TOP } else { overlay::INIT };
+    if let Some(cmd) = crew.cmd.and_then(|at| crew.services.get_mut(at)) {
+        cmd.needs = last.parse().into_iter().collect();
+        image.prepare(cmd);
+    }
+    crew
+}
+
+fn everything(image: &Image<'_>, faults: &mut Vec<Diagnostic>) -> Result<Vec<Service>, String> {
+    let sources = overlay::Sources::of(image.environment);
+    let (tree, unread) = trees::read(&sources.trees, &sources.bundles);
+    faults.extend(unread);
+    let mut legacy = Vec::new();
+    let mut timed = BTreeSet::new();
+    if sources.services.is_dir() {
+        let found = files::services(std::slice::from_ref(&sources.services));
+        faults.extend(found.diagnostics);
+        timed = scandir::timed(&found.directories);
+        let known = |user: &str| users::resolve(user).map(drop);
+        let loaded = set::load(found.directories, image.environment, &known, &files::zone);
+        faults.extend(loaded.diagnostics);
+        legacy = loaded.services;
+    }
+    let graph = image.all(&tree, legacy, &timed, &Path::is_dir)?;
+    faults.extend(graph.diagnostics);
+    Ok(graph.services)
 }
 
 /// Whom this container is to run.

@@ -1,10 +1,13 @@
 //! The dead: whose they were, and who is left of their process groups.
 
+use std::path::Path;
+
 use crate::machine::shutdown::Step;
 use crate::machine::slot::{Input, Order};
 use crate::machine::unit::{Action, Event};
 use crate::os::reaper::{self, Children, Next};
-use crate::os::{clock, kill, terminal};
+use crate::os::{clock, kill, results, terminal};
+use crate::service::overlay::EXIT_CODE;
 use crate::supervisor::Supervisor;
 use crate::values::{Exit, Pid, Signal};
 
@@ -76,8 +79,12 @@ impl Supervisor {
         }
         self.router.drain(ix, clock::wall());
         self.revoke(ix);
+        self.judge_down(ix, exit);
         let oom = exit == Exit::Signal(Signal::KILL) && self.oom.has_killed();
         if Some(ix) == self.cmd {
+            if self.sources.keeps_exit_code() && self.fleet.ending().is_none() {
+                results::write(Path::new(EXIT_CODE), exit.code());
+            }
             // Without a terminal there is nothing to take back.
             let _ = terminal::take_back();
         }

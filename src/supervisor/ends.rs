@@ -23,7 +23,9 @@ pub(super) fn planned(change: &Change, slot: &Slot) -> Option<Line> {
         Some(show_span(run.ended?.since(run.began)))
     };
     Some(match change.from {
-        State::Down | State::Failed(_) | State::Finished => about(slot, format!("scheduled{next}")),
+        State::Down | State::Failed(_) | State::Finished | State::Undoable => {
+            about(slot, format!("scheduled{next}"))
+        }
         // That it was skipped is told by itself.
         State::Waiting | State::Scheduled { .. } => return None,
         _it_ran if slot.exit.is_some_and(Exit::is_success) => {

@@ -198,6 +198,20 @@ impl Launcher {
         self.spawn(service, around, call, streams, Session::New)
     }
 
+    /// Starts the command that undoes what a oneshot has done.
+    pub(super) fn down(
+        &self,
+        service: &Service,
+        around: &Surroundings,
+        streams: Streams<'_>,
+    ) -> Result<Spawned, String> {
+        let Some(down) = &service.down else {
+            return Err("it has no down".into());
+        };
+        let argv = down.command.iter().map(OsString::from).collect();
+        self.spawn(service, around, argv, streams, Session::New)
+    }
+
     /// Starts a command beside the service, in the same surroundings: a probe, a reload.
     pub(super) fn beside(
         &self,

@@ -126,12 +126,17 @@ impl Narrator {
             State::Ready { .. } if is_first => about(slot, format!("ready in {since_boot}")),
             State::Ready { pid, .. } => about(slot, format!("ready in {took}, pid {pid}")),
             State::Scheduled { .. } => planned(change, slot)?,
-            State::Finished if is_first => about(slot, format!("finished in {since_boot}")),
-            State::Finished => about(slot, format!("finished in {took}")),
+            State::Finished | State::Undoable if is_first => {
+                about(slot, format!("finished in {since_boot}"))
+            }
+            State::Finished | State::Undoable => about(slot, format!("finished in {took}")),
             State::Down => match change.from {
                 // It has been told that it was killed.
                 State::Stopping { kill_at: None, .. } if is_killed(slot) => return None,
                 State::BeforeStop { .. } => gone_before(slot, &took),
+                State::Finishing { .. } if slot.service.down.is_some() => {
+                    about(slot, format!("undone in {took}"))
+                }
                 State::Stopping { .. } | State::Finishing { .. } => stopped(slot, &took),
                 _never_ran => return None,
             },
@@ -265,7 +270,11 @@ fn has_arrived(slot: &Slot) -> bool {
 /// started again has lines of its own.
 fn is_arrival(change: &Change) -> bool {
     let is_again = matches!(change.from, State::Unready { .. });
-    matches!(change.to, State::Ready { .. } | State::Finished) && !is_again && change.restarts == 0
+    let has_arrived = matches!(
+        change.to,
+        State::Ready { .. } | State::Finished | State::Undoable
+    );
+    has_arrived && !is_again && change.restarts == 0
 }
 
 /// Whether what follows this state, if it is a start, follows a death and no person's wish.
@@ -282,6 +291,7 @@ fn is_retry(from: &State) -> bool {
         | State::Scheduled { .. }
         | State::Backoff { .. }
         | State::Finished
+        | State::Undoable
         | State::Failed(_) => false,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tokio::task::AbortHandle;
 
-use crate::machine::slot::{Input, Ix};
+use crate::machine::slot::{Input, Ix, Slot};
 use crate::machine::unit::{Event, State};
 use crate::service::timetable::Timetable;
 use crate::supervisor::Supervisor;
@@ -12,6 +12,7 @@ use crate::supervisor::checks::Targets;
 use crate::supervisor::notices::Sayings;
 use crate::supervisor::starts;
 use crate::supervisor::why::Faults;
+use crate::values::Exit;
 
 /// What is known beside the machine's knowledge: of most services, nothing.
 pub(super) type Sides = HashMap<Ix, Side>;
@@ -56,7 +57,21 @@ impl Supervisor {
     }
 
     pub(super) fn complain_of_finish(&self, ix: Ix, fault: &str) {
-        tracing::warn!(service = self.name(ix), "its finish does not run: {fault}");
+        let is_down = |slot: &Slot| slot.service.down.is_some();
+        let what = if self.fleet.slot(ix).is_some_and(is_down) {
+            "down"
+        } else {
+            "finish"
+        };
+        tracing::warn!(service = self.name(ix), "its {what} does not run: {fault}");
+    }
+
+    /// What a oneshot did may not be undone. A `finish` is free to exit as it likes.
+    pub(super) fn judge_down(&self, ix: Ix, exit: Exit) {
+        let is_down = |slot: &Slot| slot.service.down.is_some();
+        if self.is_finishing(ix) && self.fleet.slot(ix).is_some_and(is_down) && !exit.is_success() {
+            tracing::warn!(service = self.name(ix), "its down failed: {exit}");
+        }
     }
 
     fn forget_start_fault(&mut self, ix: Ix) {

@@ -1,6 +1,7 @@
 //! What the fleet orders, done: one arm an order.
 
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,11 +13,13 @@ use crate::machine::unit::{Action, Event};
 use crate::os::probes::{self, Target};
 use crate::os::reason::reason;
 use crate::os::spawner::Spawned;
-use crate::os::{clock, kill, notification};
+use crate::os::{clock, kill, notification, results};
 use crate::service::definition::{Probe, Reload, Service, StopBy};
+use crate::service::overlay::EXIT_CODE;
 use crate::service::permit;
 use crate::supervisor::checks::{Purpose, Targets, descriptor};
 use crate::supervisor::helpers::{Helper, Kind};
+use crate::supervisor::last::Last;
 use crate::supervisor::narrator::Narrator;
 use crate::supervisor::notices::variables;
 use crate::supervisor::outcome::faults_of;
@@ -26,7 +29,7 @@ use crate::values::span::show_span;
 use crate::values::{Exit, Pid, Signal};
 
 /// What is said of a service that is not there, which only a bug could ask for.
-const GONE: &str = "there is no such service";
+pub(super) const GONE: &str = "there is no such service";
 
 impl Supervisor {
     /// Performs what is ordered until nothing is, the answers and the dead included.
@@ -46,8 +49,9 @@ impl Supervisor {
         match order {
             Order::Act(ix, Action::Spawn) => self.answer_spawn(ix, None),
             Order::Act(ix, Action::SpawnFinish(pid, exit)) => {
-                self.answer_spawn(ix, Some((pid, exit)));
+                self.answer_spawn(ix, Some(Last::Finish(pid, exit)));
             }
+            Order::Act(ix, Action::SpawnDown) => self.answer_spawn(ix, Some(Last::Down)),
             // A batch of the dead is taken in as a whole: whoever was to be asked may be in it,
             // and a pid without a process is nobody's, or soon somebody else's.
             Order::Act(ix, Action::Ask(pid) | Action::Kill(pid))
@@ -80,14 +84,14 @@ impl Supervisor {
         }
     }
 
-    fn answer_spawn(&mut self, ix: Ix, finish: Option<(Pid, Exit)>) {
-        let spawned = match finish {
+    fn answer_spawn(&mut self, ix: Ix, last: Option<Last>) {
+        let spawned = match last {
             None => self.spawn(ix),
-            Some((pid, exit)) => self.spawn_finish(ix, pid, exit),
+            Some(last) => self.spawn_last(ix, last),
         };
         let event = match spawned {
             Ok(pid) => Event::Spawned(pid),
-            Err(text) if finish.is_some() => {
+            Err(text) if last.is_some() => {
                 self.complain_of_finish(ix, &text);
                 Event::SpawnFailed
             }
@@ -137,29 +141,6 @@ impl Supervisor {
             // The process lives, but how its start goes cannot be seen: let its end come.
             to_process(pid, Signal::KILL);
             self.complain(ix, format!("cannot watch its start: {}", reason(&error)));
-        }
-        Ok(pid)
-    }
-
-    fn spawn_finish(&mut self, ix: Ix, group: Pid, exit: Exit) -> Result<Pid, String> {
-        let service = Rc::clone(&self.fleet.slot(ix).ok_or(GONE)?.service);
-        let around = self.launcher.surroundings(&service)?;
-        let owner = around.user.as_ref().map(|user| (user.uid, user.gid));
-        let wiring = self.wiring(ix);
-        let mut hold = None;
-        let streams = wire(
-            &mut self.router,
-            &self.launcher,
-            &service,
-            wiring,
-            owner,
-            &mut hold,
-        )?;
-        let ended = (group, exit);
-        let Spawned { pid, attempt } = self.launcher.finish(&service, &around, ended, streams)?;
-        if let Err(error) = self.starts.add(ix, attempt, None) {
-            // It runs, or its exit code tells that it does not.
-            tracing::debug!(service = %service.name, "cannot watch its finish: {}", reason(&error));
         }
         Ok(pid)
     }
@@ -360,6 +341,10 @@ impl Supervisor {
     }
 
     fn exit(&mut self, code: u8) {
+        // There whoever is stopped may have another opinion.
+        let kept = self.sources.keeps_exit_code();
+        let kept = kept.then(|| results::read(Path::new(EXIT_CODE)));
+        let code = kept.flatten().unwrap_or(code);
         if let Some(ending) = self.fleet.ending() {
             Self::tell([Narrator::done(ending, self.orphans, code)]);
         }

@@ -37,7 +37,7 @@ pub(super) fn wire_state(state: &State) -> WireState {
         State::SpawningFinish { .. } | State::Finishing { .. } => WireState::Finishing,
         State::Backoff { .. } => WireState::WaitingToRestart,
         State::Scheduled { .. } => WireState::Scheduled,
-        State::Finished => WireState::Finished,
+        State::Finished | State::Undoable => WireState::Finished,
         State::Failed(_) => WireState::Failed,
     }
 }

@@ -64,7 +64,8 @@ pub(super) fn note(fleet: &Fleet, ix: Ix, faults: Faults<'_>) -> Option<String> 
         | State::Stopping { .. }
         | State::SpawningFinish { .. }
         | State::Finishing { .. }
-        | State::Finished => None,
+        | State::Finished
+        | State::Undoable => None,
         State::Scheduled { .. } => needs_failed(fleet, ix),
     }
 }

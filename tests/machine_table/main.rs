@@ -17,7 +17,7 @@ use pidone::values::{Exit, Moment, Pid, Signal};
 mod services;
 mod words;
 
-use services::{api, migrate, queue, report, web};
+use services::{api, migrate, mount, queue, report, web};
 use words::{order, show};
 
 /// Now, in every row.
@@ -43,6 +43,10 @@ fn states(service: &Service) -> Vec<Row> {
     }
     if service.schedule.is_some() {
         states.extend(plans());
+    }
+    if service.down.is_some() {
+        states.push(("finished, and can be undone", State::Undoable));
+        states.extend(finishes());
     }
     states.extend([
         ("finished", State::Finished),
@@ -301,12 +305,14 @@ fn the_table_is_as_it_is_printed() {
          api: runs for ever, `stop.before` of 500ms, stop timeout of 5s, has failed once\n\n{}\n\
          queue: tells by itself (ready within 30s; health every 5s, 2 retries, then nothing)\n\n{}\
          \n\
-         report: a oneshot by a schedule, restarted on failure, and has failed once\n\n{}",
+         report: a oneshot by a schedule, restarted on failure, and has failed once\n\n{}\n\
+         mount: a oneshot with `down` (5s), not restarted\n\n{}",
         table(&web()),
         table(&migrate()),
         table(&api()),
         table(&queue()),
         table(&report()),
+        table(&mount()),
     );
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/machine/table.txt");
     if std::env::var_os("UPDATE").is_some() {

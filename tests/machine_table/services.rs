@@ -5,6 +5,7 @@ use std::time::Duration;
 use pidone::service::definition::{self, Before, Health, Kind, Probe, Ready, Service, Then};
 use pidone::service::executable::Finish;
 use pidone::service::schedule::{Overlap, Schedule, Times};
+use pidone::service::undo::Down;
 
 pub(crate) fn web() -> Service {
     let mut web = Service::new("web".parse().unwrap(), vec!["web".into()]);
@@ -53,6 +54,15 @@ pub(crate) fn migrate() -> Service {
     migrate.kind = Kind::Oneshot;
     migrate.restart.when = definition::When::Never;
     migrate
+}
+
+pub(crate) fn mount() -> Service {
+    let mut mount = migrate();
+    mount.down = Some(Box::new(Down {
+        command: vec!["umount".into()],
+        timeout: Some(Duration::from_secs(5)),
+    }));
+    mount
 }
 
 pub(crate) fn report() -> Service {

@@ -45,6 +45,7 @@ fn due(health: Health) -> String {
 pub(crate) fn show(state: State) -> String {
     match state {
         State::Down | State::Waiting | State::Finished => state.word().into(),
+        State::Undoable => "finished, and can be undone".into(),
         State::Spawning => "spawning".into(),
         State::Starting(Starting { step, ready_by, .. }) => {
             let step = match step {
@@ -94,6 +95,7 @@ pub(crate) fn order(action: Action) -> &'static str {
         Action::Skip => "TELL THAT IT IS SKIPPED",
         Action::Spawn => "SPAWN",
         Action::SpawnFinish(..) => "RUN FINISH",
+        Action::SpawnDown => "RUN DOWN",
         Action::RunBefore => "RUN BEFORE",
         Action::KillBefore => "KILL BEFORE",
         Action::Ask(_) => "ASK IT TO END",

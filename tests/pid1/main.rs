@@ -17,6 +17,7 @@ mod bad_input;
 mod before;
 mod child;
 mod control;
+mod down;
 mod exit_codes;
 mod explain;
 mod guide;

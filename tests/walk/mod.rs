@@ -5,6 +5,7 @@ mod planned;
 mod rest;
 pub(crate) mod rules;
 pub(crate) mod shapes;
+mod undo;
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@ use pidone::service::definition::{Probe, Then};
 
 use pidone::values::Moment;
 
-use super::{Edge, paced, planned, rest};
+use super::{Edge, paced, planned, rest, undo};
 
 pub(crate) type Rule = fn(&Edge<'_>) -> bool;
 
@@ -34,7 +34,7 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
     ("spawning exists only with its order", spawning_is_ordered),
     (
         "finish runs exactly once per death of a program that ran",
-        finish_once,
+        undo::finish_once,
     ),
     (
         "what comes too late, or does not belong, changes nothing",
@@ -93,6 +93,10 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
         "a deliberate stop of one who was not asked yet runs `before`, and nothing else does",
         before_each_stop,
     ),
+    (
+        "`down` undoes what has been done, once, and only of a oneshot that has one",
+        undo::down_undoes,
+    ),
 ];
 
 pub(crate) fn pid_is_process(edge: &Edge<'_>) -> bool {
@@ -110,6 +114,7 @@ pub(crate) fn stop_ends(edge: &Edge<'_>) -> bool {
         }
         State::Finishing { kill_at, .. } => {
             let timeout = edge.service.finish.as_ref().and_then(|f| f.timeout);
+            let timeout = timeout.or(edge.service.down.as_ref().and_then(|d| d.timeout));
             kill_at.is_some() || ghost.killed || timeout.is_none()
         }
         _other => true,
@@ -126,6 +131,7 @@ pub(crate) fn signal_to_current(edge: &Edge<'_>) -> bool {
         | Action::Plan { .. }
         | Action::Skip
         | Action::SpawnFinish(..)
+        | Action::SpawnDown
         | Action::Probe
         | Action::CheckUp
         | Action::RunBefore
@@ -156,41 +162,10 @@ pub(crate) fn memory_is_bounded(edge: &Edge<'_>) -> bool {
 pub(crate) fn spawning_is_ordered(edge: &Edge<'_>) -> bool {
     let (before, after) = (edge.before.unit.state, edge.after.unit.state);
     let spawns = edge.actions.contains(&Action::Spawn);
-    let finishes = |action: &&Action| matches!(action, Action::SpawnFinish(..));
+    let finishes = |action: &&Action| matches!(action, Action::SpawnFinish(..) | Action::SpawnDown);
     let is_finish = |state| matches!(state, State::SpawningFinish { .. });
     spawns == (after == State::Spawning && before != State::Spawning)
         && (edge.actions.iter().any(|a| finishes(&a))) == (is_finish(after) && !is_finish(before))
-}
-
-pub(crate) fn finish_once(edge: &Edge<'_>) -> bool {
-    let orders: Vec<_> = edge
-        .actions
-        .iter()
-        .filter_map(|action| match action {
-            Action::SpawnFinish(pid, exit) => Some((*pid, *exit)),
-            Action::Spawn
-            | Action::Plan { .. }
-            | Action::Skip
-            | Action::Ask(_)
-            | Action::Kill(_)
-            | Action::KillRest(_)
-            | Action::Probe
-            | Action::CheckUp
-            | Action::RunBefore
-            | Action::KillBefore => None,
-        })
-        .collect();
-    let main = edge.before.unit.state.main_pid();
-    match (edge.event, main) {
-        // What was asked to stop before it was known not to run may have its `finish`.
-        (Event::Exited(_), Some(_)) if edge.before.ghost.never_ran => {
-            orders.is_empty() || edge.before.ghost.stopped || !rest::is_policy(edge.before)
-        }
-        (Event::Exited(exit), Some(pid)) if edge.service.finish.is_some() => {
-            orders == [(pid, exit)]
-        }
-        _other => orders.is_empty(),
-    }
 }
 
 pub(crate) fn late_is_nothing(edge: &Edge<'_>) -> bool {

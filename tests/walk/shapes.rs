@@ -8,6 +8,7 @@ use pidone::service::definition::{
 use pidone::service::executable::Finish;
 use pidone::service::pace::Pace;
 use pidone::service::schedule::{Overlap, Schedule, Times};
+use pidone::service::undo::Down;
 
 use super::UNIT;
 
@@ -78,6 +79,7 @@ pub(crate) fn shapes() -> Vec<(String, Service)> {
     shapes.extend(watched(&restarts));
     shapes.extend(with_before(&limited));
     shapes.extend(scheduled(&restarts));
+    shapes.extend(with_down(&limited));
     shapes
 }
 
@@ -163,6 +165,18 @@ fn with_before(restart: &Restart) -> Vec<(String, Service)> {
                 shapes.push((name, service));
             }
         }
+    }
+    shapes
+}
+
+/// Oneshots whose work is undone.
+fn with_down(restart: &Restart) -> Vec<(String, Service)> {
+    let mut shapes = Vec::new();
+    for timeout in [Some(UNIT), None] {
+        let mut service = shape(Kind::Oneshot, None, None, restart, Some(UNIT * 2));
+        let command = vec!["down".into()];
+        service.down = Some(Box::new(Down { command, timeout }));
+        shapes.push((format!("Oneshot, down within {timeout:?}"), service));
     }
     shapes
 }

@@ -10,6 +10,7 @@ use pidone::service::definition::{
 use pidone::service::executable::Finish;
 use pidone::service::pace::Pace;
 use pidone::service::schedule::{Line, Overlap, Schedule, Times};
+use pidone::service::undo::Down;
 use pidone::service::zone::Zone;
 use pidone::values::{Exit, Name, Signal};
 
@@ -133,6 +134,12 @@ pub(crate) fn service(chance: &mut Chance, name: &str, all: &[String]) -> Servic
     if chance.percent(25) {
         service.finish = Some(Box::new(Finish {
             file: "finish".into(),
+            timeout: chance.percent(80).then(|| Duration::from_secs(5)),
+        }));
+    }
+    if service.kind == Kind::Oneshot && service.finish.is_none() && chance.percent(30) {
+        service.down = Some(Box::new(Down {
+            command: vec!["down".into()],
             timeout: chance.percent(80).then(|| Duration::from_secs(5)),
         }));
     }

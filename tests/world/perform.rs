@@ -12,7 +12,9 @@ impl World {
     pub(super) fn perform(&mut self, order: Order) -> Option<Input> {
         match order {
             Order::Act(ix, Action::Spawn) => Some(self.spawn(ix)),
-            Order::Act(ix, Action::SpawnFinish(..)) => Some(self.spawn_finish(ix)),
+            Order::Act(ix, Action::SpawnFinish(..) | Action::SpawnDown) => {
+                Some(self.spawn_finish(ix))
+            }
             Order::Act(ix, Action::Probe | Action::CheckUp) => {
                 let pid = self.slot(ix).unit.state.pid();
                 if let Some(pid) = pid {

@@ -9,6 +9,7 @@ use pidone::machine::unit::{Action, Health, Next, StartStep, State};
 use pidone::values::Signal;
 
 use super::World;
+use super::life::Process;
 
 impl World {
     fn state(&self, ix: Ix) -> State {
@@ -28,10 +29,8 @@ impl World {
                 self.rules_of_spawn(ix);
             }
             Order::Act(ix, Action::Ask(pid)) => {
-                let lives = self
-                    .processes
-                    .get(&pid)
-                    .is_some_and(|p| p.ix == ix && !p.is_finish);
+                let is_main = |p: &Process| p.ix == ix && !p.is_finish;
+                let lives = self.processes.get(&pid).is_some_and(is_main);
                 self.check(lives, "who is asked to end lives");
                 // With a `before` it was decided when that began.
                 if !self.books.have_begun.contains(&ix) {
@@ -60,6 +59,7 @@ impl World {
             | Order::Act(
                 _,
                 Action::SpawnFinish(..)
+                | Action::SpawnDown
                 | Action::Probe
                 | Action::CheckUp
                 | Action::KillBefore
@@ -247,7 +247,8 @@ impl World {
             let by_hand = |state, want| want == Want::Down && state != State::Finished;
             let lives = slots.iter().any(|slot| {
                 let state = slot.unit.state;
-                !state.is_at_rest() || by_hand(state, slot.want)
+                let is_idle = state == State::Undoable && slot.want == Want::Up;
+                !(state.is_at_rest() || is_idle) || by_hand(state, slot.want)
             });
             self.check(lives, "a container does not live on empty");
         }
@@ -310,7 +311,8 @@ impl World {
                 (Want::Up | Want::Down, State::Ready { .. } | State::Unready { .. })
                 | (Want::Off | Want::Down, State::Down)
                 | (Want::Down, State::Starting(_))
-                | (Want::Up | Want::Off | Want::Down, State::Finished | State::Failed(_)) => true,
+                | (Want::Up | Want::Off | Want::Down, State::Finished | State::Failed(_))
+                | (Want::Up, State::Undoable) => true,
                 // Who is to be replaced stands on it, and does not end.
                 (Want::Off | Want::Gone, State::Ready { .. } | State::Unready { .. }) => {
                     !self.is_free(ix)

@@ -98,6 +98,7 @@ pub(crate) fn order(world: &World, order: Order) -> String {
             match action {
                 Action::Spawn => format!("spawn {name}"),
                 Action::SpawnFinish(_, exit) => format!("run finish of {name} ({exit})"),
+                Action::SpawnDown => format!("run down of {name}"),
                 Action::Plan { .. } => format!("plan {name}"),
                 Action::Skip => format!("a run of {name} is skipped"),
                 Action::RunBefore => format!("run before of {name}"),

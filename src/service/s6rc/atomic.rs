@@ -12,6 +12,7 @@ use crate::service::s6rc::source::Entry;
 use crate::service::s6rc::{self, Definition, words};
 use crate::service::scripts;
 use crate::service::source::{Directory, File, Script, interpreter_words};
+use crate::service::undo::Down;
 use crate::values::Name;
 
 /// The service, as far as it can be made; what is wrong with it is told.
@@ -51,10 +52,11 @@ fn oneshot(definition: &Definition<'_>, faults: &mut Vec<Diagnostic>) -> Service
     service.kind = Kind::Oneshot;
     service.restart.when = When::Never;
     service.context.env = vec![("RC_NAME".to_owned(), definition.name.to_string())];
-    service.down = command(&entry.down, &entry.directory.path.join("down"), faults)
+    let down = command(&entry.down, &entry.directory.path.join("down"), faults);
+    let timeout = timeout(entry, "timeout-down", &entry.timeout_down, faults);
+    service.down = down
         .filter(|words| !words.is_empty())
-        .map(Box::new);
-    service.stop.timeout = timeout(entry, "timeout-down", &entry.timeout_down, faults);
+        .map(|command| Box::new(Down { command, timeout }));
     service
 }
 

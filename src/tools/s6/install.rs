@@ -11,7 +11,7 @@ use crate::diag::{Diagnostic, nearest};
 use crate::os::signals::SignalSet;
 
 use super::scan::desk;
-use super::{Kind, TOOLS, is_tool, run};
+use super::{Kind, TOOLS, is_tool, run, stage};
 
 const USAGE: &str = "\
 usage: pidone s6 install [--root DIR]
@@ -46,6 +46,7 @@ pub fn verb(args: &[OsString], born_with: SignalSet) -> u8 {
             "`install` takes `--root DIR`, or nothing",
         )),
         [word, rest @ ..] if word == "desk" => desk(rest),
+        [word, rest @ ..] if word == "stage" => stage::verb(rest),
         [name, ..] if is_tool(name) => run(args, born_with),
         [name, ..] => {
             let name = name.to_string_lossy();

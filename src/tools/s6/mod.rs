@@ -14,6 +14,7 @@ mod rc;
 mod scan;
 mod service;
 mod small;
+mod stage;
 mod tai;
 
 use std::env;

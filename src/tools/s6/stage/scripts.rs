@@ -1,0 +1,102 @@
+//! `cont-init.d` and `cont-finish.d`: scripts that run one after the other, in the order of names.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::service::environment::Environment;
+use crate::tools::s6::tell;
+
+use super::{run, verbosity, word};
+
+/// A script that fails ends the boot.
+const STRICT: i64 = 2;
+
+/// `cont-init.d`, before any service; with `S6_BEHAVIOUR_IF_STAGE2_FAILS` at 2 its first failure is
+/// that of the stage.
+pub(super) fn at_start(variables: &Environment) -> u8 {
+    let behaviour = behaviour(variables);
+    let mut failed = false;
+    for script in scripts(Path::new("/etc/cont-init.d")) {
+        if each("cont-init", &script, variables) == 0 {
+            continue;
+        }
+        failed = true;
+        if behaviour >= STRICT {
+            break;
+        }
+    }
+    if failed && behaviour > 0 {
+        tell(b"cont-init", "warning: some scripts exited nonzero");
+    }
+    u8::from(failed && behaviour >= STRICT)
+}
+
+/// `cont-finish.d`, when the services are gone.
+pub(super) fn at_end(variables: &Environment) -> u8 {
+    for script in scripts(Path::new("/etc/cont-finish.d")) {
+        each("cont-finish", &script, variables);
+    }
+    0
+}
+
+/// `S6_BEHAVIOUR_IF_STAGE2_FAILS`: 0 goes on, 1 says so, 2 ends the container.
+pub(super) fn behaviour(variables: &Environment) -> i64 {
+    let said = variables.get("S6_BEHAVIOUR_IF_STAGE2_FAILS");
+    let said = said.and_then(|value| value.to_str());
+    said.and_then(|value| value.trim().parse().ok())
+        .unwrap_or(0)
+}
+
+/// Runs one script; gives its code.
+fn each(stage: &str, script: &Path, variables: &Environment) -> u8 {
+    let told = verbosity(variables);
+    let shown = script.display();
+    if told >= 2 {
+        tell(stage.as_bytes(), &format!("info: running {shown}"));
+    }
+    match run(vec![word(script)], variables) {
+        Ok(exit) => {
+            let code = exit.code();
+            if told >= 2 {
+                tell(stage.as_bytes(), &format!("info: {shown} exited {code}"));
+            } else if told >= 1 && code != 0 {
+                tell(stage.as_bytes(), &format!("warning: {shown} exited {code}"));
+            }
+            code
+        }
+        Err(why) => {
+            tell(
+                stage.as_bytes(),
+                &format!("warning: cannot run {shown}: {why}"),
+            );
+            126
+        }
+    }
+}
+
+/// The files of a directory in the order of names. One without the run bit is made one that has it,
+/// as s6-overlay 2 does, or is run all the same by its interpreter.
+fn scripts(dir: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(dir) else {
+        return Vec::new();
+    };
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.is_file())
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|name| !name.to_string_lossy().starts_with('.'))
+        })
+        .collect();
+    files.sort_unstable();
+    for file in &files {
+        if let Ok(data) = fs::metadata(file)
+            && data.permissions().mode() & 0o111 == 0
+        {
+            // Where that is not ours to change, its start tells.
+            let _ = fs::set_permissions(file, fs::Permissions::from_mode(0o755));
+        }
+    }
+    files
+}

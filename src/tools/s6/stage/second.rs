@@ -1,0 +1,33 @@
+//! What images made for s6-overlay 2 look for: its names below `/run/s6`, and its exit code file.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use crate::service::overlay::{EXIT_CODE, SCAN_DIR};
+
+/// The exit code file, by its older name.
+const EXITED: &str = "env-stage3/S6_STAGE2_EXITED";
+
+/// Each leads to what has another name today: `services` is what s6-svscan serves, `etc` holds what
+/// the image has defined.
+const NAMES: [(&str, &str); 3] = [("services", SCAN_DIR), ("etc", "/etc"), (EXITED, EXIT_CODE)];
+
+/// Makes all of them.
+///
+/// # Errors
+/// `/run/s6` cannot be written.
+pub(super) fn name(root: &Path) -> io::Result<()> {
+    for (name, target) in NAMES {
+        let place = root.join(name);
+        if let Some(dir) = place.parent() {
+            fs::create_dir_all(dir)?;
+        }
+        if fs::symlink_metadata(&place).is_ok_and(|data| data.is_symlink()) {
+            fs::remove_file(&place)?;
+        }
+        symlink(target, &place)?;
+    }
+    Ok(())
+}
