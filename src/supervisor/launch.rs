@@ -208,8 +208,8 @@ impl Launcher {
         let Some(down) = &service.down else {
             return Err("it has no down".into());
         };
-        let argv = down.command.iter().map(OsString::from).collect();
-        self.spawn(service, around, argv, streams, Session::New)
+        let call = Call::of(&down.command);
+        self.spawn(service, around, call, streams, Session::New)
     }
 
     /// Starts a command beside the service, in the same surroundings: a probe, a reload.
