@@ -206,6 +206,10 @@ cut_off() {
 }
 event_cut() { cut_off default 1200; }
 event_fast() {
+  if [ "$LAB_SOURCE" = serf ]; then
+    not_possible "cable of a node cut (fast)" "Serf has no such profile"
+    return
+  fi
   again_all 's/^bind = .*/&\nprofile = "fast"/'
   cut_off fast 500
   again_all
