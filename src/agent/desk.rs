@@ -1,6 +1,7 @@
 //! The agent's own socket: where `pidone members`, `pidone render` and `pidone drain` ask. Each
 //! client has a task of its own, a bound on what it says and on the time it takes.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -22,10 +23,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(10);
 /// For the list of members to become another one.
 const WATCH: Duration = Duration::from_secs(8);
-/// Clients at once that are root or our own user.
+/// Clients at once of root, and of our own user.
 const OURS_MAX: usize = 48;
-/// All others at once. They sit apart: a drain is not to wait for strangers.
+/// Of each other user. Each sits apart: a drain is not to wait for strangers.
 const OTHERS_MAX: usize = 16;
+/// Of all those together.
+const STRANGERS_MAX: usize = 64;
 
 /// A question, whose it is, and where its answer goes.
 pub struct Asked {
@@ -75,9 +78,40 @@ impl Desk {
     }
 }
 
+/// Who sits where, by user.
+struct Seats {
+    own: u32,
+    by_uid: BTreeMap<u32, JoinSet<()>>,
+}
+
+impl Seats {
+    /// The seats of this user, if one is free; or how many there are.
+    fn of(&mut self, uid: u32) -> Result<&mut JoinSet<()>, usize> {
+        self.by_uid.retain(|_, seats| {
+            while seats.try_join_next().is_some() {}
+            !seats.is_empty()
+        });
+        let own = self.own;
+        let is_ours = |uid: u32| uid == 0 || uid == own;
+        let others = self.by_uid.iter().filter(|(uid, _)| !is_ours(**uid));
+        let strangers: usize = others.map(|(_, seats)| seats.len()).sum();
+        let max = if is_ours(uid) { OURS_MAX } else { OTHERS_MAX };
+        let seats = self.by_uid.entry(uid).or_default();
+        if seats.len() >= max {
+            Err(max)
+        } else if !is_ours(uid) && strangers >= STRANGERS_MAX {
+            Err(STRANGERS_MAX)
+        } else {
+            Ok(seats)
+        }
+    }
+}
+
 async fn receive(listener: UnixListener, asked: mpsc::Sender<Asked>) {
-    let own = nix::unistd::Uid::effective().as_raw();
-    let (mut ours, mut others) = (JoinSet::new(), JoinSet::new());
+    let mut seats = Seats {
+        own: nix::unistd::Uid::effective().as_raw(),
+        by_uid: BTreeMap::new(),
+    };
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             // No descriptors: some client will end.
@@ -85,18 +119,15 @@ async fn receive(listener: UnixListener, asked: mpsc::Sender<Asked>) {
             continue;
         };
         let uid = stream.peer_cred().map_or(u32::MAX, |peer| peer.uid());
-        let (seats, max) = if uid == 0 || uid == own {
-            (&mut ours, OURS_MAX)
-        } else {
-            (&mut others, OTHERS_MAX)
-        };
-        while seats.try_join_next().is_some() {}
-        if seats.len() < max {
-            seats.spawn(serve(stream, uid, asked.clone()));
-        } else {
-            // An empty socket takes a line at once; otherwise the end says it.
-            let full = fault(format!("{max} others ask already; try again later"));
-            let _ = stream.try_write(&text(&full));
+        match seats.of(uid) {
+            Ok(seats) => {
+                seats.spawn(serve(stream, uid, asked.clone()));
+            }
+            Err(max) => {
+                // An empty socket takes a line at once; otherwise the end says it.
+                let full = fault(format!("{max} others ask already; try again later"));
+                let _ = stream.try_write(&text(&full));
+            }
         }
     }
 }

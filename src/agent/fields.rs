@@ -61,10 +61,13 @@ pub const AGENT: &[Field] = table! {
     "serf" "rpc": RPC, "127.0.0.1:7373", "where its RPC listens";
     "serf" "auth-file": PATH, "none", "the file with its `rpc_auth`";
     "dns" "names": NAMES, "", "NAME:PORT for all addresses, or a service like _http._tcp.NAME";
+    "dns" "service": TEXT, "service", "what the service at that port is called";
     "file" "path": PATH, "",
         "a directory of files with lines `HOST IP`, or one such file, or a .json";
     "file" "port": PORT, "none", "the port of an address without one";
+    "file" "service": TEXT, "service", "what the service at that port is called";
     "static" "members": MEMBERS, "", "lines `HOST IP:PORT`";
+    "static" "service": TEXT, "service", "what the service at that port is called";
     "template" "from": PATH, "", "the template, Handlebars";
     "template" "to": PATH, "", "the file made from it";
     "template" "check": COMMAND, "none", "what approves of it first; {{file}} is its path";

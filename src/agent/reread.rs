@@ -11,10 +11,13 @@ use crate::os::clock;
 impl Agent {
     /// Reads the configuration again, and the templates in any case.
     pub(super) fn reload(&mut self) {
-        let usec = clock::now().since_origin().as_micros();
-        let word = format!("RELOADING=1\nMONOTONIC_USEC={usec}");
-        self.bulletin.word(word);
-        self.is_reloading = true;
+        // Its end is told by READY=1, which is not to be said before the first rendering.
+        if self.is_ready {
+            let usec = clock::now().since_origin().as_micros();
+            let word = format!("RELOADING=1\nMONOTONIC_USEC={usec}");
+            self.bulletin.word(word);
+            self.is_reloading = true;
+        }
         let adopted = match (self.reread)() {
             Ok(config) => self.adopt(config),
             Err(faults) => Err(told(&faults)),

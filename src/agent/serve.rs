@@ -66,7 +66,7 @@ pub(super) struct Agent {
     pub(super) version: u64,
     pub(super) silent: BTreeMap<Origin, String>,
     /// PID 1 was told that whoever needs us may start.
-    is_ready: bool,
+    pub(super) is_ready: bool,
     /// What PID 1 tells of our services.
     pub(super) words: mpsc::Receiver<Word>,
     /// What PID 1 is told of us.
@@ -259,7 +259,7 @@ impl Agent {
 
     /// A source has answered, or cannot.
     fn take(&mut self, report: Report) {
-        let members = match report.answer {
+        let mut members = match report.answer {
             Ok(members) => members,
             Err(why) => {
                 self.tell(&format!("{why}; its last answer stands"));
@@ -269,6 +269,9 @@ impl Agent {
             }
         };
         self.silent.remove(&report.origin);
+        if let Some(name) = self.config.places.services.get(&report.origin) {
+            sources::name_services(&mut members, name);
+        }
         let is_first = !self.roster.has_answer();
         let events = self.roster.take(report.origin, members);
         self.changed(&events, is_first);

@@ -87,7 +87,9 @@ pub fn settings(path: &Path) -> Result<Option<String>, Diagnostic> {
     let Ok(name) = CString::new(name.as_bytes()) else {
         return Ok(None);
     };
-    let folder = match Folder::open(dir) {
+    // A bare name stands where we are.
+    let is_here = dir.as_os_str().is_empty();
+    let folder = match Folder::open(if is_here { Path::new(".") } else { dir }) {
         Ok(folder) => folder,
         Err(Errno::ENOENT) => return Ok(None),
         Err(why) => return Err(fault(said(why))),

@@ -1,6 +1,8 @@
 //! The members as a template sees them: `members`, `backends` (also called `addresses`), `self`
 //! and `env`.
 
+use std::net::SocketAddr;
+
 use serde_json::{Map, Value, json};
 
 use crate::members::member::{Member, Readiness, Status};
@@ -70,6 +72,7 @@ fn backends(member: &Member) -> Vec<Value> {
             "name": member.name.as_str(),
             "ip": member.address.to_string(),
             "port": port,
+            "address": SocketAddr::new(member.address, port).to_string(),
             "service": service,
             "tags": tags(&member.tags),
         })

@@ -140,8 +140,12 @@ fn can_be_stranger() -> bool {
 
 /// pidone, run by somebody else.
 fn stranger(words: &[&str]) -> Option<Output> {
+    somebody(STRANGER, words)
+}
+
+fn somebody(id: u32, words: &[&str]) -> Option<Output> {
     let mut command = Command::new(PIDONE);
-    command.args(words).uid(STRANGER).gid(STRANGER);
+    command.args(words).uid(id).gid(id);
     command.output().ok()
 }
 
@@ -210,6 +214,9 @@ fn two_hundred_strangers_keep_nobody_else_waiting() {
     let refused = stranger(&["members", "--socket", socket]).unwrap();
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(said.contains("16 others ask already"), "{said}");
+    // Another stranger, such as the application's own user, is none of them.
+    let other = somebody(STRANGER - 1, &["members", "--socket", socket]).unwrap();
+    assert!(other.status.success(), "{other:?}");
     serves(&agent);
     drop(crowd);
     eventually(|| {

@@ -15,6 +15,7 @@ use crate::{SOON, ms};
 pub(crate) struct Host {
     pub(crate) init: Child,
     socket: PathBuf,
+    root: PathBuf,
     log: PathBuf,
 }
 
@@ -38,7 +39,19 @@ impl Host {
             .stderr(out)
             .spawn()
             .unwrap();
-        Self { init, socket, log }
+        Self {
+            init,
+            socket,
+            root,
+            log,
+        }
+    }
+
+    /// Writes a service's definition, for the next `rescan`.
+    pub(crate) fn define(&self, name: &str, text: &str) {
+        let dir = self.root.join(name);
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("service.toml"), text).unwrap();
     }
 
     /// Asks it.

@@ -10,10 +10,15 @@
 )]
 
 mod clients;
+mod guide;
 mod host;
 mod node;
+mod noise;
 mod services;
+mod six;
+mod sources;
 mod standing;
+mod targets;
 
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
@@ -192,6 +197,21 @@ fn open_to_others_without_a_key_it_does_not_start() {
 }
 
 #[test]
+fn a_bare_name_of_a_file_stands_where_we_are() {
+    let cluster = Cluster::new();
+    std::fs::write(cluster.file("1.toml"), "nmae = \"n1\"\n").unwrap();
+    let mut command = Command::new(node::PIDONE);
+    command.args(["agent", "--config", "1.toml"]);
+    let done = command.current_dir(cluster.file(".")).output().unwrap();
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(done.status.code(), Some(78), "{said}");
+    assert!(
+        said.contains("unknown key `nmae`") && said.contains("1.toml:1:1"),
+        "{said}"
+    );
+}
+
+#[test]
 fn many_start_at_one_moment() {
     let count = std::env::var("AGENTS")
         .ok()
@@ -207,7 +227,7 @@ fn many_start_at_one_moment() {
 }
 
 /// A command that must succeed.
-fn run(words: &str) {
+pub(crate) fn run(words: &str) {
     let words: Vec<&str> = words.split(' ').collect();
     let done = Command::new(words[0]).args(&words[1..]).output().unwrap();
     let why = String::from_utf8_lossy(&done.stderr);

@@ -205,7 +205,12 @@ impl Bench {
 
 /// A backend that answers every request with its name, for as long as the test runs.
 pub(crate) fn backend(name: &'static str) -> (&'static str, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    backend_at(name, SocketAddr::from(([127, 0, 0, 1], 0)))
+}
+
+/// The same at this address.
+pub(crate) fn backend_at(name: &'static str, at: SocketAddr) -> (&'static str, SocketAddr) {
+    let listener = TcpListener::bind(at).unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming() {

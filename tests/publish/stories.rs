@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::bench::{Bench, backend, has_haproxy, story};
 
-const HAPROXY: [&str; 5] = ["haproxy", "-q", "-c", "-f", "{{file}}"];
-const LONG: Duration = Duration::from_secs(10);
+pub(super) const HAPROXY: [&str; 5] = ["haproxy", "-q", "-c", "-f", "{{file}}"];
+pub(super) const LONG: Duration = Duration::from_secs(10);
 
 #[test]
 fn servers_come_and_go_without_a_reload() {

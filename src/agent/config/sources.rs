@@ -1,5 +1,6 @@
 //! Where the sources other than gossip are found: `[serf]`, `[dns]`, `[file]` and `[static]`.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -8,6 +9,7 @@ use crate::agent::config::reader::Reader;
 use crate::agent::sources::{dns, file, listed};
 use crate::diag::Diagnostic;
 use crate::members::member::Origin;
+use crate::members::words::ServiceName;
 use crate::service::table::{Item, Table};
 
 /// The port of Serf's RPC.
@@ -26,6 +28,8 @@ pub struct Places {
     pub file: Option<file::Settings>,
     /// Lines `HOST IP[:PORT]`.
     pub listed: Vec<String>,
+    /// What the service is called that a source knows only the port of.
+    pub services: BTreeMap<Origin, ServiceName>,
 }
 
 impl Default for Places {
@@ -36,6 +40,7 @@ impl Default for Places {
             dns: dns::Settings::default(),
             file: None,
             listed: Vec::new(),
+            services: BTreeMap::new(),
         }
     }
 }
@@ -54,6 +59,7 @@ impl Reader<'_> {
             let names = table.get("names");
             let names = names.map(|item| self.each(&item, "a name", dns::name));
             places.dns.names = names.unwrap_or_default();
+            self.service(&table, Origin::Dns, &mut places);
         }
         if let Some((table, span)) = top.table("file", "file", &mut self.faults) {
             let path = table.get("path").and_then(|item| self.path(&item));
@@ -68,6 +74,7 @@ impl Reader<'_> {
                 path,
                 port: port.and_then(|port| port.try_into().ok()).unwrap_or(0),
             });
+            self.service(&table, Origin::File, &mut places);
         }
         if let Some((table, _)) = top.table("static", "static", &mut self.faults) {
             let is_member = |line: &str| {
@@ -79,8 +86,14 @@ impl Reader<'_> {
             let members = table.get("members");
             let members = members.map(|item| self.each(&item, "a member", is_member));
             places.listed = members.unwrap_or_default();
+            self.service(&table, Origin::Static, &mut places);
         }
         places
+    }
+
+    fn service(&mut self, table: &Table<'_>, origin: Origin, places: &mut Places) {
+        let name = table.get("service").and_then(|item| self.parsed(&item));
+        places.services.extend(name.map(|name| (origin, name)));
     }
 
     /// A source that is asked for, and cannot be found.
@@ -154,9 +167,11 @@ mod tests {
              serf = { rpc = \"127.0.0.1:7000\", auth-file = \"/run/secrets/serf\" }\n\
              dns = { names = [\"tasks.web:3000\", \"_http._tcp.web\"] }\n\
              file = { path = \"/nodes\", port = 3000 }\n\
-             static = { members = [\"s1 10.0.0.1:80\"] }\n",
+             static = { members = [\"s1 10.0.0.1:80\"], service = \"web\" }\n",
         );
         assert_eq!(faults, [""; 0]);
+        assert_eq!(places.services.len(), 1);
+        assert_eq!(places.services[&Origin::Static].as_str(), "web");
         assert_eq!(places.serf, "127.0.0.1:7000".parse().unwrap());
         assert_eq!(places.dns.names.len(), 2);
         assert_eq!(places.file.unwrap().port, 3000);

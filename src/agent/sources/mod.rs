@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 
 use crate::agent::config::Config;
 use crate::members::member::{Announced, Member, Origin, Readiness, Status};
-use crate::members::words::Tags;
+use crate::members::words::{ServiceName, Tags};
 use crate::os::files;
 
 /// The largest file with a key, bytes.
@@ -95,10 +95,21 @@ fn key(path: &Path) -> Result<String, String> {
     Ok(text.trim().to_owned())
 }
 
+/// What a service is called that a source knows only the port of.
+const SERVICE: &str = "service";
+
+/// Gives such services the name that the configuration has for them.
+pub(crate) fn name_services(members: &mut [Member], name: &ServiceName) {
+    let services = members.iter_mut().flat_map(|member| &mut member.services);
+    for service in services.filter(|service| service.name.as_str() == SERVICE) {
+        service.name.clone_from(name);
+    }
+}
+
 /// A member of a source that knows a name and an address, and nothing else: it is ready by being
 /// there. A port that is known is that of the one service that it offers.
 pub(crate) fn simple(origin: Origin, name: &str, at: SocketAddr) -> Result<Member, String> {
-    let service = "service".parse().map(|name| Announced {
+    let service = SERVICE.parse().map(|name| Announced {
         name,
         port: at.port(),
         readiness: Readiness::Ready,

@@ -37,8 +37,8 @@ fn address(text: &str, port: u16) -> Result<SocketAddr, String> {
         .ok_or_else(|| format!("`{text}` is not an address"))
 }
 
-/// Reads a JSON list of `{"name", "ip", "port", "tags"}`, or an object with that list as `members`.
-/// `host` is as good as `name`, `address` as `ip`; `port` and `tags` may be absent.
+/// Reads a JSON list of `{"name", "ip", "port", "service", "tags"}`, or an object with that list as
+/// `members`. `host` is as good as `name`, `address` as `ip`; the other three may be absent.
 ///
 /// # Errors
 /// What is wrong, with the item it is wrong in.
@@ -66,6 +66,11 @@ fn item_of(item: &Value, port: u16, origin: Origin) -> Result<Member, String> {
     };
     let at = address(either("ip", "address")?, port)?;
     let mut member = simple(origin, either("name", "host")?, at)?;
+    if let (Some(Value::String(name)), Some(service)) =
+        (item.get("service"), member.services.first_mut())
+    {
+        service.name = name.parse()?;
+    }
     if let Some(Value::Object(tags)) = item.get("tags") {
         for (name, value) in tags {
             match value {
