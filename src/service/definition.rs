@@ -70,7 +70,7 @@ pub enum Kind {
 pub enum Program {
     /// Exec form: the program is looked up in the PATH of the service's own environment.
     Command(Vec<String>),
-    /// The `run` file, called as s6 calls it: `./run NAME`, in `workdir`, or else in the service
+    /// The `run` file, called as s6 calls it: `run NAME`, in `workdir`, or else in the service
     /// directory.
     Run(Box<Executable>),
 }

@@ -161,7 +161,7 @@ impl Launcher {
     ) -> Result<Spawned, String> {
         let call = match &service.program {
             Program::Command(command) => Call::of(command),
-            Program::Run(file) => Call::of_file(file, "./run", vec![service.name.as_str().into()]),
+            Program::Run(file) => Call::of_file(file, "run", vec![service.name.as_str().into()]),
         };
         let is_cmd = service.dir.as_os_str().is_empty();
         let session = if is_cmd {
@@ -338,11 +338,11 @@ mod tests {
     fn a_file_is_called_by_its_name_or_by_its_interpreter() {
         let mut file = Executable::from("/etc/s6-overlay/s6-rc.d/web/run");
         let called = |file: &Executable| {
-            let Call { program, argv } = Call::of_file(file, "./run", vec!["web".into()]);
+            let Call { program, argv } = Call::of_file(file, "run", vec!["web".into()]);
             let words: Vec<_> = program.into_iter().chain(argv).collect();
             words.join(OsString::from(" ").as_os_str())
         };
-        assert_eq!(called(&file), "/etc/s6-overlay/s6-rc.d/web/run ./run web");
+        assert_eq!(called(&file), "/etc/s6-overlay/s6-rc.d/web/run run web");
         file.by = vec!["/bin/bash".into(), "-e".into()];
         assert_eq!(
             called(&file),
