@@ -11,6 +11,8 @@ source docker/lib.sh
 source tests/docker/examples.sh
 # shellcheck source=tests/docker/restricted.sh
 source tests/docker/restricted.sh
+# shellcheck source=tests/docker/sources.sh
+source tests/docker/sources.sh
 
 # Names and a label of our own, so that nobody else's containers and images are touched.
 OWN=${OWN:-pidone-test-docker}
@@ -39,7 +41,7 @@ main() {
     quietly "$OWN-build" docker build -f docker/Dockerfile --target pidone -t "$OWN-pidone" .
   fi
   [ ${#stories[@]} -gt 0 ] || stories=(codes stop chain halt terminal check health fd oom shim
-    nginx balancer syslog ship postgres cron restricted rights pod)
+    nginx balancer serf dns syslog ship postgres cron restricted rights pod)
   for story in "${stories[@]}"; do
     title "$story"
     "story_$story"

@@ -75,7 +75,7 @@ masters() {
 
 # nginx follows its backends: one ends and another comes while requests are made.
 story_balancer() {
-  local lb web url load
+  local lb web url load nginx
   lb=$(example nginx-lb)
   web=$(example nginx-lb web)
   # As a secret is often mounted: for root alone.
@@ -120,12 +120,27 @@ story_balancer() {
   member "$web" w3 web
   check "one that comes gets requests" wait_for answered "w2 w3 "
   check "… while they go on" wait_for more $(($(requests) + 200))
+  # What the agent says is so: once it has applied a change, and the stop has waited for that, nobody else is asked.
+  docker stop -t 10 "$OWN-w2" >/dev/null
+  check "when a stop is over, nobody else is asked" answered "w3 "
+  docker rm "$OWN-w2" >/dev/null
+  member "$web" w2 web
+  check "… until it comes back" wait_for answered "w2 w3 "
   touch "$work/enough"
   wait "${load[@]}"
   check "0 of $(requests) requests failed (w1 $(requests w1), w2 $(requests w2), w3 $(requests w3))" \
     is "$(requests '^200 w[123]$')" "$(requests)"
-  check "the agent says why nginx reads anew" logged "$OWN-lb" '^agent *| /run/nginx/nginx.conf: reloaded in .* ms'
+  check "the agent says that nginx has taken its file" logged "$OWN-lb" '^agent *| /run/nginx/nginx.conf: applied in .* ms'
   check "nothing was refused or went wrong" lacks "$(docker logs "$OWN-lb" 2>&1 | grep -v '"GET / ')" 'reject\|error\|emerg\|failed'
+
+  # A master that does not take its file: the script sees that no new worker comes.
+  nginx=$(pid_of "$OWN-lb" nginx)
+  docker exec "$OWN-lb" sh -c "kill -STOP $nginx"
+  docker kill "$OWN-w3" >/dev/null
+  check "a reload that is not taken is told" wait_for logged "$OWN-lb" 'nginx has no new workers'
+  check "… and the file is as before" wait_for docker exec "$OWN-lb" grep '# w3$' /run/nginx/nginx.conf
+  docker exec "$OWN-lb" sh -c "kill -CONT $nginx"
+  check "… until it is, when it is tried again" wait_for answered "w2 "
   docker logs "$OWN-lb" 2>&1 | grep -v '"GET / ' | sed 's/^/      /'
   stops_well "$OWN-lb" 3000
   shown "$OWN-w1"
