@@ -276,8 +276,9 @@ fn import() {
             let value = story.environment.get(name)?;
             Some(value.to_str().unwrap().to_owned())
         };
-        let from = story.dir.join("supervisord.conf");
-        let told = import::tell(&from, &story.dir.join("services.d"), None, true, &variable);
+        let from = ["root", "supervisord.conf"].map(|name| story.dir.join(name));
+        let from = from.iter().find(|from| from.exists()).unwrap();
+        let told = import::tell(from, &story.dir.join("services.d"), None, true, &variable);
         let faults = told.faults.iter().map(|fault| format!("{fault}\n"));
         let code = if told.faults.is_empty() {
             u8::from(told.lost)

@@ -8,13 +8,14 @@ use crate::cli::print::{complain, show};
 use crate::cli::{Answer, Trouble};
 use crate::diag::{Diagnostic, Severity, printable};
 use crate::os::files;
-use crate::os::globs;
-use crate::os::placing::{Placed, There, place, there};
+use crate::os::gathered;
+use crate::os::placing::{Placed, place};
 use crate::service::environment::Environment;
-use crate::service::import::ini::{Conf, FILE_BYTES_MAX};
-use crate::service::import::{Imported, Made, Remark, mark, supervisord};
+use crate::service::import::{Made, Remark, mark};
 use crate::service::set;
-use crate::service::source::{self, Directory, FILE_BYTES_MAX as DEFINITION_MAX};
+use crate::service::source::{Directory, File, HEAD_BYTES, Interpreter, Script};
+
+mod sources;
 
 /// What `pidone import` takes.
 #[derive(clap::Args)]
@@ -22,13 +23,13 @@ use crate::service::source::{self, Directory, FILE_BYTES_MAX as DEFINITION_MAX};
     after_help = "exit codes: 0 all is carried over, 1 something is lost, 2 nothing is written"
 )]
 pub struct Args {
-    /// A supervisord.conf
+    /// A supervisord.conf, or the root of a tree for s6-overlay
     #[arg(value_name = "FILE")]
     from: PathBuf,
     /// Where the service directories are to be
     #[arg(long, value_name = "DIR", default_value = "services.d")]
     to: PathBuf,
-    /// The directory that is to be `/` in the image: its files are included
+    /// What is `/` in the image, for the files that a supervisord.conf includes
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
     /// Show what would be written, and write nothing
@@ -77,7 +78,7 @@ pub fn tell(
     dry_run: bool,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Told {
-    let imported = supervisord(from, root, variable);
+    let imported = sources::imported(from, root, variable);
     let mut told = Told {
         screen: String::new(),
         faults: imported.faults,
@@ -89,30 +90,24 @@ pub fn tell(
     if !told.faults.is_empty() {
         return told;
     }
-    let plan: Vec<(&Made, PathBuf, Doing)> = imported
+    let plan: Vec<Planned<'_>> = imported
         .services
         .iter()
         .map(|made| planned(made, to))
         .collect();
     told.faults = plan
         .iter()
-        .filter_map(|(_, _, doing)| doing.fault())
+        .filter_map(|planned| planned.doing.fault())
         .collect();
     if !told.faults.is_empty() {
         return told;
     }
     told.screen = remarks(&imported.remarks);
     if dry_run {
-        for (made, path, doing) in &plan {
-            let word = doing.word();
-            let _ = writeln!(
-                told.screen,
-                "# {} ({word})\n{}",
-                path.display(),
-                made.definition
-            );
+        for planned in &plan {
+            let _ = show_planned(&mut told.screen, planned);
         }
-    } else if let Err(why) = write(&plan) {
+    } else if let Err(why) = place(&plan.iter().flat_map(Planned::files).collect::<Vec<_>>()) {
         told.faults.push(Diagnostic::error(why));
         return told;
     }
@@ -120,7 +115,30 @@ pub fn tell(
     told
 }
 
-/// What is done about a file.
+/// The files of a service, as they would be.
+fn show_planned(screen: &mut String, planned: &Planned<'_>) -> std::fmt::Result {
+    let (dir, word) = (planned.dir.display(), planned.doing.word());
+    let text = &planned.made.definition;
+    writeln!(screen, "# {dir}/service.toml ({word})\n{text}")?;
+    for extra in &planned.made.extras {
+        writeln!(
+            screen,
+            "# {dir}/{}, {} bytes\n",
+            extra.path,
+            extra.content.len()
+        )?;
+    }
+    Ok(())
+}
+
+/// A service, and what is to be done about its directory.
+struct Planned<'a> {
+    made: &'a Made,
+    dir: PathBuf,
+    doing: Doing,
+}
+
+/// What is done about a directory.
 enum Doing {
     Write,
     Replace,
@@ -146,49 +164,76 @@ impl Doing {
     }
 }
 
-/// A file that somebody else has made, or edited, is his.
-fn planned<'a>(made: &'a Made, to: &Path) -> (&'a Made, PathBuf, Doing) {
+impl Planned<'_> {
+    /// What is to be written.
+    fn files(&self) -> Vec<Placed<'_>> {
+        match self.doing {
+            Doing::Keep | Doing::Refuse(_) => return Vec::new(),
+            Doing::Write | Doing::Replace => {}
+        }
+        let extras = self.made.extras.iter().map(|extra| Placed {
+            path: self.dir.join(&extra.path),
+            content: &extra.content,
+            is_program: extra.is_program,
+        });
+        let definition = Placed {
+            path: self.dir.join(DEFINITION),
+            content: self.made.definition.as_bytes(),
+            is_program: false,
+        };
+        extras.chain([definition]).collect()
+    }
+}
+
+const DEFINITION: &str = "service.toml";
+
+/// A directory that somebody else has made, or edited, is his.
+fn planned<'a>(made: &'a Made, to: &Path) -> Planned<'a> {
     let dir = to.join(made.name.as_str());
-    let path = dir.join("service.toml");
-    let refuse = |path: &Path, why: &str| {
+    let refuse = |file: &str, why: &str| {
+        let path = if file.is_empty() {
+            dir.clone()
+        } else {
+            dir.join(file)
+        };
         let fault = Diagnostic::error(format!("`{}` {why}", path.display()));
         let hint = "take it away, or import into another directory with --to";
         Doing::Refuse(Box::new(fault.in_file(path).hint(hint)))
     };
-    let run = dir.join("run");
-    let doing = match there(&path, DEFINITION_MAX) {
-        There::Nothing if there(&run, 0) != There::Nothing => {
-            refuse(&run, "is there: the service is one already")
+    let doing = match gathered::read(&dir, &[""]) {
+        _ if dir.is_symlink() => refuse("", "is a symbolic link"),
+        Err(why) => Doing::Refuse(Box::new(Diagnostic::error(why))),
+        Ok(mut tree) => {
+            let definition = tree.files.remove(DEFINITION);
+            let there = |(path, leaf): (&'_ String, _)| (path.clone(), leaf);
+            let beside: Vec<(String, _)> = tree.files.iter().map(there).collect();
+            let beside: Vec<(&str, &[u8])> = beside
+                .iter()
+                .map(|(path, leaf)| (&**path, &*leaf.content))
+                .collect();
+            let is_ours = |path: &str| made.extras.iter().any(|extra| extra.path == path);
+            let strange = beside
+                .iter()
+                .find(|(path, _)| definition.is_none() || !is_ours(path));
+            let text = definition.as_ref().map(|leaf| &*leaf.content);
+            match (text, strange) {
+                (_, Some((path, _))) => refuse(path, "is there, and not made by this import"),
+                (None, None) => Doing::Write,
+                (Some(text), None) if mark::is_untouched(text, &beside) => {
+                    // The mark covers what is beside it.
+                    let is_same = text == made.definition.as_bytes();
+                    if is_same { Doing::Keep } else { Doing::Replace }
+                }
+                (Some(_), None) => refuse("", "is not as an import has written it"),
+            }
         }
-        There::Nothing => Doing::Write,
-        There::File(content) if content == made.definition.as_bytes() => Doing::Keep,
-        There::File(content) if mark::is_untouched(&content) => Doing::Replace,
-        There::File(_) => refuse(&path, "is not as an import has written it"),
-        There::Other(why) => refuse(&path, &format!("cannot be replaced: {why}")),
     };
-    (made, path, doing)
-}
-
-fn write(plan: &[(&Made, PathBuf, Doing)]) -> Result<(), String> {
-    let files = plan.iter().filter_map(|(made, path, doing)| match doing {
-        Doing::Keep | Doing::Refuse(_) => None,
-        Doing::Write | Doing::Replace => Some(Placed {
-            path: path.clone(),
-            content: made.definition.as_bytes(),
-            is_program: false,
-        }),
-    });
-    place(&files.collect::<Vec<_>>())
+    Planned { made, dir, doing }
 }
 
 /// What `pidone check` would refuse. Users and programs may be known to the image only.
 fn wrong(services: &[Made], to: &Path) -> Vec<Diagnostic> {
-    let directories = services.iter().map(|made| Directory {
-        name: made.name.as_str().into(),
-        path: to.join(made.name.as_str()),
-        definition: source::File::Content(made.definition.clone().into_bytes()),
-        ..Directory::default()
-    });
+    let directories = services.iter().map(|made| directory(made, to));
     let nobody = Environment::default();
     let loaded = set::load(directories, &nobody, &|_| Ok(()), &files::zone);
     let is_wrong = |fault: &Diagnostic| {
@@ -197,6 +242,44 @@ fn wrong(services: &[Made], to: &Path) -> Vec<Diagnostic> {
     let mut found = loaded.diagnostics;
     found.retain(is_wrong);
     found
+}
+
+/// A service as it would be read.
+fn directory(made: &Made, to: &Path) -> Directory {
+    let dir = to.join(made.name.as_str());
+    let read = |prefix: &str| {
+        let extra = |name: &str| {
+            let path = format!("{prefix}{name}");
+            made.extras.iter().find(|extra| extra.path == path)
+        };
+        let file = |name| extra(name).map_or(File::Absent, |it| File::Content(it.content.clone()));
+        let script = |name| {
+            extra(name).map_or(Script::Absent, |it| Script::Present {
+                executable: true,
+                head: Some(it.content.iter().take(HEAD_BYTES).copied().collect()),
+                // The image has it, or what stands in for it.
+                interpreter: Interpreter::Found,
+            })
+        };
+        Directory {
+            name: made.name.as_str().into(),
+            path: dir.join(prefix),
+            run: script("run"),
+            finish: script("finish"),
+            down_signal: file("down-signal"),
+            timeout_kill: file("timeout-kill"),
+            timeout_finish: file("timeout-finish"),
+            notification_fd: file("notification-fd"),
+            max_death_tally: file("max-death-tally"),
+            ..Directory::default()
+        }
+    };
+    let log = made.extras.iter().any(|extra| extra.path == "log/run");
+    Directory {
+        definition: File::Content(made.definition.clone().into_bytes()),
+        log: log.then(|| Box::new(read("log/"))),
+        ..read("")
+    }
 }
 
 /// What becomes of lines: first what is lost, then what is done otherwise.
@@ -221,10 +304,10 @@ fn remarks(remarks: &[Remark]) -> String {
 }
 
 /// The last lines: the files, and how many lines are lost.
-fn tally(screen: &mut String, plan: &[(&Made, PathBuf, Doing)], remarks: &[Remark], dry_run: bool) {
+fn tally(screen: &mut String, plan: &[Planned<'_>], remarks: &[Remark], dry_run: bool) {
     if !dry_run {
-        for (_, path, doing) in plan {
-            let _ = writeln!(screen, "{:9}  {}", doing.word(), path.display());
+        for Planned { dir, doing, .. } in plan {
+            let _ = writeln!(screen, "{:9}  {}", doing.word(), dir.display());
         }
         screen.push('\n');
     }
@@ -232,7 +315,7 @@ fn tally(screen: &mut String, plan: &[(&Made, PathBuf, Doing)], remarks: &[Remar
     for word in ["new", "changed", "unchanged"] {
         let count = plan
             .iter()
-            .filter(|(_, _, doing)| doing.word() == word)
+            .filter(|planned| planned.doing.word() == word)
             .count();
         if count > 0 {
             parts.push(format!("{count} {word}"));
@@ -253,79 +336,4 @@ fn tally(screen: &mut String, plan: &[(&Made, PathBuf, Doing)], remarks: &[Remar
         plan.len(),
         parts.join(", ")
     );
-}
-
-/// A supervisord.conf with what it includes.
-fn supervisord(
-    from: &Path,
-    root: Option<&Path>,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Imported {
-    let mut conf = Conf::default();
-    let mut faults = Vec::new();
-    read(&mut conf, from, root, &mut faults);
-    let mut missing = Vec::new();
-    match supervisord::includes(&conf, variable) {
-        Err(found) => faults.extend(found),
-        Ok(patterns) => {
-            let patterns: Vec<_> = patterns
-                .into_iter()
-                .map(|(pattern, key)| (pattern, key.clone()))
-                .collect();
-            for (pattern, key) in patterns {
-                let path = match (root, Path::new(&pattern).strip_prefix("/")) {
-                    (Some(root), Ok(inner)) => root.join(inner),
-                    _ => from.parent().unwrap_or(Path::new("")).join(&pattern),
-                };
-                let found = globs::matching(&path);
-                if found.is_empty() {
-                    missing.push(Remark {
-                        place: key.place.clone(),
-                        what: format!("[include] files = {pattern}"),
-                        instead: "there is no such file here".into(),
-                        lost: true,
-                    });
-                }
-                for file in found {
-                    read(&mut conf, &file, root, &mut faults);
-                }
-            }
-        }
-    }
-    conf.settle();
-    if !faults.is_empty() {
-        return Imported {
-            faults,
-            ..Imported::default()
-        };
-    }
-    let mut imported = supervisord::services(&conf, variable);
-    missing.append(&mut imported.remarks);
-    Imported {
-        remarks: missing,
-        ..imported
-    }
-}
-
-/// Reads a file into the configuration.
-fn read(conf: &mut Conf, path: &Path, root: Option<&Path>, faults: &mut Vec<Diagnostic>) {
-    let text = files::bounded(path, FILE_BYTES_MAX)
-        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned()));
-    match text {
-        Ok(text) => conf.read(path, &here(path, root), &text, faults),
-        Err(why) => {
-            let fault = format!("cannot read `{}`: {why}", path.display());
-            faults.push(Diagnostic::error(fault).in_file(path));
-        }
-    }
-}
-
-/// The directory of a file, as the image has it.
-fn here(path: &Path, root: Option<&Path>) -> String {
-    let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let path = whole(path);
-    let dir = path.parent().unwrap_or(Path::new("/"));
-    let inner = root.and_then(|root| dir.strip_prefix(whole(root)).ok());
-    let dir = inner.map_or_else(|| dir.to_owned(), |inner| Path::new("/").join(inner));
-    dir.display().to_string()
 }

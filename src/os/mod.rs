@@ -13,6 +13,7 @@ pub mod files;
 pub mod globs;
 
 mod folder;
+pub mod gathered;
 pub mod heap;
 pub mod inherited;
 pub mod inplace;

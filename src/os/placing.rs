@@ -2,11 +2,10 @@
 //! its place under another name, and only when all are written are they renamed.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::os::content;
 use crate::os::reason::reason;
 
 /// A file that is to be there.
@@ -17,27 +16,6 @@ pub struct Placed<'a> {
     pub content: &'a [u8],
     /// Whether it is a program.
     pub is_program: bool,
-}
-
-/// What is at a place.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum There {
-    /// Nothing.
-    Nothing,
-    /// A regular file.
-    File(Vec<u8>),
-    /// Something else, or a file that cannot be read: why, for the user.
-    Other(String),
-}
-
-/// What is at this place, a link not followed.
-pub fn there(path: &Path, bytes_max: u64) -> There {
-    match fs::symlink_metadata(path) {
-        Err(why) if why.kind() == ErrorKind::NotFound => There::Nothing,
-        Err(why) => There::Other(reason(&why)),
-        Ok(kind) if kind.is_symlink() => There::Other("it is a symbolic link".into()),
-        Ok(_) => content::bounded(path, bytes_max).map_or_else(There::Other, There::File),
-    }
 }
 
 /// What was made on the way, and is taken away again unless all goes well.
@@ -136,9 +114,7 @@ mod tests {
         assert!(!top.join("x").exists());
         place(&[file(&a, "a"), file(&b, "b")]).unwrap();
         place(&[file(&a, "A")]).unwrap();
-        assert_eq!(there(&a, 9), There::File(b"A".to_vec()));
-        assert_eq!(there(&blocked, 9), There::Other("not a directory".into()));
-        assert_eq!(there(&top.join("none"), 9), There::Nothing);
+        assert_eq!(fs::read(&a).unwrap(), b"A");
         let mode = fs::metadata(&b).unwrap().permissions().mode();
         assert_eq!(mode & 0o111, 0o111);
         assert_eq!(fs::read_dir(top.join("x/a")).unwrap().count(), 1);

@@ -218,3 +218,78 @@ fn it_runs_as_under_supervisord() {
     let checked = lines(&it, "check");
     assert_eq!(checked.last().unwrap(), "9 services checked: 1 warning");
 }
+
+/// A small tree for s6-overlay: scripts before services, a oneshot, a service with a logger.
+const TREE: [(&str, &str); 12] = [
+    ("etc/cont-init.d/10-a", "#!/bin/sh\necho a >>/mnt/order\n"),
+    (
+        "etc/cont-init.d/20-b",
+        "#!/bin/sh\necho b >>/mnt/order\nexit 1\n",
+    ),
+    ("etc/s6-overlay/s6-rc.d/user/contents.d/web", ""),
+    ("etc/s6-overlay/s6-rc.d/prepare/type", "oneshot\n"),
+    (
+        "etc/s6-overlay/s6-rc.d/prepare/up",
+        "/etc/s6-overlay/s6-rc.d/prepare/script\n",
+    ),
+    (
+        "etc/s6-overlay/s6-rc.d/prepare/script",
+        "#!/bin/sh\necho prepare >>/mnt/order\n",
+    ),
+    ("etc/s6-overlay/s6-rc.d/prepare/dependencies", "base\n"),
+    ("etc/s6-overlay/s6-rc.d/web/type", "longrun\n"),
+    ("etc/s6-overlay/s6-rc.d/web/dependencies.d/prepare", ""),
+    ("etc/s6-overlay/s6-rc.d/web/notification-fd", "3\n"),
+    ("etc/s6-overlay/s6-rc.d/web/run", WEB),
+    (
+        "etc/services.d/old/run",
+        "#!/bin/sh\necho old >>/mnt/order\nexec sleep 1000\n",
+    ),
+];
+
+const WEB: &str =
+    "#!/bin/sh\necho web >>/mnt/order\necho from web\npwd\necho >&3\nexec sleep 1000\n";
+
+#[test]
+fn a_tree_for_s6_overlay_runs_natively() {
+    if !can_contain() {
+        return;
+    }
+    let logger = [
+        ("web/producer-for", "web-log\n"),
+        ("web-log/type", "longrun\n"),
+        ("web-log/consumer-for", "web\n"),
+        ("web-log/run", "#!/bin/sh\nexec cat >/mnt/web.log\n"),
+    ];
+    let logger = logger.map(|(path, text)| (format!("etc/s6-overlay/s6-rc.d/{path}"), text));
+    let tree = TREE.map(|(path, text)| (path.to_owned(), text));
+    let all = tree.into_iter().chain(logger);
+    let recipe = all.fold(container(), |recipe, (path, text)| {
+        recipe.file(&format!("root/{path}"), text)
+    });
+    let import = "/mnt/pidone import /mnt/root --to /mnt/made >/mnt/import; echo $? >/mnt/code; \
+                  exec /mnt/pidone init --services /mnt/made";
+    let mut it = recipe.program(&["sh", "-c", import]).start();
+    it.until("web", "ready");
+    it.until("old", "ready");
+    assert_eq!(lines(&it, "code"), ["0"], "{:?}", lines(&it, "import"));
+    assert!(poll(SOON, || lines(&it, "order").len() == 5));
+    assert_eq!(lines(&it, "order"), ["a", "b", "prepare", "web", "old"]);
+    assert!(poll(SOON, || lines(&it, "web.log")
+        == ["from web", "/mnt/made/web"]));
+    // A second time nothing is changed; what was edited is nobody else's.
+    let again = ["/mnt/pidone", "import", "/mnt/root", "--to", "/mnt/made"];
+    let told = it.run(&again);
+    assert_eq!(told.code, 0, "{}", told.err);
+    assert!(
+        told.out.ends_with("5 services: 5 unchanged\n"),
+        "{}",
+        told.out
+    );
+    it.run(&["sh", "-c", "echo '# mine' >>/mnt/made/web/run"]);
+    let told = it.run(&again);
+    assert_eq!(told.code, 2);
+    let why = "`/mnt/made/web` is not as an import has written it";
+    assert!(told.err.contains(why), "{}", told.err);
+    it.stop();
+}

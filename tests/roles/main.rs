@@ -19,6 +19,7 @@ mod container;
 mod examples;
 mod killed;
 mod messages;
+mod migrate;
 mod role;
 mod ship;
 mod syslog;

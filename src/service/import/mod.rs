@@ -26,6 +26,18 @@ mod program;
 
 pub mod supervisord;
 
+pub mod tree;
+
+mod s6rc;
+
+mod scripts;
+
+mod attributes;
+
+mod stages;
+
+pub mod overlay;
+
 pub mod mark;
 
 /// A definition has at most so many services: more is a slip of `numprocs`.
@@ -49,6 +61,19 @@ pub struct Made {
     pub name: Name,
     /// Its `service.toml`.
     pub definition: String,
+    /// What stands beside that, in the order of the paths.
+    pub extras: Vec<Extra>,
+}
+
+/// A file of a service directory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Extra {
+    /// Its path from there.
+    pub path: String,
+    /// All that is in it.
+    pub content: Vec<u8>,
+    /// Whether it is to be executed.
+    pub is_program: bool,
 }
 
 /// What became of a line.

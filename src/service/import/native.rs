@@ -123,6 +123,11 @@ pub(super) fn command(words: &[String], holes: &Holes) -> String {
     quoted(&line)
 }
 
+/// A text as one word for the shell.
+pub(super) fn shell_text(text: &str) -> String {
+    shell_word(&text.chars().map(Part::Char).collect::<Vec<_>>())
+}
+
 fn text_of(part: &Part<'_>) -> String {
     match part {
         Part::Char(c) => c.to_string(),

@@ -90,8 +90,9 @@ pub fn services(conf: &Conf, variable: &dyn Fn(&str) -> Option<String>) -> Impor
     for process in processes {
         let body = program::definition(&mut reader, &process);
         reader.told.services.push(Made {
-            definition: mark::marked(&from(process.section), &body),
+            definition: mark::marked(&from(process.section), &body, &[]),
             name: process.name,
+            extras: Vec::new(),
         });
     }
     reader.done()
