@@ -55,8 +55,8 @@ pub fn run(args: &[OsString]) -> ExitCode {
     }
 }
 
-/// What s6 does last: it becomes `.s6-svscan/finish`, whose end is the container's. Returns if there
-/// is none.
+/// What s6 does last: it becomes `.s6-svscan/finish`, whose end is the container's. Returns if
+/// there is none.
 fn finish(dir: &Path, code: ExitCode) -> ExitCode {
     let entered = std::env::set_current_dir(dir);
     let pair = |(name, value): (OsString, OsString)| (name.into_vec(), value.into_vec());

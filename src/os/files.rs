@@ -5,7 +5,6 @@ use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -133,11 +132,6 @@ pub fn zone(name: &str) -> Result<Vec<u8>, String> {
 /// All of a regular file of at most so many bytes, read anew; else why not, for the user.
 pub fn bounded(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
     content::bounded(path, bytes_max)
-}
-
-/// Whether a file is there that somebody may execute.
-pub fn is_program(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|kind| kind.is_file() && kind.mode() & 0o111 != 0)
 }
 
 /// What cannot be read, and why.

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::diag::{self, Diagnostic};
-use crate::os::{files, pid1, users};
+use crate::os::{files, pid1, programs, users};
 use crate::service::definition::{Format, Output, Restart, Service, When};
 use crate::service::environment::Environment;
 use crate::service::{scandir, set};
@@ -91,7 +91,7 @@ impl Sources {
             }
         }
         for signal in scandir::SIGNALS {
-            if files::is_program(&dir.join(format!(".s6-svscan/{signal}"))) {
+            if programs::is_program(&dir.join(format!(".s6-svscan/{signal}"))) {
                 match scandir::at_signal(dir, signal) {
                     Ok(script) => services.push(script),
                     Err(why) => faults.push(Diagnostic::error(why)),
