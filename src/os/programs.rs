@@ -119,6 +119,5 @@ fn names(dir: impl AsRef<Path>) -> Vec<String> {
 
 /// Whether a file is there that somebody may execute.
 pub fn is_program(path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
     fs::metadata(path).is_ok_and(|kind| kind.is_file() && kind.mode() & 0o111 != 0)
 }
