@@ -1,6 +1,7 @@
 //! An image made for s6-overlay as services: the stages of its boot are oneshots in the same graph
 //! as everything that the image defines.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -296,8 +297,8 @@ fn started(services: &[Service], bundles: &Known) -> BTreeMap<Name, usize> {
             let Some(service) = by_name.get(&name) else {
                 continue;
             };
-            if !started.contains_key(&name) {
-                started.insert(name, place);
+            if let Entry::Vacant(entry) = started.entry(name) {
+                entry.insert(place);
                 open.extend(service.needs.iter().cloned());
             }
         }

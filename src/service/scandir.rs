@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::service::definition::{
-    Format, Output, Probe, Ready, Reload, Restart, Service, Stop, When,
+    Context, Format, Kind, Output, Probe, Ready, Reload, Restart, Service, Stop, When,
 };
 use crate::service::pace::Pace;
 use crate::service::permit::{Of, Permit};
@@ -95,6 +95,51 @@ pub fn desk(program: &str, dir: &Path, stand_ins: bool) -> Result<Service, Strin
         ..Service::new(name, words.collect())
     })
 }
+
+/// What s6 runs at this signal, `.s6-svscan/SIGNAL`, as a service that only the signal starts.
+///
+/// # Errors
+/// The directory's name is not UTF-8.
+pub fn at_signal(dir: &Path, signal: Signal) -> Result<Service, String> {
+    let shown = dir.to_str();
+    let shown = shown.ok_or_else(|| format!("the name of {} is not UTF-8", dir.display()))?;
+    Ok(Service {
+        dir: dir.to_owned(),
+        file_name: ".s6-svscan",
+        kind: Kind::Oneshot,
+        enabled: false,
+        restart: Restart {
+            when: When::Never,
+            ..Restart::default()
+        },
+        context: Context {
+            workdir: Some(shown.to_owned()),
+            ..Context::default()
+        },
+        output: Output::Container(Some(Format::Raw)),
+        ..Service::new(
+            name_at_signal(signal).parse()?,
+            vec![format!(".s6-svscan/{signal}")],
+        )
+    })
+}
+
+/// The name of that service.
+pub fn name_at_signal(signal: Signal) -> String {
+    format!("{DESK}.{signal}")
+}
+
+/// The signals that such a script may be for.
+pub const SIGNALS: [Signal; 8] = [
+    Signal::HUP,
+    Signal::INT,
+    Signal::QUIT,
+    Signal::TERM,
+    Signal::USR1,
+    Signal::USR2,
+    Signal::WINCH,
+    Signal::PWR,
+];
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! The desk beside PID 1 under strain: killed, flooded, shut out; its stand-ins; `s6-rc` and `halt`.
+//! The desk beside PID 1 under strain: killed, flooded, shut out; its stand-ins; `s6-rc`, `halt`.
 //! The service directories are those of a plain `s6-svscan`, the clients Debian's own.
 
 use std::fs;

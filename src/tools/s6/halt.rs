@@ -1,5 +1,5 @@
-//! `halt`, `poweroff`, `reboot`, `shutdown`, as images call them by `/run/s6/basedir/bin`: the end of
-//! the container, whichever it is.
+//! `halt`, `poweroff`, `reboot`, `shutdown`, as images call them by `/run/s6/basedir/bin`: the end
+//! of the container, whichever it is.
 
 use crate::control::client::{Client, places};
 use crate::control::protocol::Request;

@@ -261,14 +261,26 @@ fn bring(
         Err(Failure::Refused(refusal)) => return Err(Stop::fatal(FAILED, refusal.message)),
         Err(failure) => return Err(unreachable(&failure)),
     }
-    let mut waiting = names;
+    let there = |name: &str| step(format!("{name} successfully {done}"));
+    wait(options, client, &mut events, names, up, &there)
+}
+
+/// Waits until each of them is there, or never will be; whether all are there.
+fn wait(
+    options: &Options,
+    client: &mut Client,
+    events: &mut Client,
+    mut waiting: BTreeSet<String>,
+    up: bool,
+    there: &dyn Fn(&str),
+) -> Result<bool, Stop> {
     let mut all_well = true;
     loop {
         let services = statuses(client)?;
         waiting.retain(|name| match services.get(name).map(|it| verdict(it, up)) {
             Some(Verdict::NotYet) => true,
             Some(Verdict::There) => {
-                step(format!("{name} successfully {done}"));
+                there(name);
                 false
             }
             Some(Verdict::Never) | None => {

@@ -99,8 +99,8 @@ fn wait(variables: &Environment) -> Result<Outcome, Failure> {
         };
         match next {
             None => return Err(closed()),
-            Some(Reply::Status(status)) => {
-                let all = status.services.into_iter();
+            Some(Reply::Status(now)) => {
+                let all = now.services.into_iter();
                 states.extend(all.map(|it| (it.name, it.state.word().to_owned())));
             }
             Some(Reply::Event(event)) => {
