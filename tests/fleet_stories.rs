@@ -33,8 +33,10 @@ use std::time::Duration;
 use pidone::machine::shutdown::Reason;
 use pidone::machine::slot::{Input, Ix, Limits, Want};
 use pidone::service::definition::{
-    Before, Finish, Health, Kind, OnLimit, Probe, Ready, RestartLimit, Service, Then, When,
+    Before, Health, Kind, OnLimit, Probe, Ready, RestartLimit, Service, Then, When,
 };
+use pidone::service::executable::Finish;
+use pidone::service::pace::Pace;
 use pidone::service::schedule::{Overlap, Schedule, Times};
 use pidone::service::undo::Down;
 use pidone::values::span::parse_span;
@@ -105,8 +107,8 @@ fn be_main(service: &mut Service) {
 fn last(service: &mut Service, is_finish: bool) {
     let timeout = Some(Duration::from_secs(5));
     if is_finish {
-        let path = "finish".into();
-        service.finish = Some(Box::new(Finish { path, timeout }));
+        let file = "finish".into();
+        service.finish = Some(Box::new(Finish { file, timeout }));
     } else {
         let command = vec!["down".into()];
         service.down = Some(Box::new(Down { command, timeout }));
@@ -158,6 +160,7 @@ fn field(service: &mut Service, line: &str, words: &[&str]) {
             let names = words[2..].iter();
             service.restart.with = names.map(|name| name.parse().unwrap()).collect();
         }
+        ["pace", "s6"] => service.restart.pace = Pace::S6,
         ["restart", "always"] => service.restart.when = When::Always,
         ["restart", "on-failure"] => service.restart.when = When::OnFailure,
         ["restart", "never"] => service.restart.when = When::Never,

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use pidone::service::definition::{
-    self, Before, Finish, Health, Kind, Probe, Ready, Service, Then,
-};
+use pidone::service::definition::{self, Before, Health, Kind, Probe, Ready, Service, Then};
+use pidone::service::executable::Finish;
 use pidone::service::schedule::{Overlap, Schedule, Times};
 use pidone::service::undo::Down;
 
@@ -24,7 +23,7 @@ pub(crate) fn web() -> Service {
         then: Then::Restart,
     }));
     web.finish = Some(Box::new(Finish {
-        path: "finish".into(),
+        file: "finish".into(),
         timeout: Some(Duration::from_secs(5)),
     }));
     web.restart.jitter_permille = 0;
