@@ -108,15 +108,22 @@ wait_until() {
   echo $(($(now_ms) - start))
 }
 
+# Where haproxy answers. Whoever asks often, and knows that `ha` stays, sets ha_at: Docker takes its time to say it.
+ha_at() { echo "${ha_at:-$(lab_address ha)}"; }
 # rotation: how many backends haproxy sends requests to, by its own statistics.
 rotation() {
-  curl -sf --max-time 1 "http://$(lab_address ha):1936/;csv" |
+  curl -sf --max-time 1 "http://$(ha_at):1936/;csv" |
     awk -F, '$1 == "nodes" && $2 != "BACKEND" && $18 ~ /^UP/ { n++ } END { print n + 0 }'
 }
 # in_rotation NODE: haproxy sends requests to it.
 in_rotation() {
-  curl -sf --max-time 1 "http://$(lab_address ha):1936/;csv" |
+  curl -sf --max-time 1 "http://$(ha_at):1936/;csv" |
     awk -F, -v n="$1" '$1 == "nodes" && $2 == n && $18 ~ /^UP/ { f = 1 } END { exit !f }'
+}
+# requests_of NODE: how many requests haproxy has sent it since it is in rotation; nothing if it is not.
+requests_of() {
+  curl -sf --max-time 1 "http://$(ha_at):1936/;csv" |
+    awk -F, -v n="$1" '$1 == "nodes" && $2 == n && $18 ~ /^UP/ { print $8 }'
 }
 rotation_is() { [ "$(rotation)" = "$1" ]; }
 

@@ -159,7 +159,7 @@ mod tests {
         ];
         let changed: [(&str, Edit); 8] = [
             ("command", |s| {
-                s.program = Program::Run(Box::new("run".into()))
+                s.program = Program::Run(Box::new("run".into()));
             }),
             ("type", |s| s.kind = Kind::Oneshot),
             ("umask", |s| s.context.umask = Some(0o22)),

@@ -1,20 +1,28 @@
 //! A network of gossiping nodes in memory: it loses, delays and parts, by a seed.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use pidone::agent::config::Profile;
 use pidone::agent::gossip::driver::Gossip;
 use pidone::agent::gossip::knowledge::Entry;
-use pidone::members::member::{Announced, Member, Origin, Readiness, Status};
+use pidone::members::member::{Announced, Origin, Readiness, Status};
 use pidone::members::record::{Input, Record};
-use pidone::members::roster::{Change, Roster};
-use pidone::members::words::Tags;
+use pidone::members::roster::{Change, Event, Roster};
+use pidone::members::words::{MemberName, Tags};
 use pidone::values::Moment;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
+
+use crate::bytes::Bytes;
+
+/// From so many nodes on they do not look at their lists after each datagram, but after so long.
+const LARGE: usize = 100;
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// And so long after one another they start.
+const BOOT_EVERY: Duration = Duration::from_millis(20);
 
 /// What is on its way.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -33,20 +41,34 @@ pub(crate) struct Node {
     /// Frozen until then (SIGSTOP).
     pub(crate) stopped: Option<Moment>,
     pub(crate) dead: bool,
+    /// How many alive members it sees.
+    seen: usize,
+    /// When it has its next turn.
+    planned: Option<Moment>,
+    /// Before this it does not look at its list again.
+    looks: Moment,
 }
+
+/// A member that is there and taken for dead: since when, and by whom.
+type Doubt = (Moment, BTreeSet<usize>);
 
 pub(crate) struct World {
     pub(crate) now: Moment,
     pub(crate) nodes: Vec<Node>,
     post: BinaryHeap<Reverse<Letter>>,
+    /// Whose turn is when; what is no longer planned is passed over.
+    turns: BinaryHeap<Reverse<(Moment, usize)>>,
     count: u64,
     rng: SmallRng,
     loss: f64,
     /// Nodes below this number do not hear those above.
     pub(crate) cut: Option<usize>,
-    pub(crate) bytes: u64,
+    pub(crate) bytes: Bytes,
     /// By kind, over all nodes.
     pub(crate) events: BTreeMap<Change, usize>,
+    doubts: BTreeMap<MemberName, Doubt>,
+    /// How long those lasted that are over.
+    pub(crate) doubted: Vec<Duration>,
 }
 
 pub(crate) fn ms(ms: u64) -> Duration {
@@ -60,8 +82,10 @@ fn seed() -> u64 {
     seed.unwrap_or(1)
 }
 
-pub(crate) fn is_full() -> bool {
-    std::env::var("GOSSIP").is_ok_and(|word| word == "full")
+/// Whether clusters of so many nodes are played for long.
+pub(crate) fn is_full(nodes: usize) -> bool {
+    let wish = std::env::var("GOSSIP").unwrap_or_default();
+    wish == "full" || wish == nodes.to_string()
 }
 
 pub(crate) fn address(at: usize) -> SocketAddr {
@@ -85,12 +109,15 @@ impl World {
             now: Moment::at(ms(1000)),
             nodes: Vec::new(),
             post: BinaryHeap::new(),
+            turns: BinaryHeap::new(),
             count: 0,
             rng: SmallRng::seed_from_u64(seed()),
             loss,
             cut: None,
-            bytes: 0,
+            bytes: Bytes::default(),
             events: BTreeMap::new(),
+            doubts: BTreeMap::new(),
+            doubted: Vec::new(),
         }
     }
 
@@ -123,35 +150,78 @@ impl World {
             roster: Roster::new(&[Origin::Gossip], 0),
             stopped: None,
             dead: false,
+            seen: 0,
+            planned: None,
+            looks: self.now,
         }
     }
 
+    /// So many, at once; of a large cluster one after the other.
     pub(crate) fn cluster(nodes: usize, profile: Profile, loss: f64) -> Self {
         let mut world = Self::new(loss);
         for at in 0..nodes {
             world.boot(profile, &format!("n{at}"));
+            if nodes >= LARGE {
+                world.run(BOOT_EVERY);
+            }
         }
         world
     }
 
     /// Takes what a node has done: its datagrams, its wish to compare, its list.
     pub(crate) fn collect(&mut self, at: usize) {
-        let node = &mut self.nodes[at];
-        for (to, bytes) in node.gossip.sends() {
+        for (to, bytes) in self.nodes[at].gossip.sends() {
             assert!(bytes.len() <= 1159, "{} bytes", bytes.len());
-            self.bytes += bytes.len() as u64 + 41 + 28;
+            self.bytes.datagram(&bytes);
             self.send(at, to, Post::Datagram(bytes));
         }
-        let node = &mut self.nodes[at];
-        if let Some((members, _)) = node.gossip.changes() {
-            for event in node.roster.take(Origin::Gossip, members) {
-                *self.events.entry(event.change).or_default() += 1;
-            }
-        }
+        self.look(at);
         if let Some(to) = self.nodes[at].gossip.sync(self.now) {
             let bytes = knowledge(&self.nodes[at].gossip);
-            self.bytes += bytes.len() as u64;
+            self.bytes.compare += bytes.len() as u64;
             self.send(at, to, Post::Knowledge(bytes, true));
+        }
+        let node = &mut self.nodes[at];
+        let due = node.gossip.deadline();
+        if due != node.planned {
+            node.planned = due;
+            self.turns.extend(due.map(|due| Reverse((due, at))));
+        }
+    }
+
+    /// An agent takes all datagrams that have come before it looks at its list. In a large cluster
+    /// that are the ones of a moment.
+    fn look(&mut self, at: usize) {
+        let is_large = self.nodes.len() >= LARGE;
+        let node = &mut self.nodes[at];
+        if is_large && node.looks > self.now {
+            return;
+        }
+        let Some((members, _)) = node.gossip.changes() else {
+            return;
+        };
+        node.looks = self.now + LOOK_EVERY;
+        let alive = members.iter().filter(|m| m.status == Status::Alive);
+        node.seen = alive.count();
+        for event in node.roster.take(Origin::Gossip, members) {
+            self.note(at, &event);
+        }
+    }
+
+    /// Notes who is taken for dead by whom, and until when.
+    fn note(&mut self, at: usize, event: &Event) {
+        *self.events.entry(event.change).or_default() += 1;
+        let name = &event.member.name;
+        if event.change == Change::Failed {
+            let fresh = || (self.now, BTreeSet::new());
+            let doubt = self.doubts.entry(name.clone()).or_insert_with(fresh);
+            doubt.1.insert(at);
+        } else if let Some((since, by)) = self.doubts.get_mut(name)
+            && by.remove(&at)
+            && by.is_empty()
+        {
+            self.doubted.push(self.now.since(*since));
+            self.doubts.remove(name);
         }
     }
 
@@ -180,16 +250,9 @@ impl World {
         let mut seek = self.now;
         while self.now < end {
             let mail = self.post.peek().map(|Reverse((at, ..))| *at);
-            let due = self
-                .nodes
-                .iter()
-                .filter(|node| !node.dead)
-                .filter_map(|node| {
-                    let due = node.gossip.deadline()?;
-                    Some(node.stopped.map_or(due, |until| due.max(until)))
-                });
-            let next = due.chain(mail).chain([seek, end]).min().unwrap();
-            self.now = self.now.max(next);
+            let turn = self.turns.peek().map(|Reverse((at, _))| *at);
+            let next = [mail, turn].into_iter().flatten().chain([seek, end]);
+            self.now = self.now.max(next.min().unwrap());
             if self.now >= seek {
                 seek = self.now + ms(1000);
                 self.seek();
@@ -202,18 +265,30 @@ impl World {
                 let Reverse((_, _, from, to, post)) = self.post.pop().unwrap();
                 self.deliver(from, number(to), post);
             }
-            for at in 0..self.nodes.len() {
-                let node = &mut self.nodes[at];
-                let frozen = node.stopped.is_some_and(|until| until > self.now);
-                if !node.dead && !frozen {
-                    node.stopped = None;
-                    if node.gossip.deadline().is_some_and(|due| due <= self.now) {
-                        node.gossip.tick(self.now);
-                        self.collect(at);
-                    }
-                }
+            while self
+                .turns
+                .peek()
+                .is_some_and(|Reverse((at, _))| *at <= self.now)
+            {
+                let Reverse((due, at)) = self.turns.pop().unwrap();
+                self.turn(at, due);
             }
         }
+    }
+
+    fn turn(&mut self, at: usize, due: Moment) {
+        let node = &mut self.nodes[at];
+        if node.dead || node.planned != Some(due) {
+            return;
+        }
+        if let Some(until) = node.stopped.filter(|until| *until > self.now) {
+            node.planned = Some(until);
+            self.turns.push(Reverse((until, at)));
+            return;
+        }
+        (node.stopped, node.planned) = (None, None);
+        node.gossip.tick(self.now);
+        self.collect(at);
     }
 
     fn seek(&mut self) {
@@ -250,7 +325,7 @@ impl World {
                 node.gossip.learn(entries, self.now);
                 if wants {
                     let back = knowledge(&self.nodes[to].gossip);
-                    self.bytes += back.len() as u64;
+                    self.bytes.compare += back.len() as u64;
                     self.send(to, address(from), Post::Knowledge(back, false));
                 }
             }
@@ -261,12 +336,7 @@ impl World {
     /// How many alive members each living node sees.
     pub(crate) fn views(&self) -> Vec<usize> {
         let living = self.nodes.iter().filter(|node| !node.dead);
-        living
-            .map(|node| {
-                let alive = |m: &&Member| m.status == Status::Alive;
-                node.roster.members().filter(alive).count()
-            })
-            .collect()
+        living.map(|node| node.seen).collect()
     }
 
     /// Runs until each living node sees so many; how long that took.

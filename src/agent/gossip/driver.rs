@@ -73,6 +73,8 @@ pub struct Gossip {
     seek: Option<Moment>,
     /// All is compared with somebody then.
     pub(super) compare: Moment,
+    /// Whether all who are up have said something is looked at then.
+    pub(super) look: Option<Moment>,
     /// Somebody is to be asked for all that he knows.
     pub(super) is_new: bool,
     /// It has left, and says nothing more of its own.
@@ -112,6 +114,7 @@ impl Gossip {
             hurry: None,
             seek: None,
             compare: now + COMPARE_EVERY,
+            look: None,
             is_new: false,
             has_left: false,
             changed: true,
@@ -257,6 +260,7 @@ impl Gossip {
         match news {
             OwnedNotification::MemberUp(peer) => {
                 self.directory.up(peer.agent, now);
+                self.look = self.look.or(Some(now));
                 self.resize();
             }
             OwnedNotification::MemberDown(peer) => {

@@ -14,39 +14,70 @@ use crate::values::Moment;
 /// Whoever is up and has not been heard to say anything is asked after so long.
 const RECORD_WITHIN: Duration = Duration::from_millis(150);
 
+/// So long after one of them was asked, another is.
+const ASK_PAUSE: Duration = Duration::from_millis(25);
+
 /// Two members compare all that they know this often.
 pub(super) const COMPARE_EVERY: Duration = Duration::from_secs(30);
+
+/// In a larger cluster they do so more rarely, since it is more that they tell.
+const COMPARE_SMALL: usize = 32;
 
 /// More news than this come from comparing, and not from what has just happened.
 const NEWS_MAX: usize = 16;
 
+/// How often a member of a cluster of so many compares: each doubling adds one step.
+fn compare_every(members: usize) -> Duration {
+    let doublings = members.div_ceil(COMPARE_SMALL).next_power_of_two().ilog2();
+    COMPARE_EVERY * (doublings + 1)
+}
+
 impl Gossip {
     /// Whom to ask for all that he knows, and tell all that we know: when we have just come, when
-    /// somebody's record is missing, and now and then.
+    /// somebody's record is missing, and now and then. It is asked after each datagram, and mostly
+    /// has nothing to look at.
     pub fn sync(&mut self, now: Moment) -> Option<SocketAddr> {
         if self.has_left {
             return None;
         }
-        let records = self.records.borrow();
-        let others = || {
-            let up = self.directory.up_since();
-            up.filter(|(agent, _)| *agent != self.own.agent)
-        };
-        let silent = others().find(|(agent, since)| {
-            records.get(*agent).is_none() && now.since(*since) > RECORD_WITHIN
-        });
-        let is_due = self.is_new || self.compare <= now;
-        if let Some((agent, _)) = silent.filter(|_| !is_due) {
-            return Some(agent);
+        if !self.is_new && self.compare > now {
+            return self.silent(now);
         }
+        let own = self.own.agent;
+        let others = || {
+            let up = self.directory.up_since().map(|(agent, _)| agent);
+            up.filter(|agent| *agent != own)
+        };
         let count = others().count();
-        if !is_due || count == 0 {
+        if count == 0 {
             return None;
         }
-        self.is_new = false;
-        self.compare = now + COMPARE_EVERY.mul_f64(self.rng.random_range(0.5..1.5));
         let chosen = self.rng.random_range(0..count);
-        others().nth(chosen).map(|(agent, _)| agent)
+        let chosen = others().nth(chosen);
+        self.is_new = false;
+        self.compare = now + compare_every(count).mul_f64(self.rng.random_range(0.5..1.5));
+        chosen
+    }
+
+    /// One of those who are up for a while and have not been heard to say anything. The next look
+    /// is when the next one may be such.
+    fn silent(&mut self, now: Moment) -> Option<SocketAddr> {
+        if self.look.is_none_or(|look| look > now) {
+            return None;
+        }
+        let records = self.records.borrow();
+        let up = self.directory.up_since();
+        let silent = up.filter(|(agent, _)| records.get(*agent).is_none());
+        let (overdue, waiting): (Vec<_>, Vec<_>) =
+            silent.partition(|(_, since)| now.since(*since) > RECORD_WITHIN);
+        let next = waiting.iter().map(|(_, since)| *since).min();
+        self.look = next.map(|since| since + RECORD_WITHIN);
+        if overdue.is_empty() {
+            return None;
+        }
+        self.look = Some(now + ASK_PAUSE);
+        let chosen = self.rng.random_range(0..overdue.len());
+        overdue.get(chosen).map(|(agent, _)| *agent)
     }
 
     /// All that this node knows.
@@ -86,9 +117,22 @@ impl Gossip {
     }
 
     fn hear_record(&mut self, record: Record, pass_on: bool) {
-        let bytes = record.bytes().unwrap_or_default();
+        let agent = record.agent;
         if self.records.borrow_mut().take(record) && pass_on {
-            let _ = self.foca.add_broadcast(&bytes);
+            let bytes = self.records.borrow().get(agent).and_then(Record::bytes);
+            let _ = self.foca.add_broadcast(&bytes.unwrap_or_default());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_cluster_compares_more_rarely() {
+        let seconds = |members| compare_every(members).as_secs();
+        assert_eq!([0, 1, 32].map(seconds), [30; 3]);
+        assert_eq!([33, 64, 65, 300, 1000].map(seconds), [60, 60, 90, 150, 180]);
     }
 }
