@@ -291,7 +291,7 @@ fn its_figures_name_their_command() {
     let rows = figures();
     assert!(!rows.is_empty());
     for label in rows {
-        assert!(script.contains(&format!("(\"{label}\", ")), "{label}");
+        assert!(script.contains(&format!("\"{label}\",")), "{label}");
     }
 }
 

@@ -306,7 +306,7 @@ impl Supervisor {
         }
     }
 
-    /// It was sent the signal of a reload of which it tells itself. Who is not ready yet has nothing
+    /// It was sent the signal of a reload whose end it tells. Who is not ready yet has nothing
     /// to read again, and says `READY=1` for another reason.
     pub(super) fn awaits_reload(&mut self, ix: Ix) {
         let slot = self.fleet.slot(ix);

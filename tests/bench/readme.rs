@@ -23,7 +23,11 @@ const LINES: [(&str, &str, &[&str]); 9] = [
     ("memory for 100 (PSS), KiB", life::PSS, &["100"]),
     ("restart after SIGKILL, ms", restart::RESTART, &["1"]),
     ("wake-ups in 20 s idle", idle::WAKEUPS, &["20 s"]),
-    ("CPU s/GiB of named output", output::CPU, &["prefix"]),
+    (
+        "CPU s/GiB of captured output",
+        output::CPU,
+        &["prefix", "raw"],
+    ),
     (
         "lines torn, 10 writers",
         output::TORN,
@@ -54,7 +58,7 @@ fn block(run: &Run) -> String {
         let cell = |peer: &Peer| {
             let found = columns.iter().find_map(|column| {
                 let cell = run.figures.get(group, column, peer.name())?;
-                Some(cell.median().map_or_else(|| "never".to_owned(), short))
+                Some(cell.median().map_or_else(|| ">12 s".to_owned(), short))
             });
             found.unwrap_or_else(|| "–".into())
         };

@@ -11,6 +11,7 @@ mod lexer;
 mod rules;
 mod samples;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -146,7 +147,7 @@ fn unsafe_code_is_on_the_page() {
             None => told += line,
             Some((file, why)) => {
                 if let Some(count) = counted.remove(&file) {
-                    told += &format!("| `{file}` | {count} | {why}");
+                    write!(told, "| `{file}` | {count} | {why}").unwrap();
                 } else {
                     continue;
                 }

@@ -22,7 +22,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(12);
 
 pub(crate) fn measure(house: &House, plan: &Plan, figures: &mut Figures) {
     for count in plan.pick([1, 10, 100, 1000].as_slice(), &[1, 100]) {
-        let is_new = |peer: &&Peer| !plan.quick || peer.supervises() == (*count > 1);
+        let many = |peer: &Peer| peer.supervises() || *peer == Peer::Floor;
+        let is_new = |peer: &&Peer| !plan.quick || many(peer) == (*count > 1);
         for peer in plan.peers.iter().filter(is_new) {
             live(house, *peer, *count, figures);
         }
