@@ -12,6 +12,7 @@ use crate::machine::unit::{
     Action, Cause, Event, Failure, Next, Retry, StartStep, Starting, State, Unit,
 };
 use crate::service::definition::{FINISH_PERMANENT, OnLimit, Service};
+use crate::service::pace::Pace;
 use crate::values::{Exit, Moment, Pid};
 
 /// A child that has not reached its exec by then hangs (a `chdir` on a dead NFS mount, say) and
@@ -318,7 +319,9 @@ impl Turn<'_> {
                 // What died may have left children that hold what its successor needs. A `finish`
                 // is told of the group, and may have other plans. Who was asked to go has had its
                 // say, and what goes down or has finished may have left something on purpose.
-                let is_again = matches!(unit.state, State::Waiting | State::Backoff { .. });
+                // What is of s6 finds what it has left, as there: haproxy takes over from its elder.
+                let is_again = matches!(unit.state, State::Waiting | State::Backoff { .. })
+                    && self.service.restart.pace == Pace::Growing;
                 if is_again && matches!(next, Next::Policy(_)) {
                     actions.push(Action::KillRest(pid));
                 }

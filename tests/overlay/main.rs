@@ -17,3 +17,4 @@ mod order;
 mod public;
 mod second;
 mod surroundings;
+mod variables;

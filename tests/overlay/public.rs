@@ -20,7 +20,7 @@ fn tools_find_services_by_their_paths() {
     let cmd = "s6-svstat -o up,ready /run/service/db; s6-svstat -o up,ready /var/run/service/app; \
                s6-svc -wD -d /run/service/app; s6-svstat -o up /run/service/app; \
                s6-svc -wU -u -T2500 /run/service/db; echo $?; \
-               pgrep -f 's6-supervise db' >/dev/null; echo $?; \
+               pgrep -f '^s6-supervise db' >/dev/null; echo $?; \
                s6-svok /run/service/db; echo $?; exit 3";
     let Some(mut running) = image.start(&["sh", "-c", cmd]) else {
         return;

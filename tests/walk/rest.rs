@@ -1,6 +1,7 @@
 //! What must hold of who is left in the group of the dead, on every edge of the walk.
 
 use pidone::machine::unit::{Action, Event, Next, State};
+use pidone::service::pace::Pace;
 
 use super::{Edge, Node};
 
@@ -13,7 +14,8 @@ pub(crate) fn rest_is_killed(edge: &Edge<'_>) -> bool {
         }
         _other => false,
     };
-    let is_again = matches!(after, State::Waiting | State::Backoff { .. }) && !asked;
+    let is_s6 = edge.service.restart.pace == Pace::S6;
+    let is_again = matches!(after, State::Waiting | State::Backoff { .. }) && !asked && !is_s6;
     let dead = match edge.event {
         Event::Exited(_) => before.main_pid().filter(|_| is_again),
         _other => None,

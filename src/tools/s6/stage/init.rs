@@ -114,7 +114,7 @@ fn hook(variables: &Environment) -> Option<u8> {
         .map(|word| word.as_bytes().to_vec())
         .collect();
     let first = words.first()?.clone();
-    let ended = match run_program(words, variables) {
+    let ended = match run_program(words, variables, 0) {
         Ok(exit) => exit.code(),
         Err(why) => {
             let shown = String::from_utf8_lossy(&first);

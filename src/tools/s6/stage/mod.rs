@@ -73,12 +73,16 @@ fn surroundings(variables: &Variables) -> Environment {
     given
 }
 
-/// Runs a program to its end, in `/`.
-fn run(argv: Vec<Bytes>, variables: &Variables) -> Result<Exit, Why> {
+/// Runs a program to its end, in `/`; if `seconds` is not 0, for at most so long.
+fn run(argv: Vec<Bytes>, variables: &Variables, seconds: u32) -> Result<Exit, Why> {
     let given = surroundings(variables);
     let path = given.get(b"PATH").map(<[u8]>::to_vec);
     let command = Command::new(argv, given);
     let pid = spawn(command, path.as_deref(), || {
+        if seconds > 0 {
+            // It outlives the exec, and its signal ends who does not know it.
+            nix::unistd::alarm::set(seconds);
+        }
         nix::unistd::chdir(Path::new("/"))
     })?;
     Ok(reaper::wait_one(pid)?)

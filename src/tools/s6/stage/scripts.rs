@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::service::environment::Environment;
+use crate::service::overlay;
 use crate::tools::s6::tell;
 
 use super::{run, verbosity, word};
@@ -17,8 +18,8 @@ const STRICT: i64 = 2;
 pub(super) fn at_start(variables: &Environment) -> u8 {
     let behaviour = behaviour(variables);
     let mut failed = false;
-    for script in scripts(Path::new("/etc/cont-init.d")) {
-        if each("cont-init", &script, variables) == 0 {
+    for script in scripts(&beside_services(variables, "cont-init.d")) {
+        if each("cont-init", &script, variables, 0) == 0 {
             continue;
         }
         failed = true;
@@ -32,12 +33,23 @@ pub(super) fn at_start(variables: &Environment) -> u8 {
     u8::from(failed && behaviour >= STRICT)
 }
 
-/// `cont-finish.d`, when the services are gone.
+/// `cont-finish.d`, when the services are gone; each for at most S6_KILL_FINISH_MAXTIME.
 pub(super) fn at_end(variables: &Environment) -> u8 {
-    for script in scripts(Path::new("/etc/cont-finish.d")) {
-        each("cont-finish", &script, variables);
+    let said = variables.get("S6_KILL_FINISH_MAXTIME");
+    let limit: u32 = said
+        .and_then(|value| value.to_str()?.trim().parse().ok())
+        .unwrap_or(0);
+    for script in scripts(&beside_services(variables, "cont-finish.d")) {
+        each("cont-finish", &script, variables, limit.div_ceil(1000));
     }
     0
+}
+
+/// A directory of the image, or of its profile.
+fn beside_services(variables: &Environment, name: &str) -> PathBuf {
+    overlay::Sources::of(variables)
+        .services
+        .with_file_name(name)
 }
 
 /// `S6_BEHAVIOUR_IF_STAGE2_FAILS`: 0 goes on, 1 says so, 2 ends the container.
@@ -48,14 +60,14 @@ pub(super) fn behaviour(variables: &Environment) -> i64 {
         .unwrap_or(0)
 }
 
-/// Runs one script; gives its code.
-fn each(stage: &str, script: &Path, variables: &Environment) -> u8 {
+/// Runs one script, for at most so many seconds if that is not 0; gives its code.
+fn each(stage: &str, script: &Path, variables: &Environment, seconds: u32) -> u8 {
     let told = verbosity(variables);
     let shown = script.display();
     if told >= 2 {
         tell(stage.as_bytes(), &format!("info: running {shown}"));
     }
-    match run(vec![word(script)], variables) {
+    match run(vec![word(script)], variables, seconds) {
         Ok(exit) => {
             let code = exit.code();
             if told >= 2 {
