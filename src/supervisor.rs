@@ -323,7 +323,7 @@ impl Supervisor {
             Style::Scandir { .. } if signal != Signal::CHLD && self.fleet.ending().is_none() => {
                 self.find(&scandir::name_at_signal(signal))
             }
-            Style::Native | Style::Scandir { .. } => None,
+            Style::Native | Style::Scandir { .. } | Style::Overlay { .. } => None,
         }
     }
 
