@@ -5,11 +5,11 @@
 #   tests/run.sh [--require-all] [STEP…]
 #
 # --require-all: a skip is a failure. STEP: only these of
-#   format lints tests scripts licences build cross namespaces docker-lab cluster docker
+#   format lints tests scripts licences build cross bench namespaces docker-lab cluster docker
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-ALL_STEPS="format lints tests scripts licences build cross namespaces docker-lab cluster docker"
+ALL_STEPS="format lints tests scripts licences build cross bench namespaces docker-lab cluster docker"
 # Exit code of a step that proves nothing here, as automake has it.
 SKIP=77
 DENY_VERSION=0.20.2
@@ -161,6 +161,9 @@ step_cross() {
     static "$binary" && qemu-aarch64-static "$binary" --version &&
         qemu-aarch64-static "$binary" check services.d
 }
+
+# The measurements, once and small: whether they work, and what pidone must not break in them.
+step_bench() { tests/bench.sh --quick; }
 
 step_namespaces() { tests/lab.sh --engine namespaces; }
 

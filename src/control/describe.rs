@@ -97,6 +97,7 @@ pub fn schedule(schedule: &Schedule) -> String {
 pub fn reload(reload: &Reload) -> String {
     match reload {
         Reload::Signal(signal) => signal.to_string(),
+        Reload::Told(signal) => format!("{signal}, then it says READY=1"),
         Reload::Command(command) => command.join(" "),
     }
 }

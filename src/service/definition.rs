@@ -304,6 +304,8 @@ pub enum StopBy {
 pub enum Reload {
     /// A signal to its main process.
     Signal(Signal),
+    /// The same; that it is done it tells by `READY=1` after `RELOADING=1` (sd_notify(3)).
+    Told(Signal),
     /// A command, run as the service runs.
     Command(Vec<String>),
 }

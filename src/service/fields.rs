@@ -227,6 +227,8 @@ pub const SERVICE: &[Field] = table! {
     "stop" "group": BOOL, "false", "the signal goes to the whole process group";
     "stop" "timeout": SPAN, "5s", "then SIGKILL to the process group";
     "reload" "signal": SIGNAL, "", "sent to the main process";
+    "reload" "notify": BOOL, "false",
+        "with `signal`: done when it says READY=1 after RELOADING=1 (sd_notify)";
     "reload" "command": COMMAND, "", "run as the service runs";
     "log" "format": FORMAT, "PIDONE_LOG_FORMAT", "how its output is written";
 };

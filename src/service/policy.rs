@@ -187,8 +187,21 @@ fn before(stop: &Table<'_>, faults: &mut Faults<'_>) -> Option<Box<Before>> {
 /// `[reload]`: a signal or a command.
 pub(super) fn reload(top: &Table<'_>, faults: &mut Faults<'_>) -> Option<Reload> {
     let (table, span) = top.table("reload", "reload", faults)?;
+    let notify = table.get("notify");
+    let is_told = notify.as_ref().and_then(|item| item.flag(faults)) == Some(true);
+    if let Some(item) = notify.filter(|_| is_told && !tells(top, faults)) {
+        let fault = Diagnostic::error("`reload.notify` needs `notify = true` in `[ready]`")
+            .hint("it tells by the same socket that it is ready");
+        return item.bad(faults, fault);
+    }
     match (table.get("signal"), table.get("command")) {
+        (Some(signal), None) if is_told => signal.signal(faults).map(Reload::Told),
         (Some(signal), None) => signal.signal(faults).map(Reload::Signal),
+        (None, Some(command)) if is_told => {
+            let fault = Diagnostic::error("`reload.notify` goes with a `signal`")
+                .hint("a command is done when it has ended");
+            command.bad(faults, fault)
+        }
         (None, Some(command)) => command.command(faults).map(Reload::Command),
         (Some(signal), Some(command)) => {
             signal.signal(faults);
@@ -202,6 +215,13 @@ pub(super) fn reload(top: &Table<'_>, faults: &mut Faults<'_>) -> Option<Reload>
             None
         }
     }
+}
+
+/// Whether `[ready]` is by sd_notify.
+fn tells(top: &Table<'_>, faults: &mut Faults<'_>) -> bool {
+    let ready = top.table("ready", "ready", faults);
+    let notify = ready.and_then(|(table, _)| table.get("notify"));
+    notify.and_then(|item| item.flag(faults)) == Some(true)
 }
 
 /// `[log]`: the format, and where it stands.

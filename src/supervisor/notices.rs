@@ -61,6 +61,8 @@ pub(super) struct Sayings {
     pub(super) errno: Option<String>,
     /// It has said `RELOADING=1`, and not `READY=1` since.
     pub(super) is_reloading: bool,
+    /// It was asked to reload, and is to say when that is done.
+    is_asked: bool,
     /// `X_PIDONE_NOTE=`
     pub(super) note: Option<String>,
     /// What it may still tell by `X_PIDONE_EVENT=`.
@@ -263,8 +265,13 @@ impl Supervisor {
     fn heard(&mut self, ix: Ix, word: Word) {
         match word {
             Word::Ready => {
-                self.sayings(ix).is_reloading = false;
+                let sayings = self.sayings(ix);
+                let was_reloading = std::mem::take(&mut sayings.is_reloading);
+                let is_done = was_reloading && std::mem::take(&mut sayings.is_asked);
                 self.tells(ix, Said::Ready);
+                if is_done {
+                    self.reloaded(ix, None);
+                }
             }
             Word::Reloading => self.sayings(ix).is_reloading = true,
             Word::Stopping => self.tells(ix, Said::Stopping),
@@ -296,6 +303,18 @@ impl Supervisor {
                     self.complain_of(ix, Complaint::MainPid);
                 }
             }
+        }
+    }
+
+    /// It was sent the signal of a reload whose end it tells. Who is not ready yet has nothing
+    /// to read again, and says `READY=1` for another reason.
+    pub(super) fn awaits_reload(&mut self, ix: Ix) {
+        let slot = self.fleet.slot(ix);
+        let is_up = |state: &State| matches!(state, State::Ready { .. } | State::Unready { .. });
+        if slot.is_some_and(|slot| is_up(&slot.unit.state)) {
+            self.sayings(ix).is_asked = true;
+        } else {
+            self.reloaded(ix, None);
         }
     }
 

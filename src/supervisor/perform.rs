@@ -293,6 +293,11 @@ impl Supervisor {
                 self.reloaded(ix, None);
                 Ok(())
             }
+            Some(Reload::Told(signal)) => {
+                to_process(pid, *signal);
+                self.awaits_reload(ix);
+                Ok(())
+            }
             Some(Reload::Command(command)) => {
                 let (service, command) = (Rc::clone(&slot.service), command.clone());
                 let spawned = self.beside(ix, &service, &command)?;

@@ -21,7 +21,7 @@ impl<'a> Node<'a> {
         fs::create_dir(cluster.file("nodes")).unwrap();
         let service = format!(
             "command = [\"{PIDONE}\", \"agent\", \"--config\", \"{}\"]\n\
-             ready = {{ notify = true }}\nreload = {{ signal = \"SIGHUP\" }}\n",
+             ready = {{ notify = true }}\nreload = {{ signal = \"SIGHUP\", notify = true }}\n",
             cluster.file("agent.toml").display()
         );
         let node = |host| Self { cluster, host };
@@ -152,8 +152,9 @@ fn what_is_wrong_is_in_status_and_the_next_good_change_heals_it() {
     assert_eq!(node.out("out.cfg.rejected").unwrap(), "refused");
     node.put("out.hbs", "{{#each backends}}{{host}}, {{/each}}\n");
     node.host.pidone(&["reload", "agent"]);
+    // Who reloads it waits until that is done.
+    assert_eq!(node.out("out.cfg").unwrap(), "s1, s3, \n");
     node.until_note("2 members, 2 ready");
-    node.until_out("out.cfg", "s1, s3, \n");
 }
 
 #[test]
@@ -187,8 +188,8 @@ fn hup_reads_the_configuration_again_and_a_fault_changes_nothing() {
     node.put("two.hbs", "{{self.tags.role}}");
     configure(&cluster, &more);
     node.host.pidone(&["reload", "agent"]);
+    assert_eq!(node.out("two.cfg").unwrap(), "balancer");
     node.until_note("2 members, 2 ready");
-    node.until_out("two.cfg", "balancer");
     let said = node.host.said();
     assert!(
         said.contains("`profile`: another value counts from the next start on"),

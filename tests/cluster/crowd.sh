@@ -55,6 +55,7 @@ command = ["pidone", "agent", "--config", "$here/agent.toml"]
 control = ["events", "status"]
 secrets = ["PIDONE_KEY"]
 ready = { notify = true, within = "1m" }
+log = { format = "inherit" }
 END
   cat >"$here/agent.toml" <<END
 name = "c$1"
@@ -73,8 +74,9 @@ mkfifo "$dir/barrier"
 server >"$dir/server.pl"
 for ((number = 1; number <= count; number++)); do
   node "$number"
-  PIDONE_SOCKET=$dir/$number/control.sock \
-    pidone init --services "$dir/$number/services" </dev/null >"$dir/$number/log" 2>&1 &
+  # What a hundred agents tell of a hundred members nobody reads.
+  PIDONE_SOCKET=$dir/$number/control.sock PIDONE_LOG=error \
+    pidone init --services "$dir/$number/services" </dev/null >/dev/null 2>&1 &
   inits+=($!)
   # It is their readiness that is to come at once, not their start.
   sleep 0.05

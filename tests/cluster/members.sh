@@ -57,9 +57,15 @@ event_application() {
 }
 # strike NODE: kills its application; when, and how many requests haproxy waited for there at that moment.
 strike() {
-  haproxy_says "show stat" "$(pid_here "$1" webapp)" |
+  local pid
+  pid=$(pid_here "$1" webapp)
+  [ -n "$pid" ] || die "$1 has no application to kill"
+  haproxy_says "show stat" "$pid" |
     awk -F, -v n="$1" 'NR == 1 { at = $1 } $1 == "nodes" && $2 == n { flying = $5 } END { print at, flying + 0 }'
+  # Until its PID 1 knows: what is started before that runs already.
+  wait_until 5000 is_reaped "$pid" >/dev/null || die "process $pid does not end"
 }
+is_reaped() { [ ! -e "/proc/$1" ]; }
 # Killed again and again it would be started after growing pauses: by hand it starts at once.
 start_again() {
   lab_exec "$1" pidone start webapp >/dev/null
@@ -206,6 +212,10 @@ cut_off() {
 }
 event_cut() { cut_off default 1200; }
 event_fast() {
+  if [ "$LAB_SOURCE" = serf ]; then
+    not_possible "cable of a node cut (fast)" "Serf has no such profile"
+    return
+  fi
   again_all 's/^bind = .*/&\nprofile = "fast"/'
   cut_off fast 500
   again_all

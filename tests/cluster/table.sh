@@ -2,6 +2,7 @@
 # The table: a row for each event, on the screen and as Markdown. For tests/cluster.sh.
 : "${trials:?}" "${engine:?}" "${passed:?}" "${failed:?}" "${wanted:?}"
 
+load_before=$(cut -d ' ' -f 1 /proc/loadavg)
 declare -A calm=([keep]=- [close]=- [watch]=- [-]=-)
 table=()
 
@@ -80,7 +81,7 @@ not a whole 200 within 3 s; it also sees when haproxy's statistics change, and w
 haproxy tries a GET again at another server (`retries 3`, `option redispatch 1`, `retry-on conn-failure
 empty-response`), but in the row that says otherwise; `asked again` is how often it did. Idle connections to the
 application are closed by haproxy only: Node keeps them for 10 minutes. Beside each row stands the same client's
-count while nothing happened.
+count while nothing happened. A false failure is one that the balancer's agent tells of.
 END
 }
 
@@ -101,7 +102,7 @@ section_title() {
 machine() {
   printf '%s. %s trials of each quick row, %s requests and more where none may be lost.\n' "$(date -u +%F)" "$trials" "$wanted"
   printf '%s cores (%s), Linux %s; %s.\n' "$(nproc)" "$(awk -F ': ' '/^model name/ { print $2; exit }' /proc/cpuinfo)" \
-    "$(uname -r)" "$versions"
+    "$(uname -r)" "$versions; load average $load_before when it began"
 }
 # While the nodes run.
 versions_of() {

@@ -36,7 +36,7 @@ watched_load() {
   lost=${load%% *}
 }
 seen() { [ -n "$("$@")" ]; }
-wait_for() { wait_until "${patience:-30000}" seen "$@" >/dev/null || die "not seen: $*"; }
+wait_for() { wait_until 30000 seen "$@" >/dev/null || die "not seen: $*"; }
 
 ms_of() { date -d "$1" +%s%3N; }
 

@@ -197,6 +197,34 @@ fn systemds_own_tool_is_answered() {
 }
 
 #[test]
+fn a_reload_of_which_it_tells_is_over_when_it_says_so() {
+    if !can_contain() {
+        return;
+    }
+    let reload = "[reload]\nsignal = \"SIGCONT\"\nnotify = true\n";
+    let mut it = talker(reload).start();
+    say(&it, "READY=1");
+    it.until("web", "ready");
+    // It says nothing: nobody waits for ever, and nothing is claimed.
+    let late = it.pidone(&["reload", "web", "--timeout", "300ms"]);
+    assert_eq!(
+        (late.code, late.out.as_str()),
+        (1, "web: still ready after 0.3s\n"),
+        "{}",
+        late.err
+    );
+    let events = |it: &Container| it.pidone(&["events"]).out;
+    assert!(!events(&it).contains("reload"), "{}", events(&it));
+    say(&it, r"RELOADING=1\nREADY=1");
+    assert!(
+        poll(SOON, || events(&it).contains(" web     reload")),
+        "{}",
+        events(&it)
+    );
+    it.stop();
+}
+
+#[test]
 fn haproxy_tells_of_its_start_and_of_its_reloads() {
     if !can_contain() {
         return;
@@ -208,7 +236,7 @@ fn haproxy_tells_of_its_start_and_of_its_reloads() {
     let toml = "command = [\"haproxy\", \"-Ws\", \"-f\", \"/mnt/haproxy.cfg\"]\n\
                 [ready]\nnotify = true\n\
                 [health]\nhttp = \"http://127.0.0.1:8080/\"\ninterval = \"200ms\"\n\
-                [reload]\nsignal = \"SIGUSR2\"\n[stop]\nsignal = \"SIGUSR1\"\n";
+                [reload]\nsignal = \"SIGUSR2\"\nnotify = true\n[stop]\nsignal = \"SIGUSR1\"\n";
     let mut it = container()
         .file("haproxy.cfg", HAPROXY)
         .service("web", toml)

@@ -20,6 +20,7 @@ mod examples;
 mod killed;
 mod messages;
 mod migrate;
+mod operations;
 mod role;
 mod ship;
 mod syslog;

@@ -11,6 +11,7 @@ mod lexer;
 mod rules;
 mod samples;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -120,4 +121,50 @@ fn lines_are_clean() {
 #[test]
 fn the_product_is_the_subject() {
     hold(&rules::speaks_of_the_product(repository()));
+}
+
+/// `docs/security.md` lists every file with `unsafe`, how often, and what for. `UPDATE=1` writes
+/// the numbers anew; a new file's row, with its reason, is for a person.
+#[test]
+fn unsafe_code_is_on_the_page() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/security.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let mut counted = std::collections::BTreeMap::new();
+    for source in rust().iter().filter(|s| s.path.starts_with("src/")) {
+        let words = lexer::words(&source.shipped);
+        let count = words.iter().filter(|word| word.text == "unsafe").count();
+        if count > 0 {
+            counted.insert(source.path.clone(), count);
+        }
+    }
+    let mut told = String::new();
+    for line in page.lines() {
+        let row = line
+            .strip_prefix("| `src/")
+            .and_then(|row| row.split_once("` | "));
+        let row = row.and_then(|(name, rest)| Some((name, rest.split_once(" | ")?.1)));
+        match row.map(|(name, why)| (format!("src/{name}"), why)) {
+            None => told += line,
+            Some((file, why)) => {
+                if let Some(count) = counted.remove(&file) {
+                    write!(told, "| `{file}` | {count} | {why}").unwrap();
+                } else {
+                    continue;
+                }
+            }
+        }
+        told.push('\n');
+    }
+    assert!(
+        counted.is_empty(),
+        "docs/security.md says nothing of {counted:?}"
+    );
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(path, told).unwrap();
+    } else {
+        assert_eq!(
+            page, told,
+            "UPDATE=1 writes the numbers of docs/security.md anew"
+        );
+    }
 }

@@ -1,8 +1,9 @@
-// spawn_loop COUNT PROGRAM ARG…: the floor of any supervisor's start: posix_spawn in a loop, then
-// wait for ever.
+// spawn_loop COUNT PROGRAM ARG…: the floor of any supervisor: posix_spawn in a loop, then reaps
+// for ever.
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -16,5 +17,6 @@ int main(int argc, char **argv) {
             return 1;
         }
     }
-    for (;;) pause();
+    for (;;)
+        if (wait(NULL) < 0) pause();
 }
