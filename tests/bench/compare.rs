@@ -26,6 +26,7 @@ mod rows;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use figures::Figures;
@@ -43,10 +44,11 @@ fn main() -> ExitCode {
             return ExitCode::from(64);
         }
     };
-    let run = match &options.from {
+    let (run, faults) = match &options.from {
         Some(file) => {
             let text = fs::read_to_string(file).expect("the file of an earlier run");
-            serde_json::from_str(&text).expect("figures of an earlier run")
+            let run = serde_json::from_str(&text).expect("figures of an earlier run");
+            (run, Vec::new())
         }
         None => measure(&options),
     };
@@ -63,10 +65,14 @@ fn main() -> ExitCode {
         let text = readme::rewritten(&text, &run).expect("README.md has its marks");
         fs::write("README.md", text).expect("README.md");
     }
-    ExitCode::SUCCESS
+    for fault in &faults {
+        eprintln!("failed: {fault}");
+    }
+    ExitCode::from(u8::from(!faults.is_empty()))
 }
 
-fn measure(options: &Options) -> Run {
+/// All rounds, and the rows that ended in a panic: the others are measured all the same.
+fn measure(options: &Options) -> (Run, Vec<String>) {
     let pidone = std::env::var("PIDONE").unwrap_or_else(|_| "target/pidone".into());
     let pidone = fs::canonicalize(pidone).expect("docker/build.sh builds target/pidone");
     let house = House::new(pidone);
@@ -88,22 +94,27 @@ fn measure(options: &Options) -> Run {
     }
     let machine = machine();
     let mut figures = Figures::default();
+    let mut faults = Vec::new();
     for round in 0..options.rounds {
         for row in ROWS.iter().filter(|row| options.has(row.name)) {
             if round < row.rounds_max {
                 eprintln!("round {} of {}: {}", round + 1, options.rounds, row.name);
-                (row.measure)(&house, &plan, &mut figures);
+                let measured = AssertUnwindSafe(|| (row.measure)(&house, &plan, &mut figures));
+                if catch_unwind(measured).is_err() {
+                    faults.push(format!("{} in round {}", row.name, round + 1));
+                }
             }
         }
     }
-    Run {
+    let run = Run {
         date: said("date", &["-u", "+%F"]).unwrap_or_default(),
         machine,
         rounds: options.rounds,
         quick: options.quick,
         versions,
         figures,
-    }
+    };
+    (run, faults)
 }
 
 /// Where this is: processors, kernel, and what else goes on.
