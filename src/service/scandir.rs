@@ -8,15 +8,13 @@ use std::time::Duration;
 use crate::service::definition::{
     Context, Format, Kind, Output, Probe, Ready, Reload, Restart, Service, Stop, When,
 };
+use crate::service::pace::Pace;
 use crate::service::permit::{Of, Permit};
 use crate::service::source::{Directory, File};
 use crate::values::{Name, Signal};
 
 /// The desk's name, as a service.
 pub const DESK: &str = "s6-svscan";
-
-/// s6 waits so long before it starts again what has died, and no longer.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// The desk makes a few files for each service; by then something is wrong, and the services start
 /// without it.
@@ -47,17 +45,15 @@ pub fn timed(found: &[Directory]) -> BTreeSet<String> {
     timed
 }
 
-/// Gives a service that is not pidone's own (it has no `service.toml`) s6's ways: a pause of a
-/// second, output as it is, SIGKILL only where `is_timed`, HUP as its reload.
+/// Gives a service that is not pidone's own (it has no `service.toml`) s6's ways: its pace,
+/// output as it is, SIGKILL only where `is_timed`, HUP as its reload.
 pub fn settle(service: &mut Service, is_timed: bool) {
     if service.file_name != "run" {
         return;
     }
     service.restart = Restart {
         when: When::Always,
-        delay: PAUSE,
-        max_delay: PAUSE,
-        jitter_permille: 0,
+        pace: Pace::S6,
         ..Restart::default()
     };
     if !is_timed {
@@ -167,7 +163,7 @@ mod tests {
         service.file_name = "run";
         settle(&mut service, false);
         assert_eq!(service.stop.timeout, None);
-        assert_eq!(service.restart.delay, PAUSE);
+        assert_eq!(service.restart.pace, Pace::S6);
         assert_eq!(service.output, Output::Container(Some(Format::Raw)));
     }
 
