@@ -39,9 +39,10 @@ use crate::os::signals::Signals;
 use crate::os::spawner::Spawner;
 use crate::service::definition::{Format, Service};
 use crate::service::environment::Environment;
+use crate::service::scandir;
 use crate::values::{Moment, Signal};
 
-use crew::Sources;
+use crew::{Sources, Style};
 use helpers::Helpers;
 use history::History;
 use launch::Launcher;
@@ -292,6 +293,9 @@ impl Supervisor {
     }
 
     fn signal(&mut self, signal: Signal) {
+        if let Some(script) = self.script_of(signal) {
+            return self.take(Input::Start(script));
+        }
         let cmd = self
             .cmd
             .and_then(|ix| self.fleet.slot(ix)?.unit.state.main_pid());
@@ -309,6 +313,16 @@ impl Supervisor {
                 Some(pid) => perform::to_process(pid, other),
                 None => tracing::debug!("{other}: there is no CMD that it could be meant for"),
             },
+        }
+    }
+
+    /// What `s6-svscan` runs at this signal, until the end has begun.
+    fn script_of(&self, signal: Signal) -> Option<Ix> {
+        match self.sources.style {
+            Style::Scandir { .. } if signal != Signal::CHLD && self.fleet.ending().is_none() => {
+                self.find(&scandir::name_at_signal(signal))
+            }
+            Style::Native | Style::Scandir { .. } => None,
         }
     }
 

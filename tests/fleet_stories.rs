@@ -33,8 +33,10 @@ use std::time::Duration;
 use pidone::machine::shutdown::Reason;
 use pidone::machine::slot::{Input, Ix, Limits, Want};
 use pidone::service::definition::{
-    Before, Finish, Health, Kind, OnLimit, Probe, Ready, RestartLimit, Service, Then, When,
+    Before, Health, Kind, OnLimit, Probe, Ready, RestartLimit, Service, Then, When,
 };
+use pidone::service::executable::Finish;
+use pidone::service::pace::Pace;
 use pidone::service::schedule::{Overlap, Schedule, Times};
 use pidone::values::span::parse_span;
 use pidone::values::{Exit, Signal};
@@ -142,7 +144,7 @@ fn field(service: &mut Service, line: &str, words: &[&str]) {
         }
         ["finish"] => {
             service.finish = Some(Box::new(Finish {
-                path: "finish".into(),
+                file: "finish".into(),
                 timeout: Some(Duration::from_secs(5)),
             }));
         }
@@ -150,6 +152,7 @@ fn field(service: &mut Service, line: &str, words: &[&str]) {
             let names = words[2..].iter();
             service.restart.with = names.map(|name| name.parse().unwrap()).collect();
         }
+        ["pace", "s6"] => service.restart.pace = Pace::S6,
         ["restart", "always"] => service.restart.when = When::Always,
         ["restart", "on-failure"] => service.restart.when = When::OnFailure,
         ["restart", "never"] => service.restart.when = When::Never,

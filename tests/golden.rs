@@ -32,6 +32,8 @@ use pidone::cli::{check, import};
 use pidone::os::{programs, trees};
 use pidone::service::definition::{Output, Program, Service, Stop};
 use pidone::service::environment::Environment;
+use pidone::service::executable::Executable;
+use pidone::service::pace::Pace;
 use pidone::service::program::{Seen, Sought};
 use pidone::service::settings::{self, Settings};
 use pidone::service::{s6rc, set};
@@ -241,7 +243,10 @@ fn names(names: &[Name]) -> String {
 fn line(service: &Service) -> String {
     let mut text = match &service.program {
         Program::Command(words) => format!("{}: oneshot {words:?}", service.name),
-        Program::Run(_) => format!("{}: longrun", service.name),
+        Program::Run(file) => {
+            assert_eq!(service.restart.pace, Pace::S6);
+            format!("{}: longrun{}", service.name, by(file))
+        }
     };
     if let Some(down) = &service.down {
         write!(text, ", down {down:?}").unwrap();
@@ -264,9 +269,19 @@ fn line(service: &Service) -> String {
         .unwrap();
     }
     if let Some(finish) = &service.finish {
-        write!(text, ", finish within {:?}", finish.timeout).unwrap();
+        let by = by(&finish.file);
+        write!(text, ", finish{by} within {:?}", finish.timeout).unwrap();
     }
     text + "\n"
+}
+
+/// What executes a file that cannot be executed.
+fn by(file: &Executable) -> String {
+    if file.by.is_empty() {
+        String::new()
+    } else {
+        format!(" by {:?}", file.by)
+    }
 }
 
 #[test]

@@ -193,7 +193,7 @@ fn supervisor(
         },
         format: settings.log_format,
         // From here on signals are heard; what came earlier has waited.
-        signals: Signals::new(crew.cmd.is_some())
+        signals: Signals::new(crew.cmd.is_some() || sources.style != Style::Native)
             .map_err(|error| cannot("hear signals", &error))?,
         spawner: Spawner::new(nofile),
         services: crew.services,

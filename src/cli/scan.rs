@@ -2,15 +2,23 @@
 //! and s6's ways for what its files leave unsaid.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+use nix::errno::Errno;
 
 use crate::cli::init::{self, Arguments};
 use crate::cli::print::remark;
+use crate::os::reason::reason;
+use crate::os::{inplace, signals};
 use crate::supervisor::crew::Style;
 
 /// s6's exit code for bad usage.
 const BAD_USAGE: u8 = 100;
+
+/// What s6 ends with.
+const FINISH: &[u8] = b".s6-svscan/finish";
 
 const USAGE: &str = "s6-svscan: usage: s6-svscan [ -d notif ] [ -X consoleholder ] \
     [ -c services_max | -C services_max ] [ -L name_max ] [ -t rescan ] [ scandir ]";
@@ -38,7 +46,35 @@ pub fn run(args: &[OsString]) -> ExitCode {
         command: Vec::new(),
         style: Style::Scandir { program },
     };
-    init::boot(&arguments).unwrap_or_else(|code| code)
+    match init::boot(&arguments) {
+        Ok(code) => arguments
+            .services
+            .first()
+            .map_or(code, |dir| finish(dir, code)),
+        Err(code) => code,
+    }
+}
+
+/// What s6 does last: it becomes `.s6-svscan/finish`, whose end is the container's. Returns if
+/// there is none.
+fn finish(dir: &Path, code: ExitCode) -> ExitCode {
+    let entered = std::env::set_current_dir(dir);
+    let pair = |(name, value): (OsString, OsString)| (name.into_vec(), value.into_vec());
+    let env: Vec<_> = std::env::vars_os().map(pair).collect();
+    let errno = match entered {
+        Ok(()) => {
+            signals::unblock_all();
+            inplace::exec(FINISH, &[FINISH.to_vec()], &env, None)
+        }
+        Err(_) => Errno::ENOENT,
+    };
+    if errno != Errno::ENOENT {
+        let why = reason(&errno.into());
+        remark(&format!(
+            "s6-svscan: warning: cannot run .s6-svscan/finish: {why}"
+        ));
+    }
+    code
 }
 
 /// The options of all versions: the limits of some have no meaning here, as there are none.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::service::definition::{
     Health, Probe, Ready, Reload, Restart, RestartLimit, Stop, StopBy, When,
 };
+use crate::service::pace::Pace;
 use crate::service::schedule::{Overlap, Schedule, Times};
 use crate::values::Name;
 use crate::values::span::show_span;
@@ -67,6 +68,7 @@ pub fn restart(restart: &Restart) -> String {
         When::OnFailure => "on failure",
         When::Never => "never",
     };
+    let pace = (restart.pace == Pace::S6).then(|| "at the pace of s6".to_owned());
     let limit = restart.limit.filter(|_| restart.when != When::Never);
     let limit = limit.map(|RestartLimit { times, within }| {
         let within = show_span(within);
@@ -74,7 +76,7 @@ pub fn restart(restart: &Restart) -> String {
     });
     let with: Vec<&str> = restart.with.iter().map(Name::as_str).collect();
     let with = (!with.is_empty()).then(|| format!("and with {}", with.join(", ")));
-    let parts = [Some(when.to_owned()), limit, with];
+    let parts = [Some(when.to_owned()), pace, limit, with];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
@@ -139,6 +141,11 @@ mod tests {
             restart(&limited),
             "on failure, at most 5 in 1m, and with db"
         );
+        let paced = Restart {
+            pace: Pace::S6,
+            ..Restart::default()
+        };
+        assert_eq!(restart(&paced), "always, at the pace of s6");
         let probe = Ready {
             probe: Probe::Tcp("127.0.0.1:80".into()),
             interval: Duration::from_millis(100),

@@ -6,6 +6,7 @@ use crate::machine::retry;
 use crate::machine::step::{Outcome, Turn};
 use crate::machine::unit::{Action, Cause, Event, Health, Next, Retry, Said, State, Unit};
 use crate::service::definition::Then;
+use crate::service::pace::Pace;
 use crate::values::{Moment, Pid};
 
 /// What a check comes to.
@@ -32,6 +33,7 @@ impl Turn<'_> {
     pub(super) fn is_ready(&self, pid: Pid) -> Outcome {
         let retry = Retry {
             trying_since: None,
+            ready_at: self.is_timed_by_ready().then_some(self.now),
             hopeless: false,
             ..self.retry.clone()
         };
@@ -43,6 +45,15 @@ impl Turn<'_> {
             on_trial: health.is_some_and(|health| !health.start_period.is_zero()),
         };
         (Unit { state, retry }, vec![])
+    }
+
+    /// Whether the wait after its death begins when it becomes ready. To s6, one that tells nobody
+    /// never does.
+    fn is_timed_by_ready(&self) -> bool {
+        match self.service.restart.pace {
+            Pace::S6 => self.service.ready.is_some(),
+            Pace::Growing => false,
+        }
     }
 
     pub(super) fn ready(&self, pid: Pid, since: Moment, health: Health, on_trial: bool) -> Outcome {

@@ -5,12 +5,20 @@ use std::time::Duration;
 
 use crate::machine::unit::{Cause, Failure, Retry, State};
 use crate::service::definition::{Kind, RETRY_FIRST, Restart, Service, When};
+use crate::service::pace::Pace;
 use crate::values::{Exit, Moment};
 
 /// The shortest wait but for the first restart, which is immediate. Without it a service that can
 /// never be started (with `max-delay = "0s"`) would be tried again and again in one turn of the
 /// loop, and nobody else, not even an order to stop, would have a turn any more.
 const WAIT_MIN: Duration = Duration::from_millis(10);
+
+/// From ready to the next start at the earliest; and from the end of one that never told that it
+/// was ready, however long it ran.
+const S6_WAIT: Duration = Duration::from_secs(1);
+
+/// After a start that failed at its exec (s6 2.12 to 2.15; 10 s before).
+const S6_WAIT_EXEC: Duration = Duration::from_secs(60);
 
 /// The state after a death of this cause, and what is remembered of it.
 pub(super) fn after(
@@ -68,7 +76,10 @@ fn again_at(service: &Service, retry: &Retry, cause: Cause, now: Moment) -> (Sta
         }
         next.restarts.push(now);
     }
-    let wait = wait(&service.restart, service.name.as_str(), next.failures, now);
+    let wait = match service.restart.pace {
+        Pace::Growing => wait(&service.restart, service.name.as_str(), next.failures, now),
+        Pace::S6 => wait_of_s6(retry, cause, now),
+    };
     next.failures = next.failures.saturating_add(1);
     if wait.is_zero() {
         (State::Waiting, next)
@@ -84,6 +95,15 @@ fn overdue(service: &Service, retry: &Retry, now: Moment) -> bool {
     match (within, retry.trying_since) {
         (Some(within), Some(since)) => now.since(since) >= within,
         (None, _) | (_, None) => false,
+    }
+}
+
+/// The wait of s6-supervise(8), whatever came before.
+fn wait_of_s6(retry: &Retry, cause: Cause, now: Moment) -> Duration {
+    match (cause, retry.ready_at) {
+        (Cause::Exec, _) => S6_WAIT_EXEC,
+        (Cause::Died | Cause::NotReady | Cause::Unhealthy, Some(at)) => (at + S6_WAIT).since(now),
+        (Cause::Died | Cause::NotReady | Cause::Unhealthy, None) => S6_WAIT,
     }
 }
 

@@ -125,6 +125,7 @@ impl Turn<'_> {
                 let trying_since = self.retry.trying_since.or(Some(self.now));
                 let retry = Retry {
                     trying_since,
+                    ready_at: None,
                     ..self.retry.clone()
                 };
                 (

@@ -196,6 +196,8 @@ pub struct Retry {
     pub restarts: Vec<Moment>,
     /// Since when it has been trying to become ready.
     pub trying_since: Option<Moment>,
+    /// When it told that it was ready, since its last start; kept only for the pace of s6.
+    pub ready_at: Option<Moment>,
     /// Its start has failed, so what waits for it need not wait longer. Until it is ready.
     pub hopeless: bool,
 }

@@ -85,8 +85,7 @@ impl Wishes {
         let user = plan.user.as_ref();
         Self {
             program: plan
-                .argv
-                .first()
+                .program()
                 .map(|program| program.to_string_lossy().into_owned())
                 .unwrap_or_default(),
             candidates,

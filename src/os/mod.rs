@@ -44,6 +44,7 @@ pub mod signals;
 pub mod spawner;
 pub mod step;
 pub mod terminal;
+pub mod title;
 pub mod trees;
 pub mod users;
 mod waiter;

@@ -33,6 +33,8 @@ pub struct Plan<'fd> {
     /// The program and its arguments. A name without a slash is looked up in the PATH of `env`;
     /// one with a slash is taken as it is, from `workdir`.
     pub argv: Vec<OsString>,
+    /// What is executed under the name of the first word; `None`: what that names.
+    pub program: Option<OsString>,
     /// The whole environment.
     pub env: Vec<(OsString, OsString)>,
     /// The same, made before; then `env` is not looked at.
@@ -64,6 +66,7 @@ impl Plan<'_> {
     pub fn new(argv: Vec<OsString>, env: Vec<(OsString, OsString)>) -> Self {
         Self {
             argv,
+            program: None,
             env,
             variables: None,
             workdir: None,
@@ -77,6 +80,12 @@ impl Plan<'_> {
             session: Session::New,
             descriptors: Vec::new(),
         }
+    }
+
+    /// What is executed; `None`: nothing is said.
+    pub(super) fn program(&self) -> Option<&OsStr> {
+        let program = self.program.as_ref().or(self.argv.first());
+        program.map(OsString::as_os_str)
     }
 }
 
@@ -132,7 +141,7 @@ impl Texts {
             Rc::new(Variables::new(texts)?)
         };
         fits.then_some(Self {
-            candidates: candidates(plan.argv.first()?, &variables.path)?,
+            candidates: candidates(plan.program()?, &variables.path)?,
             argv: plan
                 .argv
                 .iter()
@@ -205,6 +214,20 @@ mod tests {
         };
         assert_eq!(path_of(&[("PATH", "/x")]), "/x");
         assert_eq!(path_of(&[]), PATH_DEFAULT);
+    }
+
+    #[test]
+    fn a_program_may_have_another_name() {
+        let mut plan = Plan::new(vec!["./run".into(), "web".into()], Vec::new());
+        let texts = |plan: &Plan<'_>| {
+            let texts = Texts::of(plan).unwrap();
+            let all = texts.candidates.into_iter().chain(texts.argv);
+            all.map(|text| text.into_string().unwrap())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(texts(&plan), ["./run", "./run", "web"]);
+        plan.program = Some("/etc/web/run".into());
+        assert_eq!(texts(&plan), ["/etc/web/run", "./run", "web"]);
     }
 
     #[test]

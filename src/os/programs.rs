@@ -116,3 +116,8 @@ fn names(dir: impl AsRef<Path>) -> Vec<String> {
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
     names.take(NAMES_MAX).collect()
 }
+
+/// Whether a file is there that somebody may execute.
+pub fn is_program(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|kind| kind.is_file() && kind.mode() & 0o111 != 0)
+}

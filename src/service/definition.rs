@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::service::executable::{Executable, Finish};
+use crate::service::pace::Pace;
 use crate::service::permit::Permit;
 use crate::service::schedule::Schedule;
 use crate::values::{Exit, Name, Signal};
@@ -67,17 +69,9 @@ pub enum Kind {
 pub enum Program {
     /// Exec form: the program is looked up in the PATH of the service's own environment.
     Command(Vec<String>),
-    /// The `run` file of the service directory, called as s6 calls it: `./run NAME`, there.
-    Run(PathBuf),
-}
-
-/// s6's `finish` file and its time.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Finish {
-    /// The file.
-    pub path: PathBuf,
-    /// It is killed after this; `None` is s6's 0, for ever.
-    pub timeout: Option<Duration>,
+    /// The `run` file, called as s6 calls it: `run NAME`, in `workdir`, or else in the service
+    /// directory.
+    Run(Box<Executable>),
 }
 
 /// The surroundings of a process. Texts with `${…}` are expanded at each start.
@@ -227,6 +221,8 @@ pub struct Restart {
     pub with: Vec<Name>,
     /// Before the first restart; the next waits `RETRY_FIRST`, then twice as long each time.
     pub delay: Duration,
+    /// How long the waits are.
+    pub pace: Pace,
     /// The longest wait.
     pub max_delay: Duration,
     /// A wait is made longer or shorter by up to this many thousandths of itself.
@@ -346,6 +342,7 @@ impl Default for Restart {
             when: When::Always,
             with: Vec::new(),
             delay: Duration::ZERO,
+            pace: Pace::Growing,
             max_delay: Duration::from_secs(30),
             jitter_permille: 100,
             reset_after: Duration::from_secs(10),

@@ -158,7 +158,9 @@ mod tests {
             ("within", |s| s.ready.as_mut().unwrap().within = None),
         ];
         let changed: [(&str, Edit); 8] = [
-            ("command", |s| s.program = Program::Run("run".into())),
+            ("command", |s| {
+                s.program = Program::Run(Box::new("run".into()));
+            }),
             ("type", |s| s.kind = Kind::Oneshot),
             ("umask", |s| s.context.umask = Some(0o22)),
             ("env", |s| s.context.env.push(("A".into(), "b".into()))),

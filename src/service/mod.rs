@@ -2,6 +2,10 @@
 
 pub mod definition;
 
+pub mod executable;
+
+pub mod pace;
+
 pub mod source;
 
 pub mod scandir;

@@ -67,6 +67,7 @@ pub(super) fn restart(
         when: base.when,
         with: with.iter().map(|(name, _)| name.clone()).collect(),
         delay: span("delay", base.delay),
+        pace: base.pace,
         max_delay: span("max-delay", base.max_delay),
         reset_after: span("reset-after", base.reset_after),
         jitter_permille: table

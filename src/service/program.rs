@@ -135,9 +135,10 @@ pub(super) fn commands(
 
 /// Judges a `run` beyond what its first line says, which is judged always.
 pub(super) fn run(service: &Service, world: &World<'_>, faults: &mut Vec<Diagnostic>) {
-    let Program::Run(path) = &service.program else {
+    let Program::Run(file) = &service.program else {
         return;
     };
+    let path = &file.path;
     let sought = sought(&path.to_string_lossy(), service, world);
     let seen = (world.program)(&sought);
     let is_new = matches!(
@@ -147,7 +148,8 @@ pub(super) fn run(service: &Service, world: &World<'_>, faults: &mut Vec<Diagnos
             ..
         }
     );
-    let said = judge(&sought, &seen).filter(|_| is_new);
+    // What an interpreter reads need not be executable.
+    let said = judge(&sought, &seen).filter(|_| is_new && file.by.is_empty());
     if let Some((why, hint)) = said.or_else(|| by_env(&seen, service, world)) {
         let fault = Diagnostic::warning(format!("`run` cannot be executed: {why}"));
         faults.push(fault.hint(hint).in_file(path));

@@ -6,17 +6,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::service::definition::{
-    Format, Output, Probe, Ready, Reload, Restart, Service, Stop, When,
+    Context, Format, Kind, Output, Probe, Ready, Reload, Restart, Service, Stop, When,
 };
+use crate::service::pace::Pace;
 use crate::service::permit::{Of, Permit};
 use crate::service::source::{Directory, File};
 use crate::values::{Name, Signal};
 
 /// The desk's name, as a service.
 pub const DESK: &str = "s6-svscan";
-
-/// s6 waits so long before it starts again what has died, and no longer.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// The desk makes a few files for each service; by then something is wrong, and the services start
 /// without it.
@@ -47,17 +45,15 @@ pub fn timed(found: &[Directory]) -> BTreeSet<String> {
     timed
 }
 
-/// Gives a service that is not pidone's own (it has no `service.toml`) s6's ways: a pause of a
-/// second, output as it is, SIGKILL only where `is_timed`, HUP as its reload.
+/// Gives a service that is not pidone's own (it has no `service.toml`) s6's ways: its pace,
+/// output as it is, SIGKILL only where `is_timed`, HUP as its reload.
 pub fn settle(service: &mut Service, is_timed: bool) {
     if service.file_name != "run" {
         return;
     }
     service.restart = Restart {
         when: When::Always,
-        delay: PAUSE,
-        max_delay: PAUSE,
-        jitter_permille: 0,
+        pace: Pace::S6,
         ..Restart::default()
     };
     if !is_timed {
@@ -100,6 +96,51 @@ pub fn desk(program: &str, dir: &Path, stand_ins: bool) -> Result<Service, Strin
     })
 }
 
+/// What s6 runs at this signal, `.s6-svscan/SIGNAL`, as a service that only the signal starts.
+///
+/// # Errors
+/// The directory's name is not UTF-8.
+pub fn at_signal(dir: &Path, signal: Signal) -> Result<Service, String> {
+    let shown = dir.to_str();
+    let shown = shown.ok_or_else(|| format!("the name of {} is not UTF-8", dir.display()))?;
+    Ok(Service {
+        dir: dir.to_owned(),
+        file_name: ".s6-svscan",
+        kind: Kind::Oneshot,
+        enabled: false,
+        restart: Restart {
+            when: When::Never,
+            ..Restart::default()
+        },
+        context: Context {
+            workdir: Some(shown.to_owned()),
+            ..Context::default()
+        },
+        output: Output::Container(Some(Format::Raw)),
+        ..Service::new(
+            name_at_signal(signal).parse()?,
+            vec![format!(".s6-svscan/{signal}")],
+        )
+    })
+}
+
+/// The name of that service.
+pub fn name_at_signal(signal: Signal) -> String {
+    format!("{DESK}.{signal}")
+}
+
+/// The signals that such a script may be for.
+pub const SIGNALS: [Signal; 8] = [
+    Signal::HUP,
+    Signal::INT,
+    Signal::QUIT,
+    Signal::TERM,
+    Signal::USR1,
+    Signal::USR2,
+    Signal::WINCH,
+    Signal::PWR,
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,7 +163,7 @@ mod tests {
         service.file_name = "run";
         settle(&mut service, false);
         assert_eq!(service.stop.timeout, None);
-        assert_eq!(service.restart.delay, PAUSE);
+        assert_eq!(service.restart.pace, Pace::S6);
         assert_eq!(service.output, Output::Container(Some(Format::Raw)));
     }
 

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::diag::{Diagnostic, Spot};
-use crate::service::definition::{Finish, Probe, Program, Ready, Service, StopBy};
+use crate::service::definition::{Probe, Program, Ready, Service, StopBy};
+use crate::service::executable::Finish;
 use crate::service::source::{Directory, File, Interpreter, Script, interpreter};
 use crate::service::table::signal_fault;
 use crate::values::Signal;
@@ -25,7 +26,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub(super) fn apply(found: &Directory, service: &mut Service, faults: &mut Vec<Diagnostic>) {
     let dir = &found.path;
     if script(&found.run, &dir.join("run"), faults) {
-        service.program = Program::Run(dir.join("run"));
+        service.program = Program::Run(Box::new(dir.join("run").into()));
     }
     let small = |name: &'static str, file, faults: &mut Vec<Diagnostic>| {
         SmallFile::read(dir.join(name), file, faults)
@@ -34,7 +35,7 @@ pub(super) fn apply(found: &Directory, service: &mut Service, faults: &mut Vec<D
         .and_then(|file| file.milliseconds(faults));
     if script(&found.finish, &dir.join("finish"), faults) {
         service.finish = Some(Box::new(Finish {
-            path: dir.join("finish"),
+            file: dir.join("finish").into(),
             timeout: timeout.unwrap_or(Some(FINISH_TIMEOUT)),
         }));
     }

@@ -2,6 +2,7 @@
 //! judges it. So every fault of a file can be made up in a test without a file.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use crate::diag::Diagnostic;
@@ -106,9 +107,51 @@ pub fn interpreter(head: &[u8]) -> Option<&[u8]> {
         .find(|word| !word.is_empty())
 }
 
+/// What execve(2) makes of a script's first line: the interpreter, and the rest as one word.
+pub fn interpreter_words(head: &[u8]) -> Option<Vec<OsString>> {
+    let is_blank = |b: &u8| *b == b' ' || *b == b'\t';
+    let path = interpreter(head)?;
+    let line = head.strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?;
+    let begin = line.iter().position(|b| !is_blank(b))?;
+    let rest = line.get(begin + path.len()..)?;
+    let first = rest.iter().position(|b| !is_blank(b));
+    let last = rest.iter().rposition(|b| !is_blank(b));
+    let word = first
+        .zip(last)
+        .and_then(|(first, last)| rest.get(first..=last));
+    let words = std::iter::once(path).chain(word);
+    Some(
+        words
+            .map(|word| OsString::from_vec(word.to_owned()))
+            .collect(),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_rest_of_the_first_line_is_one_word() {
+        for (head, words) in [
+            (&b"#!/bin/sh\nexit"[..], Some(&["/bin/sh"][..])),
+            (
+                b"#! \t/usr/bin/env bash -e \t\n",
+                Some(&["/usr/bin/env", "bash -e"]),
+            ),
+            (
+                b"#!/command/with-contenv  bash",
+                Some(&["/command/with-contenv", "bash"]),
+            ),
+            (b"#!/bin/sh \t ", Some(&["/bin/sh"])),
+            (b"#!\n/bin/sh", None),
+            (b"\x7fELF", None),
+            (b"", None),
+        ] {
+            let words = words.map(|words| words.iter().map(OsString::from).collect());
+            assert_eq!(interpreter_words(head), words, "{head:?}");
+        }
+    }
 
     #[test]
     fn the_interpreter_is_the_first_word() {

@@ -5,11 +5,11 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::diag::{self, Diagnostic};
-use crate::os::{files, pid1, users};
+use crate::os::{files, pid1, programs, users};
 use crate::service::definition::{Format, Output, Restart, Service, When};
 use crate::service::environment::Environment;
 use crate::service::{scandir, set};
-use crate::values::Name;
+use crate::values::{Name, lists};
 
 /// Where it is defined whom a container runs. Read at the boot, and again at each rescan.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -90,6 +90,15 @@ impl Sources {
                 services.insert(at, desk);
             }
         }
+        for signal in scandir::SIGNALS {
+            if programs::is_program(&dir.join(format!(".s6-svscan/{signal}"))) {
+                match scandir::at_signal(dir, signal) {
+                    Ok(script) => services.push(script),
+                    Err(why) => faults.push(Diagnostic::error(why)),
+                }
+            }
+        }
+        lists::sort(services, |a, b| a.name.cmp(&b.name));
     }
 }
 

@@ -17,6 +17,7 @@ use crate::os::users::{self, User};
 use crate::service::address;
 use crate::service::definition::{Output, Probe, Program, Service};
 use crate::service::environment::{self, Environment};
+use crate::service::executable::Executable;
 use crate::service::permit;
 use crate::values::{Exit, Pid};
 
@@ -41,6 +42,35 @@ pub(super) struct Surroundings {
     /// Whom it becomes.
     pub(super) user: Option<User>,
     workdir: Option<PathBuf>,
+}
+
+/// What is executed, and with which words.
+struct Call {
+    /// If it is not the first word.
+    program: Option<OsString>,
+    argv: Vec<OsString>,
+}
+
+impl Call {
+    fn of(command: &[String]) -> Self {
+        Self {
+            program: None,
+            argv: command.iter().map(OsString::from).collect(),
+        }
+    }
+
+    /// This file, by the name that s6 gives it; or the interpreter that is told where it is, as the
+    /// kernel would.
+    fn of_file(file: &Executable, name: &str, arguments: Vec<OsString>) -> Self {
+        let path = OsString::from(&file.path);
+        let (program, mut argv) = if file.by.is_empty() {
+            (Some(path), vec![name.into()])
+        } else {
+            (None, [file.by.as_slice(), &[path]].concat())
+        };
+        argv.extend(arguments);
+        Self { program, argv }
+    }
 }
 
 /// Where a process's standard descriptors go; those that are absent are PID 1's own.
@@ -129,9 +159,9 @@ impl Launcher {
         around: &Surroundings,
         streams: Streams<'_>,
     ) -> Result<Spawned, String> {
-        let argv = match &service.program {
-            Program::Command(command) => command.iter().map(OsString::from).collect(),
-            Program::Run(path) => vec![path.into(), service.name.as_str().into()],
+        let call = match &service.program {
+            Program::Command(command) => Call::of(command),
+            Program::Run(file) => Call::of_file(file, "run", vec![service.name.as_str().into()]),
         };
         let is_cmd = service.dir.as_os_str().is_empty();
         let session = if is_cmd {
@@ -139,7 +169,7 @@ impl Launcher {
         } else {
             Session::New
         };
-        self.spawn(service, around, argv, streams, session)
+        self.spawn(service, around, call, streams, session)
     }
 
     /// Starts s6's `finish`: `./finish EXIT|256 SIGNAL|0 NAME PGID`, in the service directory. What
@@ -158,14 +188,14 @@ impl Launcher {
             Exit::Code(code) => (i32::from(code), 0),
             Exit::Signal(signal) | Exit::Core(signal) => (256, signal.raw()),
         };
-        let argv = vec![
-            finish.path.clone().into(),
+        let arguments = vec![
             code.to_string().into(),
             signal.to_string().into(),
             service.name.as_str().into(),
             group.to_string().into(),
         ];
-        self.spawn(service, around, argv, streams, Session::New)
+        let call = Call::of_file(&finish.file, "finish", arguments);
+        self.spawn(service, around, call, streams, Session::New)
     }
 
     /// Starts a command beside the service, in the same surroundings: a probe, a reload.
@@ -176,15 +206,15 @@ impl Launcher {
         streams: Streams<'_>,
     ) -> Result<Spawned, String> {
         let around = self.surroundings(service)?;
-        let argv = command.iter().map(OsString::from).collect();
-        self.spawn(service, &around, argv, streams, Session::New)
+        let call = Call::of(command);
+        self.spawn(service, &around, call, streams, Session::New)
     }
 
     fn spawn(
         &self,
         service: &Service,
         around: &Surroundings,
-        argv: Vec<OsString>,
+        call: Call,
         streams: Streams<'_>,
         session: Session,
     ) -> Result<Spawned, String> {
@@ -210,6 +240,7 @@ impl Launcher {
             .chain(streams.control)
             .collect();
         let plan = Plan {
+            program: call.program,
             variables: made,
             workdir: around.workdir.clone(),
             user: around.user.clone(),
@@ -221,7 +252,7 @@ impl Launcher {
             capabilities: service.context.capabilities.clone(),
             session,
             descriptors,
-            ..Plan::new(argv, env)
+            ..Plan::new(call.argv, env)
         };
         self.spawner
             .spawn(&plan)
@@ -282,5 +313,26 @@ pub(super) fn logger(service: &Service) -> Option<&crate::values::Name> {
     match &service.output {
         Output::Logger(name) => Some(name),
         Output::Container(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_called_by_its_name_or_by_its_interpreter() {
+        let mut file = Executable::from("/etc/s6-overlay/s6-rc.d/web/run");
+        let called = |file: &Executable| {
+            let Call { program, argv } = Call::of_file(file, "run", vec!["web".into()]);
+            let words: Vec<_> = program.into_iter().chain(argv).collect();
+            words.join(OsString::from(" ").as_os_str())
+        };
+        assert_eq!(called(&file), "/etc/s6-overlay/s6-rc.d/web/run run web");
+        file.by = vec!["/bin/bash".into(), "-e".into()];
+        assert_eq!(
+            called(&file),
+            "/bin/bash -e /etc/s6-overlay/s6-rc.d/web/run web"
+        );
     }
 }

@@ -6,6 +6,7 @@ use pidone::service::definition::{
     Before, Context, Format, Health, Kind, Limit, OnLimit, Output, Probe, Program, Ready, Reload,
     Resource, Restart, RestartLimit, Service, Stop, StopBy, Then, When,
 };
+use pidone::service::pace::Pace;
 use pidone::service::permit::{Of, Permit};
 use pidone::values::Signal;
 
@@ -111,19 +112,7 @@ pub(crate) fn expected() -> Service {
             within: Some(ms(20_000)),
         })),
         health: Some(Box::new(watched())),
-        restart: Restart {
-            when: When::OnFailure,
-            with: vec!["db".parse().unwrap()],
-            delay: ms(1_000),
-            max_delay: ms(20_000),
-            jitter_permille: 250,
-            reset_after: ms(11_000),
-            limit: Some(RestartLimit {
-                times: 10,
-                within: ms(60_000),
-            }),
-            on_limit: OnLimit::Exit,
-        },
+        restart: restarted(),
         stop: Stop {
             before: Some(Box::new(Before {
                 command: vec!["drain".into(), "web".into()],
@@ -137,6 +126,25 @@ pub(crate) fn expected() -> Service {
         reload: Some(Reload::Signal(Signal::HUP)),
         output: Output::Container(Some(Format::Json)),
         control: permits(),
+    }
+}
+
+/// What follows the deaths of the full definition.
+fn restarted() -> Restart {
+    let ms = Duration::from_millis;
+    Restart {
+        pace: Pace::Growing,
+        when: When::OnFailure,
+        with: vec!["db".parse().unwrap()],
+        delay: ms(1_000),
+        max_delay: ms(20_000),
+        jitter_permille: 250,
+        reset_after: ms(11_000),
+        limit: Some(RestartLimit {
+            times: 10,
+            within: ms(60_000),
+        }),
+        on_limit: OnLimit::Exit,
     }
 }
 

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use pidone::diag::Severity;
 use pidone::os::files;
-use pidone::service::definition::{Finish, Output, Probe, Program, Service, StopBy, When};
+use pidone::service::definition::{Output, Probe, Program, Service, StopBy, When};
 use pidone::service::environment::Environment;
+use pidone::service::executable::Finish;
 use pidone::service::set::{Loaded, load};
 use pidone::service::source::{Directory, File, Interpreter, Script};
 use pidone::values::Signal;
@@ -99,12 +100,15 @@ fn s6_files_are_read_and_the_toml_beside_them_wins() {
         ..directory("web", "")
     };
     let web = service(&[found.clone()], "web");
-    assert_eq!(web.program, Program::Run("services.d/web/run".into()));
+    assert_eq!(
+        web.program,
+        Program::Run(Box::new("services.d/web/run".into()))
+    );
     assert_eq!(web.file(), PathBuf::from("services.d/web/run"));
     assert_eq!(
         web.finish,
         Some(Box::new(Finish {
-            path: "services.d/web/finish".into(),
+            file: "services.d/web/finish".into(),
             timeout: None,
         }))
     );
@@ -119,7 +123,10 @@ fn s6_files_are_read_and_the_toml_beside_them_wins() {
     found.definition = content("enabled = true\nstop.signal = 'HUP'\nready.fd = 4\n");
     found.timeout_finish = File::Absent;
     let web = service(&[found], "web");
-    assert_eq!(web.program, Program::Run("services.d/web/run".into()));
+    assert_eq!(
+        web.program,
+        Program::Run(Box::new("services.d/web/run".into()))
+    );
     assert_eq!(web.finish.unwrap().timeout, Some(Duration::from_secs(5)));
     assert!(web.enabled);
     assert_eq!(
@@ -146,7 +153,7 @@ fn a_logger_is_a_service_of_its_own() {
     assert_eq!(logger.name.as_str(), "web/log");
     assert_eq!(
         logger.program,
-        Program::Run("services.d/web/log/run".into())
+        Program::Run(Box::new("services.d/web/log/run".into()))
     );
     assert_eq!(logger.output, Output::Container(None));
     assert_eq!(logger.stop.by, StopBy::EndOfInput);

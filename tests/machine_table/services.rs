@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use pidone::service::definition::{
-    self, Before, Finish, Health, Kind, Probe, Ready, Service, Then,
-};
+use pidone::service::definition::{self, Before, Health, Kind, Probe, Ready, Service, Then};
+use pidone::service::executable::Finish;
 use pidone::service::schedule::{Overlap, Schedule, Times};
 
 pub(crate) fn web() -> Service {
@@ -23,7 +22,7 @@ pub(crate) fn web() -> Service {
         then: Then::Restart,
     }));
     web.finish = Some(Box::new(Finish {
-        path: "finish".into(),
+        file: "finish".into(),
         timeout: Some(Duration::from_secs(5)),
     }));
     web.restart.jitter_permille = 0;

@@ -51,7 +51,11 @@ fn links_are_made_once() {
         told.starts_with(|c: char| c.is_ascii_digit()) && told.ends_with(kept),
         "{told}"
     );
-    for name in names()
+    // The system may have its own of these.
+    let apart = ["halt", "poweroff", "reboot", "shutdown"];
+    let mut names = names();
+    names.retain(|name| !apart.contains(&name.as_str()));
+    for name in names
         .iter()
         .map(|name| format!("command/{name}"))
         .chain(["init".into()])
@@ -62,7 +66,7 @@ fn links_are_made_once() {
     // No shell's own words, and nothing that is left over.
     assert!(!root.0.join("usr/bin/cd").exists() && !root.0.join("usr/bin/if").exists());
     let files = fs::read_dir(root.0.join("command")).unwrap().count();
-    assert_eq!(files, names().len());
+    assert_eq!(files, names.len());
     let (code, again) = install(&root);
     assert_eq!(code, 0, "{again}");
     assert!(

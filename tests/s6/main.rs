@@ -13,6 +13,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod desk;
 mod install;
 mod side;
 mod table;

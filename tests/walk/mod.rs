@@ -1,5 +1,6 @@
 //! The nodes and edges of a walk: the machine beside a ghost that knows what really happened.
 
+mod paced;
 mod planned;
 mod rest;
 pub(crate) mod rules;
@@ -12,7 +13,7 @@ use pidone::machine::unit::{Action, Event, Health, Retry, Said, StartStep, Start
 use pidone::service::definition::Service;
 use pidone::values::{Exit, Moment, Pid};
 
-use rules::{is_automatic_restart, was_up_long};
+use paced::{is_automatic_restart, was_up_long};
 
 /// The unit of abstract time: `RETRY_FIRST`, so that a backoff is one unit.
 pub(crate) const UNIT: Duration = Duration::from_millis(250);
@@ -201,6 +202,7 @@ pub(crate) fn seen_from(node: &Node, units: i32) -> Node {
         failures: retry.failures.min(2),
         restarts: retry.restarts.iter().map(|at| past(*at)).collect(),
         trying_since: retry.trying_since.map(|at| shift(at, -2)),
+        ready_at: retry.ready_at.map(|at| shift(at, -4)),
         hopeless: retry.hopeless,
     };
     Node {

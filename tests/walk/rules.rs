@@ -1,13 +1,13 @@
 //! What must hold on every edge of the walk.
 
 use pidone::machine::unit::{
-    Action, Cause, Event, Failure, Health, Next, Retry, Said, StartStep, Starting, State,
+    Action, Cause, Event, Failure, Health, Next, Said, StartStep, Starting, State,
 };
 use pidone::service::definition::{Probe, Then};
 
 use pidone::values::Moment;
 
-use super::{Edge, planned, rest};
+use super::{Edge, paced, planned, rest};
 
 pub(crate) type Rule = fn(&Edge<'_>) -> bool;
 
@@ -24,7 +24,7 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
     ),
     (
         "every automatic restart waits or counts",
-        restart_waits_or_counts,
+        paced::restart_waits_or_counts,
     ),
     (
         "a start that timed out does not forget the retry count",
@@ -49,6 +49,14 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
     (
         "what is ready is neither hopeless nor trying",
         ready_is_hopeful,
+    ),
+    (
+        "when it was ready is known from then to its next start, at the pace of s6 only",
+        paced::ready_is_remembered,
+    ),
+    (
+        "at the pace of s6 every wait is alike, whatever came before",
+        paced::waits_of_s6,
     ),
     ("a stop is heard at once", stop_is_heard),
     (
@@ -123,32 +131,6 @@ pub(crate) fn signal_to_current(edge: &Edge<'_>) -> bool {
         | Action::RunBefore
         | Action::KillBefore => true,
     })
-}
-
-/// Whether this edge is a restart by policy.
-pub(crate) fn is_automatic_restart(edge: &Edge<'_>) -> bool {
-    edge.before.unit.state.is_alive()
-        && edge.after.unit.retry != Retry::default()
-        && matches!(
-            edge.after.unit.state,
-            State::Waiting | State::Backoff { .. }
-        )
-}
-
-pub(crate) fn restart_waits_or_counts(edge: &Edge<'_>) -> bool {
-    if !is_automatic_restart(edge) {
-        return true;
-    }
-    let waits = matches!(edge.after.unit.state, State::Backoff { .. });
-    let was_unwaited = edge.before.ghost.unwaited && !was_up_long(edge);
-    edge.after.unit.retry.failures > 0 && (waits || !was_unwaited)
-}
-
-pub(crate) fn was_up_long(edge: &Edge<'_>) -> bool {
-    match edge.before.unit.state {
-        State::Ready { since, .. } => edge.now.since(since) >= edge.service.restart.reset_after,
-        _other => false,
-    }
 }
 
 pub(crate) fn timeout_counts(edge: &Edge<'_>) -> bool {

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use pidone::service::definition::{
-    Before, Finish, Health, Kind, Probe, Ready, Restart, RestartLimit, Service, Then, When,
+    Before, Health, Kind, Probe, Ready, Restart, RestartLimit, Service, Then, When,
 };
+use pidone::service::executable::Finish;
+use pidone::service::pace::Pace;
 use pidone::service::schedule::{Overlap, Schedule, Times};
 
 use super::UNIT;
@@ -40,8 +42,8 @@ pub(crate) fn shapes() -> Vec<(String, Service)> {
         ),
     ];
     let finish = |timeout| {
-        let path = "finish".into();
-        Some(Box::new(Finish { path, timeout }))
+        let file = "finish".into();
+        Some(Box::new(Finish { file, timeout }))
     };
     let finishes = [
         ("no", None),
@@ -72,9 +74,31 @@ pub(crate) fn shapes() -> Vec<(String, Service)> {
             }
         }
     }
+    shapes.extend(paced());
     shapes.extend(watched(&restarts));
     shapes.extend(with_before(&limited));
     shapes.extend(scheduled(&restarts));
+    shapes
+}
+
+/// Services at the pace of s6: those that tell when they are ready, and those that do not.
+fn paced() -> Vec<(String, Service)> {
+    let mut shapes = Vec::new();
+    let restart = Restart {
+        pace: Pace::S6,
+        ..Restart::default()
+    };
+    let finish = Some(Box::new(Finish {
+        file: "finish".into(),
+        timeout: Some(UNIT * 2),
+    }));
+    for probe in [None, Some((Probe::Fd(3), None))] {
+        for finish in [None, finish.clone()] {
+            let name = format!("at the pace of s6, probe {probe:?}, finish {finish:?}");
+            let service = shape(Kind::Longrun, probe.clone(), finish, &restart, None);
+            shapes.push((name, service));
+        }
+    }
     shapes
 }
 
@@ -112,7 +136,7 @@ fn watched(restarts: &[(&str, Restart)]) -> Vec<(String, Service)> {
 fn with_before(restart: &Restart) -> Vec<(String, Service)> {
     let mut shapes = Vec::new();
     let finish = Some(Box::new(Finish {
-        path: "finish".into(),
+        file: "finish".into(),
         timeout: Some(UNIT),
     }));
     let simple = |kind| shape(kind, None, finish.clone(), restart, Some(UNIT * 2));
@@ -175,7 +199,7 @@ fn scheduled(restarts: &[(&str, Restart)]) -> Vec<(String, Service)> {
     let mut shapes = Vec::new();
     for (restart_name, restart) in restarts {
         let finish = Some(Box::new(Finish {
-            path: "finish".into(),
+            file: "finish".into(),
             timeout: Some(UNIT),
         }));
         for finish in [None, finish] {

@@ -5,8 +5,10 @@ use std::time::Duration;
 use pidone::machine::shutdown::Reason;
 use pidone::machine::slot::{Input, Ix, Limits};
 use pidone::service::definition::{
-    Before, Finish, Health, Kind, OnLimit, Probe, Ready, Restart, RestartLimit, Service, Then, When,
+    Before, Health, Kind, OnLimit, Probe, Ready, Restart, RestartLimit, Service, Then, When,
 };
+use pidone::service::executable::Finish;
+use pidone::service::pace::Pace;
 use pidone::service::schedule::{Line, Overlap, Schedule, Times};
 use pidone::service::zone::Zone;
 use pidone::values::{Exit, Name, Signal};
@@ -101,6 +103,7 @@ pub(crate) fn service(chance: &mut Chance, name: &str, all: &[String]) -> Servic
         } else {
             chance.of(&[When::OnFailure, When::Never])
         },
+        pace: chance.of(&[Pace::Growing, Pace::Growing, Pace::Growing, Pace::S6]),
         delay: chance.of(&[Duration::ZERO, Duration::ZERO, Duration::from_millis(700)]),
         limit: chance.percent(25).then(|| RestartLimit {
             times: u32::try_from(1 + chance.below(4)).unwrap(),
@@ -129,7 +132,7 @@ pub(crate) fn service(chance: &mut Chance, name: &str, all: &[String]) -> Servic
     }
     if chance.percent(25) {
         service.finish = Some(Box::new(Finish {
-            path: "finish".into(),
+            file: "finish".into(),
             timeout: chance.percent(80).then(|| Duration::from_secs(5)),
         }));
     }

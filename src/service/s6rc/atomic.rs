@@ -1,15 +1,17 @@
 //! One oneshot or longrun of s6-rc's as a service.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use crate::diag::{Diagnostic, Spot};
-use crate::service::definition::{Kind, Output, Service, StopBy, When};
+use crate::service::definition::{Kind, Output, Program, Service, StopBy, When};
+use crate::service::pace::Pace;
 use crate::service::s6rc::bundles::Bundles;
 use crate::service::s6rc::listed::{self, Wanted};
 use crate::service::s6rc::source::Entry;
 use crate::service::s6rc::{self, Definition, words};
 use crate::service::scripts;
-use crate::service::source::{Directory, File, Script};
+use crate::service::source::{Directory, File, Script, interpreter_words};
 use crate::values::Name;
 
 /// The service, as far as it can be made; what is wrong with it is told.
@@ -115,6 +117,13 @@ fn longrun(
         faults.push(fault.in_file(&entry.directory.path));
     }
     scripts::apply(&as_compiled(&entry.directory), &mut service, faults);
+    if let Program::Run(file) = &mut service.program {
+        file.by = interpreter_of(&entry.directory.run);
+    }
+    if let Some(finish) = &mut service.finish {
+        finish.file.by = interpreter_of(&entry.directory.finish);
+    }
+    service.restart.pace = Pace::S6;
     // s6 kills what does not end only if `timeout-kill` says so.
     if entry.directory.timeout_kill == File::Absent {
         service.stop.timeout = None;
@@ -151,6 +160,18 @@ fn as_compiled(found: &Directory) -> Directory {
         down: false,
         log: None,
         ..found.clone()
+    }
+}
+
+/// What has to execute this one, if it has no run bit.
+fn interpreter_of(script: &Script) -> Vec<OsString> {
+    match script {
+        Script::Present {
+            executable: false,
+            head: Some(head),
+            ..
+        } => interpreter_words(head).unwrap_or_default(),
+        Script::Present { .. } | Script::Absent | Script::Unreadable(_) => Vec::new(),
     }
 }
 

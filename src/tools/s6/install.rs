@@ -162,6 +162,7 @@ fn target(root: &Path) -> Result<PathBuf, String> {
 fn links(root: &Path) -> Vec<PathBuf> {
     let all = TOOLS
         .iter()
+        .filter(|(_, kind, _)| *kind != Kind::Apart)
         .map(|(name, _, _)| Path::new("command").join(name));
     let programs = || TOOLS.iter().filter(|(_, kind, _)| *kind == Kind::Program);
     let in_usr = programs().map(|(name, _, _)| Path::new("usr/bin").join(name));

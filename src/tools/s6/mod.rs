@@ -3,12 +3,14 @@
 mod call;
 mod envdir;
 mod execline;
+mod halt;
 mod identity;
 pub mod install;
 mod limits;
 mod lock;
 mod log;
 mod logutil;
+mod rc;
 mod scan;
 mod service;
 mod small;
@@ -40,6 +42,9 @@ enum Kind {
     Word,
     /// A program: PATH says, and ours is taken where it finds none.
     Program,
+    /// The same, but not for everybody: the system may have its own, and ours lies in
+    /// `/run/s6/basedir/bin`.
+    Apart,
 }
 
 /// Every name, what it is, and where its link goes besides `/command`.
@@ -55,6 +60,7 @@ const TOOLS: &[(&str, Kind, Tool)] = &[
     ("export", Kind::Word, execline::plain::export),
     ("fdmove", Kind::Word, execline::plumbing::fdmove),
     ("foreground", Kind::Word, execline::blocks::foreground),
+    ("halt", Kind::Apart, halt::halt),
     ("if", Kind::Word, execline::blocks::if_),
     ("ifelse", Kind::Word, execline::blocks::ifelse),
     ("import", Kind::Word, execline::substitute::import),
@@ -67,12 +73,15 @@ const TOOLS: &[(&str, Kind, Tool)] = &[
         execline::substitute::multisubstitute,
     ),
     ("pipeline", Kind::Word, execline::plumbing::pipeline),
+    ("poweroff", Kind::Apart, halt::halt),
     ("printcontenv", Kind::Program, envdir::printcontenv),
+    ("reboot", Kind::Apart, halt::halt),
     ("redirfd", Kind::Word, execline::plumbing::redirfd),
     ("s6-applyuidgid", Kind::Program, identity::applyuidgid),
     ("s6-echo", Kind::Program, small::echo),
     ("s6-envdir", Kind::Program, envdir::envdir),
     ("s6-envuidgid", Kind::Program, identity::envuidgid),
+    ("s6-rc", Kind::Program, rc::rc),
     ("s6-setlock", Kind::Program, lock::setlock),
     ("s6-setuidgid", Kind::Program, identity::setuidgid),
     ("s6-softlimit", Kind::Program, limits::softlimit),
@@ -92,6 +101,7 @@ const TOOLS: &[(&str, Kind, Tool)] = &[
     ("s6-svscanctl", Kind::Program, service::control::svscanctl),
     ("s6-svstat", Kind::Program, service::status::svstat),
     ("s6-svwait", Kind::Program, service::wait::svwait),
+    ("shutdown", Kind::Apart, halt::halt),
     ("with-contenv", Kind::Program, envdir::with_contenv),
 ];
 

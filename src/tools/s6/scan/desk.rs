@@ -20,6 +20,7 @@ use crate::values::{Moment, Signal};
 
 use super::post::{Control, Post, is_closed};
 use super::record::Told;
+use super::standins::StandIns;
 
 /// Who can be heard: signals, PID 1, the directory's own control, and from `FIRST` on the services.
 const SIGNALS: u64 = 0;
@@ -52,6 +53,7 @@ pub(super) struct Desk {
     next: u64,
     /// Those that were left, and when they are taken up again.
     left: Vec<(Moment, String)>,
+    stand_ins: StandIns,
     /// What was said once.
     said: BTreeSet<&'static str>,
 }
@@ -61,7 +63,7 @@ impl Desk {
     ///
     /// # Errors
     /// PID 1 cannot be asked, or there are no descriptors left.
-    pub(super) fn open(dir: PathBuf) -> Result<Self, Diagnostic> {
+    pub(super) fn open(dir: PathBuf, stand_ins: bool) -> Result<Self, Diagnostic> {
         let failed = |failure: Failure| failure.diagnostic();
         let places = places();
         let mut events = Client::connect(&places).map_err(failed)?;
@@ -85,6 +87,7 @@ impl Desk {
             numbers: BTreeMap::new(),
             next: FIRST,
             left: Vec::new(),
+            stand_ins: StandIns::new(stand_ins),
             said: BTreeSet::new(),
         };
         desk.listen(desk.signals.as_fd(), SIGNALS).map_err(cannot)?;
@@ -139,7 +142,8 @@ impl Desk {
     }
 
     fn patience(&self) -> EpollTimeout {
-        let first = self.left.iter().map(|(at, _)| *at).min();
+        let left = self.left.iter().map(|(at, _)| *at).min();
+        let first = [left, self.stand_ins.due()].into_iter().flatten().min();
         let Some(first) = first else {
             return EpollTimeout::NONE;
         };
@@ -153,6 +157,7 @@ impl Desk {
         while let Some(signal) = self.signals.take() {
             is_over |= matches!(signal, Signal::TERM | Signal::INT | Signal::QUIT);
         }
+        self.stand_ins.collect(clock::now());
         is_over
     }
 
@@ -294,6 +299,7 @@ impl Desk {
                 self.numbers.insert(self.next, name.clone());
                 self.next += 1;
                 self.posts.insert(name.clone(), post);
+                self.stand_ins.add(name);
             }
             Err(error) if is_closed(&error) => self.say_closed(name, &error),
             Err(error) => {
@@ -307,6 +313,7 @@ impl Desk {
     fn leave(&mut self, name: &str) {
         if let Some(post) = self.posts.remove(name) {
             post.notify("x");
+            self.stand_ins.remove(name);
         }
         self.numbers.retain(|_, known| known != name);
     }
@@ -314,6 +321,7 @@ impl Desk {
     /// Those whose supervisor had left are supervised again, and start unless a file says no.
     fn take_back(&mut self) {
         let now = clock::now();
+        self.stand_ins.bring_back(now);
         let due: Vec<String> = self
             .left
             .extract_if(.., |(at, _)| *at <= now)

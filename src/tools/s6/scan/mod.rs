@@ -7,6 +7,7 @@ mod fifodir;
 mod letters;
 mod post;
 mod record;
+mod standins;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -36,9 +37,9 @@ pub(crate) fn svscan(mut call: Call) -> Outcome {
 
 /// `pidone s6 desk [--stand-ins] DIR`; gives the exit code.
 pub(crate) fn desk(args: &[OsString]) -> u8 {
-    let dir = match args {
-        [dir] if !dir.to_string_lossy().starts_with('-') => dir,
-        [option, dir] if option == "--stand-ins" => dir,
+    let (dir, stand_ins) = match args {
+        [dir] if !dir.to_string_lossy().starts_with('-') => (dir, false),
+        [option, dir] if option == "--stand-ins" => (dir, true),
         _other => {
             tell(b"s6-svscan", USAGE);
             return 100;
@@ -46,7 +47,7 @@ pub(crate) fn desk(args: &[OsString]) -> u8 {
     };
     // Two descriptors a service; the limit is PID 1's, given back.
     let _ = pid1::raise_nofile();
-    match serve(PathBuf::from(dir)) {
+    match serve(PathBuf::from(dir), stand_ins) {
         Ok(code) => code,
         Err(why) => {
             tell(b"s6-svscan", &format!("fatal: {}", one_line(&why)));
@@ -55,8 +56,8 @@ pub(crate) fn desk(args: &[OsString]) -> u8 {
     }
 }
 
-fn serve(dir: PathBuf) -> Result<u8, Diagnostic> {
-    let mut desk = Desk::open(dir)?;
+fn serve(dir: PathBuf, stand_ins: bool) -> Result<u8, Diagnostic> {
+    let mut desk = Desk::open(dir, stand_ins)?;
     if descriptors::is_open(READY_FD).is_ok() {
         // Nobody waits for it: then nobody misses it.
         let _ = descriptors::write_all(READY_FD, b"\n");
