@@ -319,7 +319,7 @@ impl Turn<'_> {
                 // What died may have left children that hold what its successor needs. A `finish`
                 // is told of the group, and may have other plans. Who was asked to go has had its
                 // say, and what goes down or has finished may have left something on purpose.
-                // What is of s6 finds what it has left, as there: haproxy takes over from its elder.
+                // What is of s6 finds what it has left: there haproxy takes over from its elder.
                 let is_again = matches!(unit.state, State::Waiting | State::Backoff { .. })
                     && self.service.restart.pace == Pace::Growing;
                 if is_again && matches!(next, Next::Policy(_)) {

@@ -7,8 +7,8 @@ use crate::support::SOON;
 #[test]
 fn tools_find_services_by_their_paths() {
     let Some(image) = image() else { return };
-    let check = "#!/usr/bin/with-contenv bash\nexec s6-notifyoncheck -d -n 300 -w 100 -c \"test -e /run/there\" \
-                 sh -c 'sleep 0.3; touch /run/there; exec sleep 1000'\n";
+    let check = "#!/usr/bin/with-contenv bash\nexec s6-notifyoncheck -d -n 300 -w 100 \
+                 -c \"test -e /run/there\" sh -c 'sleep 0.3; touch /run/there; exec sleep 1000'\n";
     let image = image
         .longrun("db", check, &["base"])
         .file("etc/s6-overlay/s6-rc.d/db/notification-fd", "3\n")
@@ -39,7 +39,8 @@ fn a_base_with_a_hook_that_makes_services_and_a_look_at_its_directory() {
     let Some(image) = image() else { return };
     let hook = "#!/bin/sh\nd=/etc/s6-overlay/s6-rc.d\nmkdir -p $d/svc-mod/dependencies.d\n\
                 echo longrun >$d/svc-mod/type\n\
-                printf '#!/command/with-contenv sh\\necho mod with $FROM_HOOK\\nexec sleep 1000\\n' >$d/svc-mod/run\n\
+                printf '#!/command/with-contenv sh\\necho mod with $FROM_HOOK\\n' >$d/svc-mod/run\n\
+                echo 'exec sleep 1000' >>$d/svc-mod/run\n\
                 touch $d/svc-mod/dependencies.d/init-config $d/user/contents.d/svc-mod\n\
                 printf value >/run/s6/container_environment/FROM_HOOK\n";
     // What with-contenv of that family asks before it applies UMASK.

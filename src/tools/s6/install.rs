@@ -46,7 +46,7 @@ pub fn verb(args: &[OsString], born_with: SignalSet) -> u8 {
             "`install` takes `--root DIR`, or nothing",
         )),
         [word, rest @ ..] if word == "desk" => desk(rest),
-        [word, rest @ ..] if word == "stage" => stage::verb(rest),
+        [word, rest @ ..] if word == "stage" => stage::verb(rest, born_with),
         [name, ..] if is_tool(name) => run(args, born_with),
         [name, ..] => {
             let name = name.to_string_lossy();

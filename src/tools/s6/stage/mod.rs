@@ -12,6 +12,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use crate::os::reaper;
+use crate::os::signals::{SignalSet, put_back, undo_runtime};
 use crate::service::environment::Environment as Variables;
 use crate::service::overlay;
 use crate::tools::s6::call::{Bytes, Command, Environment, Why};
@@ -34,7 +35,10 @@ const STAGES: [(&str, Stage); 6] = [
 const BAD_USAGE: u8 = 100;
 
 /// Runs the stage of this name; gives its exit code.
-pub(super) fn verb(args: &[OsString]) -> u8 {
+pub(super) fn verb(args: &[OsString], born_with: SignalSet) -> u8 {
+    // Scripts are born as PID 1's children are: nothing blocked, nothing ignored.
+    undo_runtime();
+    put_back(born_with);
     let found = args.first().and_then(|word| {
         let found = STAGES.iter().find(|(name, _)| word == *name);
         found.map(|(_, stage)| *stage)
