@@ -24,12 +24,12 @@ trap 'kill -INT $pid; wait $pid; echo "serf ended with $?"; exit 0' TERM
 wait $pid
 "#;
 
-const NODE: &str = r#"#!/usr/bin/with-contenv bash
+const NODE: &str = r"#!/usr/bin/with-contenv bash
 node /app.js &
 pid=$!
 trap 'kill -TERM $pid; wait $pid; exit 0' TERM
 wait $pid
-"#;
+";
 
 const CONFIG: &str = "defaults\n mode http\n timeout connect 1s\n timeout client 5s\n \
                       timeout server 5s\nfrontend f\n bind 127.0.0.1:8000\n default_backend b\n\

@@ -1,11 +1,7 @@
 //! Images made for s6-overlay, with pidone as `/init`: the real binary as PID 1 over a root of the
 //! test's own, which lies over the machine's.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test may stop where it stands"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
 #[path = "../support/mod.rs"]
 mod support;
