@@ -19,7 +19,7 @@ use crate::os::pid1::Nofile;
 use crate::os::reason::reason;
 use crate::os::signals::{self, Signals};
 use crate::os::spawner::Spawner;
-use crate::os::{files, memory, pid1, users};
+use crate::os::{files, memory, ourselves, pid1, users};
 use crate::service::definition::Service;
 use crate::service::environment::Environment;
 use crate::service::settings;
@@ -184,7 +184,8 @@ pub(super) fn boot(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
 /// were named.
 fn style(arguments: &Arguments) -> Style {
     match &arguments.style {
-        Style::Native if arguments.services.is_empty() => match files::own_links(&WITH_CONTENV) {
+        Style::Native if arguments.services.is_empty() => match ourselves::own_links(&WITH_CONTENV)
+        {
             Some(program) => Style::Overlay {
                 program,
                 begun: false,

@@ -5,7 +5,6 @@ use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -128,20 +127,6 @@ pub fn zone(name: &str) -> Result<Vec<u8>, String> {
     }
     content::bounded(&file, ZONE_MAX)
         .map_err(|why| format!("cannot read the time zone `{name}`: {why}"))
-}
-
-/// This program's own file, if one of these paths leads to it.
-pub fn own_links(paths: &[&str]) -> Option<String> {
-    let of = |path: &Path| {
-        let data = fs::metadata(path).ok()?;
-        Some((data.dev(), data.ino()))
-    };
-    let own = Path::new("/proc/self/exe");
-    let id = of(own)?;
-    let is_ours = |path: &&&str| of(Path::new(path)) == Some(id);
-    let link = paths.iter().find(is_ours)?;
-    let real = fs::canonicalize(link).ok()?;
-    real.into_os_string().into_string().ok()
 }
 
 /// All of a regular file of at most so many bytes, read anew; else why not, for the user.

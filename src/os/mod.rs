@@ -23,7 +23,9 @@ pub mod memory;
 pub mod notification;
 pub mod notify;
 pub mod oom;
+pub mod ourselves;
 pub mod output;
+
 pub mod outq;
 pub mod passed;
 pub mod peer;

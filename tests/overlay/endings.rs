@@ -104,7 +104,8 @@ fn a_wrong_definition_ends_the_container() {
     in_order(
         &err,
         &[
-            "error: `absent` is not defined\n --> /etc/s6-overlay/s6-rc.d/app/dependencies.d/absent\n",
+            "error: `absent` is not defined\n \
+             --> /etc/s6-overlay/s6-rc.d/app/dependencies.d/absent\n",
             "error: `up`: unmatched {\n --> /etc/s6-overlay/s6-rc.d/odd/up:1:1\n",
         ],
     );
@@ -117,7 +118,8 @@ fn what_an_earlier_life_left_is_gone() {
     let image = image
         .env(
             "BEFORE",
-            "mkdir -p /run/s6/container_environment /run/service/old/supervise /run/s6-rc/servicedirs/app\n\
+            "mkdir -p /run/s6/container_environment \
+             /run/service/old/supervise /run/s6-rc/servicedirs/app\n\
              echo x >/run/s6/container_environment/STALE\n\
              mkdir -p /run/s6-linux-init-container-results\n\
              echo 9 >/run/s6-linux-init-container-results/exitcode",

@@ -1,6 +1,6 @@
 //! Who comes after whom, and what each gets to see.
 
-use crate::image::image;
+use crate::image::{Image, image};
 use crate::support::{SOON, eventually};
 
 /// Where lines of a story stand in what was written; each must be there, in this order.
@@ -13,16 +13,15 @@ pub(crate) fn in_order(text: &str, lines: &[&str]) {
     }
 }
 
-#[test]
-fn the_stages_of_version_3() {
-    let Some(image) = image() else { return };
-    let image = image
+/// Something for every stage.
+fn with_every_stage(image: Image) -> Image {
+    image
         .script(
             "hook",
             "#!/bin/sh\necho \"hook $1 in $(pwd), NAME is [$NAME]\"\n\
              d=/etc/s6-overlay/s6-rc.d\nmkdir -p $d/made\necho oneshot >$d/made/type\n\
              echo 'echo \"made by the hook\"' >$d/made/up\n>$d/user/contents.d/made\n\
-             >$d/made/dependencies.d/base 2>/dev/null || { mkdir $d/made/dependencies.d; >$d/made/dependencies.d/base; }\n",
+             mkdir $d/made/dependencies.d\n>$d/made/dependencies.d/base\n",
         )
         .env("S6_STAGE2_HOOK", "/hook now")
         .env("NAME", "a value")
@@ -31,14 +30,19 @@ fn the_stages_of_version_3() {
         .file("var/lib/x/deep/file", "")
         .script(
             "etc/cont-init.d/10-first",
-            "#!/usr/bin/with-contenv sh\necho \"first, NAME is [$NAME]\"\nstat -c '%U %a' /var/lib/x/deep /var/lib/x/deep/file\n",
+            "#!/usr/bin/with-contenv sh\necho \"first, NAME is [$NAME]\"\n\
+             stat -c '%U %a' /var/lib/x/deep /var/lib/x/deep/file\n",
         )
         .script(
             "etc/cont-init.d/20-second",
             "#!/bin/sh\necho \"second, NAME is [$NAME]\"\nexit 3\n",
         )
         .script("etc/cont-finish.d/10-last", "#!/bin/sh\necho last\n")
-        .oneshot("prepare", "/etc/s6-overlay/s6-rc.d/prepare/run\n", &["base"])
+        .oneshot(
+            "prepare",
+            "/etc/s6-overlay/s6-rc.d/prepare/run\n",
+            &["base"],
+        )
         .script(
             "etc/s6-overlay/s6-rc.d/prepare/run",
             "#!/bin/sh\necho \"prepare is $RC_NAME\"\n",
@@ -54,8 +58,15 @@ fn the_stages_of_version_3() {
         )
         .script(
             "etc/services.d/old/run",
-            "#!/command/with-contenv sh\necho \"old in $(pwd), NAME is [$NAME], EMPTY is [${EMPTY-unset}]\"\nexec sleep 1000\n",
-        );
+            "#!/command/with-contenv sh\necho \"old in $(pwd), NAME is [$NAME], \
+             EMPTY is [${EMPTY-unset}]\"\nexec sleep 1000\n",
+        )
+}
+
+#[test]
+fn the_stages_of_version_3() {
+    let Some(image) = image() else { return };
+    let image = with_every_stage(image);
     let Some(mut running) = image.start(&[
         "sh",
         "-c",

@@ -45,7 +45,8 @@ fn a_base_with_a_hook_that_makes_services_and_a_look_at_its_directory() {
                 printf value >/run/s6/container_environment/FROM_HOOK\n";
     // What with-contenv of that family asks before it applies UMASK.
     let app = "#!/bin/sh\ncase \"$(readlink /proc/self/cwd)\" in \
-               */servicedirs/svc-app) echo \"app by $(basename $(pwd))\" ;; esac\nexec sleep 1000\n";
+               */servicedirs/svc-app) echo \"app by $(basename $(pwd))\" ;; esac\n\
+               exec sleep 1000\n";
     let image = image
         .env("S6_STAGE2_HOOK", "/docker-mods")
         .script("docker-mods", hook)

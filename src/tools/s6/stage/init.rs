@@ -59,7 +59,7 @@ fn prepare(variables: &Environment) -> io::Result<()> {
         fs::create_dir_all(dir)?;
     }
     if fs::symlink_metadata("/var/run").is_err() {
-        // Images name it in both ways. Where it cannot be made, they have it already, or fail there.
+        // Images name it in both ways. Where it cannot be made, they have it, or fail there.
         let _ = symlink("/run", "/var/run");
     }
     let results = Path::new(EXIT_CODE);
