@@ -12,6 +12,7 @@ use crate::service::environment::Environment;
 use crate::service::program::{Seen, Sought};
 use crate::service::settings::{self, Settings};
 use crate::service::{order, set};
+use crate::supervisor::crew::{Sources, Style};
 
 /// A screen, and the code that the command exits with.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,6 +36,10 @@ pub fn run(dirs: &[PathBuf], user_known: &dyn Fn(&str) -> Result<(), String>) ->
     found.extend(faults);
     if !dirs.is_empty() {
         dirs.clone_into(&mut settings.services);
+    } else if let style @ Style::Overlay { .. } = Style::of_image() {
+        let screen = overlay(style, found, &environment);
+        let _ = std::io::stdout().write_all(screen.text.as_bytes());
+        return ExitCode::from(screen.code);
     }
     // Whoever names directories may do so far from the image that they are for.
     let image = |sought: &Sought| match dirs {
@@ -103,8 +108,25 @@ pub fn screen(
             roots.join(", ")
         )));
     }
+    told(&found, services)
+}
+
+/// The screen for an image made for s6-overlay, below what is already found wrong.
+fn overlay(style: Style, mut found: Vec<Diagnostic>, environment: &Environment) -> Screen {
+    let mut sources = Sources {
+        dirs: Vec::new(),
+        command: Vec::new(),
+        style,
+    };
+    sources.begin();
+    let crew = sources.read(environment, &mut found);
+    told(&found, crew.services.len())
+}
+
+/// All of these, and the tally of so many services.
+fn told(found: &[Diagnostic], services: usize) -> Screen {
     let mut text = String::new();
-    for fault in &found {
+    for fault in found {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{fault}");
     }

@@ -19,7 +19,7 @@ use crate::os::pid1::Nofile;
 use crate::os::reason::reason;
 use crate::os::signals::{self, Signals};
 use crate::os::spawner::Spawner;
-use crate::os::{files, memory, ourselves, pid1, users};
+use crate::os::{files, memory, pid1, users};
 use crate::service::definition::Service;
 use crate::service::environment::Environment;
 use crate::service::settings;
@@ -44,9 +44,6 @@ const DESCRIPTORS_EACH: usize = 6;
 
 /// Longer than any container lives.
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-
-/// Where images find it, the older ones at the second place.
-const WITH_CONTENV: [&str; 2] = ["/command/with-contenv", "/usr/bin/with-contenv"];
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -184,14 +181,7 @@ pub(super) fn boot(arguments: &Arguments) -> Result<ExitCode, ExitCode> {
 /// were named.
 fn style(arguments: &Arguments) -> Style {
     match &arguments.style {
-        Style::Native if arguments.services.is_empty() => match ourselves::own_links(&WITH_CONTENV)
-        {
-            Some(program) => Style::Overlay {
-                program,
-                begun: false,
-            },
-            None => Style::Native,
-        },
+        Style::Native if arguments.services.is_empty() => Style::of_image(),
         other @ (Style::Native | Style::Scandir { .. } | Style::Overlay { .. }) => other.clone(),
     }
 }

@@ -13,6 +13,7 @@ use crate::logs::format::{Origin, Writer};
 use crate::logs::lines::Splitter;
 use crate::logs::recent::Recent;
 use crate::logs::ring::Stream;
+use crate::os::descriptors;
 use crate::os::output::set_nonblocking;
 use crate::service::definition::Format;
 use crate::values::{Name, Pid};
@@ -128,6 +129,9 @@ impl Outlet {
     /// Opens the pipe of one stream for this owner.
     pub(super) fn open(&mut self, stderr: bool, owner: Option<(u32, u32)>) -> io::Result<&Source> {
         let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
+        if descriptors::are_scarce(&write) {
+            return Err(Errno::EMFILE.into());
+        }
         set_nonblocking(&read)?;
         self.owner = owner;
         if let Some(owner) = owner

@@ -2,9 +2,26 @@
 
 use std::fs::File;
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::OnceLock;
 
 use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit};
+
+/// So many descriptors below the limit are for whoever asks how things stand, and for what it takes
+/// to start a process; pipes that a service keeps do not take them.
+const KEPT_FREE: u64 = 16;
+
+/// Whether this one, the newest, is among the last that the limit allows (RLIMIT_NOFILE of
+/// getrlimit(2), as it was at the first question). The kernel gives the lowest free number.
+pub fn are_scarce(newest: impl AsFd) -> bool {
+    static LAST: OnceLock<u64> = OnceLock::new();
+    let last = *LAST.get_or_init(|| {
+        let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
+        limit.saturating_sub(KEPT_FREE)
+    });
+    u64::try_from(newest.as_fd().as_raw_fd()).is_ok_and(|number| number >= last)
+}
 
 /// Puts ours in the place of number `to`, where the next program finds it.
 ///

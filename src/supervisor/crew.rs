@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::diag::{self, Diagnostic};
-use crate::os::{files, pid1, programs, trees, users};
+use crate::os::{files, ourselves, pid1, programs, trees, users};
 use crate::service::definition::{Format, Output, Restart, Service, When};
 use crate::service::environment::Environment;
 use crate::service::overlay::{self, Image};
@@ -40,6 +40,22 @@ pub enum Style {
         /// The first stage has been started, so that the next reading is of everything.
         begun: bool,
     },
+}
+
+/// Where images find it, the older ones at the second place.
+const WITH_CONTENV: [&str; 2] = ["/command/with-contenv", "/usr/bin/with-contenv"];
+
+impl Style {
+    /// That of the image we are in: `pidone s6 install` makes one of those for s6-overlay ours.
+    pub fn of_image() -> Self {
+        match ourselves::own_links(&WITH_CONTENV) {
+            Some(program) => Self::Overlay {
+                program,
+                begun: false,
+            },
+            None => Self::Native,
+        }
+    }
 }
 
 impl Sources {

@@ -7,7 +7,7 @@ use crate::os::reason::reason;
 use crate::os::spawner::Spawned;
 use crate::supervisor::Supervisor;
 use crate::supervisor::perform::GONE;
-use crate::supervisor::wiring::wire;
+use crate::supervisor::wiring::{Hold, wire};
 use crate::values::{Exit, Pid};
 
 /// What runs when the process of a service is gone.
@@ -25,7 +25,7 @@ impl Supervisor {
         let around = self.launcher.surroundings(&service)?;
         let owner = around.user.as_ref().map(|user| (user.uid, user.gid));
         let wiring = self.wiring(ix);
-        let mut hold = None;
+        let mut hold = Hold::default();
         let streams = wire(
             &mut self.router,
             &self.launcher,

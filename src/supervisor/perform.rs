@@ -23,7 +23,7 @@ use crate::supervisor::last::Last;
 use crate::supervisor::narrator::Narrator;
 use crate::supervisor::notices::variables;
 use crate::supervisor::outcome::faults_of;
-use crate::supervisor::wiring::wire;
+use crate::supervisor::wiring::{Hold, wire};
 use crate::supervisor::{Answer, Supervisor};
 use crate::values::span::show_span;
 use crate::values::{Exit, Pid, Signal};
@@ -121,7 +121,7 @@ impl Supervisor {
             }
         }
         let wiring = self.wiring(ix);
-        let mut hold = None;
+        let mut hold = Hold::default();
         let mut streams = wire(
             &mut self.router,
             &self.launcher,
@@ -300,7 +300,7 @@ impl Supervisor {
         command: &[String],
     ) -> Result<Spawned, String> {
         let wiring = self.wiring(ix);
-        let mut hold = None;
+        let mut hold = Hold::default();
         let streams = wire(
             &mut self.router,
             &self.launcher,

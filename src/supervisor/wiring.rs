@@ -81,6 +81,10 @@ pub(super) struct Wiring {
     keeps_stdin: bool,
 }
 
+/// What is read from a pipe to a logger, and what is written to one: the middle of a pipeline has
+/// both.
+pub(super) type Hold = [Option<OwnedFd>; 2];
+
 /// Connects them. The pipes are made at the first start and are the same ever after, so that a
 /// restart makes no new ones and loses nothing. `hold` keeps what the router cannot lend twice.
 pub(super) fn wire<'fd>(
@@ -89,7 +93,7 @@ pub(super) fn wire<'fd>(
     service: &Service,
     wiring: Wiring,
     owner: Option<(u32, u32)>,
-    hold: &'fd mut Option<OwnedFd>,
+    hold: &'fd mut Hold,
 ) -> Result<Streams<'fd>, String> {
     connect(router, launcher, service, wiring, owner, hold)
         .map_err(|error| format!("cannot make its pipes: {}", reason(&error)))
@@ -101,7 +105,7 @@ fn connect<'fd>(
     service: &Service,
     wiring: Wiring,
     owner: Option<(u32, u32)>,
-    hold: &'fd mut Option<OwnedFd>,
+    hold: &'fd mut Hold,
 ) -> io::Result<Streams<'fd>> {
     let Wiring {
         ix,
@@ -114,17 +118,18 @@ fn connect<'fd>(
         stdin,
         ..Streams::default()
     };
+    let [held_input, held_output] = hold;
+    if service.stop.by == StopBy::EndOfInput {
+        let input = router.logger_pipe(ix, None)?.0.try_clone_to_owned()?;
+        let input: &'fd OwnedFd = held_input.insert(input);
+        streams.stdin = Some(input.as_fd());
+    }
     if let Some(to) = logger {
         let output = router.logger_pipe(to, owner)?.1.try_clone_to_owned()?;
-        let output: &'fd OwnedFd = hold.insert(output);
+        let output: &'fd OwnedFd = held_output.insert(output);
         streams.stdout = Some(output.as_fd());
         streams.stderr = Some(router.stderr_pipe(ix, &service.name, format, owner)?);
         return Ok(streams);
-    }
-    if service.stop.by == StopBy::EndOfInput {
-        let input = router.logger_pipe(ix, None)?.0.try_clone_to_owned()?;
-        let input: &'fd OwnedFd = hold.insert(input);
-        streams.stdin = Some(input.as_fd());
     }
     if format != Format::Inherit {
         let (stdout, stderr) = router.pipes(ix, &service.name, format, owner)?;

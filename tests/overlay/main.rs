@@ -13,4 +13,5 @@ mod order;
 mod public;
 mod second;
 mod surroundings;
+mod tools;
 mod variables;

@@ -35,6 +35,7 @@ mod rescan_ends;
 mod restart;
 mod restricted;
 mod s6_files;
+mod scarce;
 mod scheduled;
 mod stop;
 mod story;

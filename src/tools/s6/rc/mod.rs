@@ -2,6 +2,8 @@
 
 mod tree;
 
+pub(super) use tree::FILE;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -20,7 +22,8 @@ use tree::Tree;
 const LINE: &str = "s6-rc [ -v verbosity ] [ -n dryrunthrottle ] [ -t timeout ] [ -l live ] [ -b ] \
     [ -u | -d | -D ] [ -p ] [ -a ] list|listall|diff|change|start|stop [ servicenames... ]";
 
-const LIVE: &str = "/run/s6-rc";
+/// The live directory.
+pub(super) const LIVE: &str = "/run/s6-rc";
 
 /// A service could not be changed.
 const FAILED: u8 = 1;
@@ -55,7 +58,7 @@ pub(crate) fn rc(mut call: Call) -> Outcome {
     let names: Vec<String> = call.args.iter().map(|name| shown(name)).collect();
     let mut client = Client::connect(&places()).map_err(|failure| unreachable(&failure))?;
     let services = statuses(&mut client)?;
-    let text = fs::read_to_string(path(live.as_bytes()).join(tree::FILE));
+    let text = fs::read_to_string(path(live.as_bytes()).join(FILE));
     options.tree = match text {
         Ok(text) => Tree::read(&text),
         Err(_) => Tree::of_services(services.keys().cloned()),

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The file, in the live directory.
-pub(super) const FILE: &str = "pidone-tree";
+pub(in crate::tools::s6) const FILE: &str = "pidone-tree";
 
 /// As it is read.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

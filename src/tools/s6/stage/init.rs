@@ -15,7 +15,7 @@ use crate::service::overlay::{self, EXIT_CODE, LEGACY_DIRS, RUN, SCAN_DIR, SERVI
 use crate::tools::s6::tell;
 
 use super::scripts::behaviour;
-use super::{run as run_program, second, top};
+use super::{run as run_program, second, top, tree};
 
 /// The variables that lie in files, for `with-contenv`.
 const CONTAINER: &str = "/run/s6/container_environment";
@@ -36,6 +36,9 @@ pub(super) fn run(variables: &Environment) -> u8 {
     let sources = overlay::Sources::of(variables);
     for tree in &sources.trees {
         link_all(tree, Path::new(SERVICE_DIRS), &|dir| is_longrun(dir));
+    }
+    if let Err(why) = tree::write(&sources) {
+        say(&format!("warning: s6-rc will not know bundles: {why}"));
     }
     link_all(&sources.services, Path::new(LEGACY_DIRS), &|dir| {
         dir.join("run").exists() && !dir.join("service.toml").exists()

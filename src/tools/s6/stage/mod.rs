@@ -5,6 +5,7 @@ mod init;
 mod scripts;
 mod second;
 mod top;
+mod tree;
 
 use std::env;
 use std::ffi::OsString;
