@@ -189,22 +189,9 @@ impl Slot {
 
     /// Whether it is to be up from now on, run after run: what s6 calls wanted.
     pub fn is_kept_up(&self) -> bool {
-        let has_given_up = match self.unit.state {
-            State::Finished | State::Undoable => true,
-            State::Failed(failure) => failure != Failure::Need,
-            State::Down
-            | State::Waiting
-            | State::Spawning
-            | State::Starting(_)
-            | State::Ready { .. }
-            | State::Unready { .. }
-            | State::BeforeStop { .. }
-            | State::Stopping { .. }
-            | State::SpawningFinish { .. }
-            | State::Finishing { .. }
-            | State::Backoff { .. }
-            | State::Scheduled { .. } => false,
-        };
+        let has_finished = matches!(self.unit.state, State::Finished | State::Undoable);
+        let has_failed = self.failure().is_some_and(|it| it != Failure::Need);
+        let has_given_up = has_finished || has_failed;
         self.want == Want::Up && !self.once && !has_given_up
     }
 

@@ -157,6 +157,8 @@ impl Image<'_> {
         for mut service in compiled.services {
             let place = started.get(&service.name);
             service.enabled = place.is_some();
+            // Its reader has looked at `timeout-kill`.
+            scandir::settle(&mut service, true);
             self.as_longrun(&mut service, SERVICE_DIRS, is_there);
             service.needs.push(init.clone());
             if place == Some(&1) {
@@ -255,9 +257,6 @@ impl Image<'_> {
             *format = Some(Format::Raw);
         }
         if let (Kind::Longrun, Program::Run(_)) = (service.kind, &service.program) {
-            let timeout = service.stop.timeout;
-            scandir::settle(service, true);
-            service.stop.timeout = timeout;
             // Where it could not be made, the service stands where it is defined.
             let dir = Path::new(dirs).join(service.name.as_str());
             if let (true, Some(dir)) = (is_there(&dir), dir.to_str()) {
