@@ -11,6 +11,7 @@ mod support;
 )]
 mod publish {
     pub(crate) mod bench;
+    mod drains;
     mod failures;
     mod stories;
     mod turns;

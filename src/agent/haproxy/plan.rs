@@ -10,6 +10,8 @@ pub enum Plan {
     Commands {
         /// One a line, without their ends.
         commands: Vec<String>,
+        /// Servers that get no new request by these commands.
+        leaving: Vec<String>,
         /// Servers that are in maintenance then, to be deleted once nobody is connected to them.
         doomed: Vec<String>,
     },
@@ -52,18 +54,20 @@ pub fn plan(backend: &str, wanted: &Parts, before: Option<&Parts>, actual: &[Act
         wanted.servers.iter().any(|server| server.name == *name) || wanted.fixed.contains(name)
     };
     let gone = actual.iter().filter(|actual| !is_wanted(&actual.name));
-    let mut doomed = Vec::new();
+    let (mut leaving, mut doomed) = (Vec::new(), Vec::new());
     // What leaves goes first: a request must not meet it while others are added.
     let mut first = Vec::new();
     for server in gone {
         if !server.is_out {
             first.push(format!("set server {backend}/{} state maint", server.name));
+            leaving.push(server.name.clone());
         }
         doomed.push(server.name.clone());
     }
     first.append(&mut commands);
     Plan::Commands {
         commands: first,
+        leaving,
         doomed,
     }
 }
@@ -123,8 +127,16 @@ mod tests {
     fn lines(plan: Plan) -> String {
         match plan {
             Plan::Reload(why) => format!("reload: {why}"),
-            Plan::Commands { commands, doomed } => {
-                format!("{}\ndoomed: {}", commands.join("\n"), doomed.join(" "))
+            Plan::Commands {
+                commands,
+                leaving,
+                doomed,
+            } => {
+                let (leaving, doomed) = (leaving.join(" "), doomed.join(" "));
+                format!(
+                    "{}\nleaving: {leaving}\ndoomed: {doomed}",
+                    commands.join("\n")
+                )
             }
         }
     }
@@ -153,11 +165,15 @@ mod tests {
              set server nodes/s5 state ready\n\
              add server nodes/s6 10.0.0.6:80 check inter 200ms disabled\n\
              enable health nodes/s6\n\
+             leaving: s2\n\
              doomed: s2 s9"
         );
         let same = [actual("s1", "10.0.0.1:80", false)];
         let one = parts("server s1 10.0.0.1:80");
-        assert_eq!(lines(plan("nodes", &one, Some(&one), &same)), "\ndoomed: ");
+        assert_eq!(
+            lines(plan("nodes", &one, Some(&one), &same)),
+            "\nleaving: \ndoomed: "
+        );
     }
 
     #[test]
@@ -189,7 +205,7 @@ mod tests {
             actual("far", "10.1.1.1:80", false),
         ];
         let done = plan("nodes", &both, Some(&both), &now);
-        assert_eq!(lines(done), "\ndoomed: ");
+        assert_eq!(lines(done), "\nleaving: \ndoomed: ");
     }
 
     #[test]

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 /// How haproxy says that it is ready for the next command, once asked to prompt.
 const PROMPT: &[u8] = b"\n> ";
-/// How often a new worker is looked for after a reload.
+/// How often a new worker is looked for after a reload, and the end of requests in a drain.
 const LOOK_MS: u16 = 5;
 
 /// What became of a change by the Runtime API.
@@ -31,6 +31,8 @@ pub enum Change {
     Done {
         /// How many commands that took.
         commands: usize,
+        /// Servers that get no new request from now on.
+        leaving: Vec<String>,
         /// Servers that wait for the end of their connections, to be deleted.
         doomed: Vec<String>,
     },
@@ -114,22 +116,30 @@ pub fn change(socket: &Path, backend: &str, before: Option<&str>, text: &str) ->
     let done = talk.servers(backend).and_then(|actual| {
         match plan(backend, &wanted, before.as_ref(), &actual) {
             Plan::Reload(why) => Err(why),
-            Plan::Commands { commands, doomed } => {
+            Plan::Commands {
+                commands,
+                leaving,
+                doomed,
+            } => {
                 talk.perform(&commands)?;
-                Ok((commands.len(), doomed))
+                Ok((commands.len(), leaving, doomed))
             }
         }
     });
     // Asked again, so that "done" is what haproxy says, not what we sent.
-    let verified = done.and_then(|(commands, doomed)| {
+    let verified = done.and_then(|done| {
         let actual = talk.servers(backend)?;
         match plan(backend, &wanted, Some(&wanted), &actual) {
-            Plan::Commands { commands: left, .. } if left.is_empty() => Ok((commands, doomed)),
+            Plan::Commands { commands: left, .. } if left.is_empty() => Ok(done),
             Plan::Commands { .. } | Plan::Reload(_) => Err("haproxy has other servers".to_owned()),
         }
     });
     match verified {
-        Ok((commands, doomed)) => Change::Done { commands, doomed },
+        Ok((commands, leaving, doomed)) => Change::Done {
+            commands,
+            leaving,
+            doomed,
+        },
         Err(why) => Change::Reload(why),
     }
 }
@@ -148,6 +158,25 @@ impl Talk {
             }
         }
         Ok(())
+    }
+}
+
+/// Waits until none of these servers, which get no new one, has a request; for so long at most:
+/// one that takes longer is the application's to finish.
+pub fn await_idle(socket: &Path, backend: &str, names: &[String], within: Duration) {
+    let by = clock::now() + within;
+    // Whoever does not answer has ended, and its requests with it.
+    let Ok(mut talk) = Talk::open(socket) else {
+        return;
+    };
+    while clock::now() < by {
+        let answer = talk.ask(&format!("show stat {backend} 4 -1"));
+        let busy = answer.map(|answer| state::is_busy(&answer, names));
+        if !matches!(busy, Ok(Ok(true))) {
+            return;
+        }
+        // Nothing to wait for but time.
+        let _ = poll(&mut [], PollTimeout::from(LOOK_MS));
     }
 }
 

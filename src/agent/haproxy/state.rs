@@ -60,6 +60,28 @@ pub fn servers(answer: &str, backend: &str) -> Result<Vec<Actual>, String> {
     Ok(found)
 }
 
+/// Whether any of these servers still has a request, by the answer to `show stat BACKEND 4 -1`:
+/// one that it works on (`scur`) or that waits for it (`qcur`).
+///
+/// # Errors
+/// What haproxy said instead.
+pub fn is_busy(answer: &str, names: &[String]) -> Result<bool, String> {
+    let mut lines = answer.lines().skip_while(|line| line.trim().is_empty());
+    let header = lines.next().and_then(|line| line.strip_prefix("# "));
+    let columns: Vec<&str> = header.unwrap_or_default().split(',').collect();
+    let column = |name: &str| {
+        let at = columns.iter().position(|column| *column == name);
+        at.ok_or_else(|| first_line(answer))
+    };
+    let (server, queued, current) = (column("svname")?, column("qcur")?, column("scur")?);
+    Ok(lines.take(SERVERS_MAX).any(|line| {
+        let cells: Vec<&str> = line.split(',').collect();
+        let cell = |at: usize| cells.get(at).copied().unwrap_or_default();
+        let has = |at: usize| !matches!(cell(at), "0" | "");
+        (has(queued) || has(current)) && names.iter().any(|name| name == cell(server))
+    }))
+}
+
 /// The worker that answered `show info`.
 pub fn worker(answer: &str) -> Option<u32> {
     let line = answer.lines().find_map(|line| line.strip_prefix("Pid: "));
@@ -113,6 +135,22 @@ mod tests {
             "3 nodes 1 s1 127.0.0.1 2 0 1 - 1\n".repeat(20_000)
         );
         assert_eq!(servers(&huge, "nodes").unwrap().len(), SERVERS_MAX);
+    }
+
+    #[test]
+    fn a_server_is_busy_while_it_has_a_request() {
+        let answer = "# pxname,svname,qcur,qmax,scur,smax,\nnodes,s1,0,0,2,5,\n\
+                      nodes,s2,0,0,0,5,\nnodes,s3,1,0,0,5,\nnodes,s4,,,,\n\n";
+        let busy = |name: &str| is_busy(answer, &[name.to_owned()]);
+        assert_eq!((busy("s1"), busy("s3")), (Ok(true), Ok(true)));
+        assert_eq!((busy("s2"), busy("s4")), (Ok(false), Ok(false)));
+        assert_eq!(busy("gone"), Ok(false));
+        let all = ["s2", "s1"].map(str::to_owned);
+        assert_eq!(is_busy(answer, &all), Ok(true));
+        let told = |answer: &str| is_busy(answer, &all).unwrap_err();
+        assert_eq!(told("Permission denied\n"), "Permission denied");
+        assert_eq!(told("# pxname,svname\n"), "# pxname,svname");
+        assert_eq!(told(""), "nothing");
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub struct Served {
     pub is_left: bool,
     /// Commands that haproxy took.
     pub commands: usize,
+    /// Servers that get no new request from now on; they may still have some.
+    pub leaving: Vec<String>,
 }
 
 /// One template, and what is known of its reader.
@@ -78,6 +80,7 @@ impl Servers {
             text: Err(String::new()),
             is_left: false,
             commands: 0,
+            leaving: Vec::new(),
         };
         served.text = match self.render(data) {
             Ok(text) => self.serve(&text, &mut served).map(|wanted| (text, wanted)),
@@ -135,12 +138,18 @@ impl Servers {
         let before = self.running.clone();
         let before = before.or_else(|| String::from_utf8(old?).ok());
         match runtime::change(socket, backend, before.as_deref(), text) {
-            Change::Done { commands, doomed } => {
+            Change::Done {
+                commands,
+                leaving,
+                doomed,
+            } => {
                 // It has them, whatever becomes of the file.
                 (self.is_stale, served.commands) = (false, commands);
                 // Even where the file says the same: another one may be about to take its place.
                 self.running = Some(text.to_owned());
-                self.doomed.extend(doomed);
+                served.leaving = leaving;
+                // All that is not wanted, those that waited before too.
+                self.doomed = doomed;
                 self.delete();
                 Ok(file)
             }

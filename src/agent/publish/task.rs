@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 
 use crate::agent::config::Template;
 use crate::agent::publish::job::{Done, How, Job, Outcome};
+use crate::agent::publish::leaving::Leaving;
 use crate::agent::publish::servers::{Served, Servers, Wanted};
 use crate::agent::publish::status::{Status, Told};
 use crate::agent::publish::turn::{Reach, Step, Turn, Urgency};
@@ -47,6 +48,7 @@ pub struct Publisher {
     fresh: Option<Vec<Template>>,
     /// Which template's step, when it began, and its end.
     running: JoinSet<(usize, Moment, Ended)>,
+    leaving: Leaving,
     own: Own,
     data: Option<Data>,
     /// When there is no use in waiting for a first answer any more.
@@ -62,6 +64,7 @@ impl Publisher {
             slots: slots.collect(),
             fresh: None,
             running: JoinSet::new(),
+            leaving: Leaving::default(),
             own,
             data: None,
             first_by: now + first_sync,
@@ -128,9 +131,11 @@ impl Publisher {
         self.slots.iter().all(has)
     }
 
-    /// Whether all that was offered is in effect, or was refused. A file may still follow.
+    /// Whether all that was offered is in effect, or was refused, and who leaves has answered what
+    /// it was asked. A file may still follow.
     pub fn is_in_effect(&self) -> bool {
-        self.fresh.is_none() && self.slots.iter().all(|slot| slot.turn.is_in_effect())
+        let in_effect = |slot: &Slot| slot.turn.is_in_effect();
+        self.fresh.is_none() && self.leaving.is_over() && self.slots.iter().all(in_effect)
     }
 
     /// Whether the files, too, are as they are to be.
@@ -157,9 +162,13 @@ impl Publisher {
             tokio::select! {
                 ended = self.running.join_next(), if !self.running.is_empty() => {
                     // A thread cannot fail where a panic aborts; in a test the step is lost.
-                    if let Some(Ok((number, began, ended))) = ended {
+                    if let Some(Ok((number, began, mut ended))) = ended {
                         let now = clock::now();
                         let slot = self.slots.get_mut(number)?;
+                        if let Ended::Servers(_, served) = &mut ended {
+                            let names = std::mem::take(&mut served.leaving);
+                            self.leaving.begin(&slot.template.apply, names);
+                        }
                         return slot.take(ended, now).map(|outcome| Told {
                             to: slot.to.clone(),
                             outcome,
@@ -167,8 +176,8 @@ impl Publisher {
                         });
                     }
                 }
+                () = self.leaving.next() => return None,
                 () = tokio::time::sleep(due.unwrap_or_default()), if due.is_some() => {}
-                else => return std::future::pending().await,
             }
         }
     }
