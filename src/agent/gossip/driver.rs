@@ -4,6 +4,7 @@
 //! asked for it.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use crate::agent::gossip::pace::{settings, times};
 use crate::agent::gossip::peer::{Peer, Wire};
 use crate::agent::gossip::records::{Records, Spread};
 use crate::agent::gossip::timers::Timers;
-use crate::members::member::{Member, Readiness};
+use crate::members::member::{Member, Readiness, Status};
 use crate::members::record::Record;
 use crate::values::Moment;
 
@@ -81,6 +82,8 @@ pub struct Gossip {
     pub(super) has_left: bool,
     /// The directory is another since it was last asked.
     changed: bool,
+    /// Lost since it was last asked, and still.
+    fallen: BTreeSet<SocketAddr>,
 }
 
 impl Gossip {
@@ -118,6 +121,7 @@ impl Gossip {
             is_new: false,
             has_left: false,
             changed: true,
+            fallen: BTreeSet::new(),
         };
         gossip.directory.up(gossip.own.agent, now);
         gossip.say();
@@ -260,11 +264,13 @@ impl Gossip {
         match news {
             OwnedNotification::MemberUp(peer) => {
                 self.directory.up(peer.agent, now);
+                self.fallen.remove(&peer.agent);
                 self.look = self.look.or(Some(now));
                 self.resize();
             }
             OwnedNotification::MemberDown(peer) => {
                 self.directory.down(peer.agent, now);
+                self.fallen.insert(peer.agent);
                 self.resize();
             }
             // The same agent in a later life: its record follows.
@@ -313,6 +319,15 @@ impl Gossip {
     pub fn saw(&mut self, agent: SocketAddr, evidence: Evidence, now: Moment) {
         self.directory.saw(agent, evidence, now);
         self.changed = true;
+    }
+
+    /// The agents that the gossip has lost since this was last asked, unless they left.
+    pub fn fallen(&mut self) -> BTreeSet<SocketAddr> {
+        let mut fallen = std::mem::take(&mut self.fallen);
+        let records = self.records.borrow();
+        let left = |agent| records.get(agent).map(|record| record.status) == Some(Status::Left);
+        fallen.retain(|agent| !left(*agent));
+        fallen
     }
 
     /// Whether the gossip has this agent up.

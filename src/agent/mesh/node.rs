@@ -14,13 +14,12 @@ use tokio::time::sleep;
 
 use crate::agent::config::{Config, Profile};
 use crate::agent::gossip::directory::{Evidence, Twins};
-use crate::agent::gossip::{driver::Gossip, own::TOO_MUCH};
+use crate::agent::gossip::driver::Gossip;
 use crate::agent::mesh::seal::{Key, SEALED_BYTES_MAX, Sealer};
 use crate::agent::mesh::session::{self, Seen, Watch};
 use crate::agent::mesh::watches::Watches;
 use crate::agent::mesh::{parts, seeds};
-use crate::members::member::{Announced, Member, Status};
-use crate::members::record::Record;
+use crate::members::member::{Announced, Member};
 use crate::members::words::MemberName;
 use crate::os::{clock, random};
 use crate::values::Moment;
@@ -84,6 +83,8 @@ pub struct Mesh {
     compares: JoinSet<()>,
     pub(super) watches: Option<Watches>,
     pub(super) watchers: BTreeMap<u64, Watcher>,
+    /// Lost by the gossip, unwatched, and asked for a sign of life.
+    pub(super) held: BTreeSet<SocketAddr>,
     pub(super) told: VecDeque<Told>,
     twins: BTreeSet<Twins>,
     pub(super) refused: Refused,
@@ -116,7 +117,7 @@ impl Mesh {
         let (nonce, rest) = chance.split_at(24);
         let lot = u64::from_be_bytes(rest.try_into().unwrap_or_default());
         let now = clock::now();
-        let own = own_record(config, name, agent)?;
+        let own = parts::own_record(config, name, agent)?;
         let seen = mpsc::channel(QUEUE);
         let (tell, found) = mpsc::channel(16);
         let (pace, paced) = watch::channel(SEEK);
@@ -148,6 +149,7 @@ impl Mesh {
             compares: JoinSet::new(),
             watches: config.watches().then(Watches::default),
             watchers: BTreeMap::new(),
+            held: BTreeSet::new(),
             told: VecDeque::new(),
             twins: BTreeSet::new(),
             refused: Refused::default(),
@@ -222,6 +224,7 @@ impl Mesh {
                 .spawn(session::compare(agent, self.key.clone(), frames, seen));
         }
         self.push();
+        self.hold_fallen(now);
         let changes = self.gossip.changes();
         let is_due = self.watch_deadline().is_some_and(|due| due <= now);
         if changes.is_some() || is_due {
@@ -377,23 +380,4 @@ impl Mesh {
             }
         }
     }
-}
-
-/// What this node says of itself at first.
-fn own_record(config: &Config, name: MemberName, agent: SocketAddr) -> Result<Record, String> {
-    let born = u64::try_from(clock::wall().as_millis()).unwrap_or(0);
-    let own = Record {
-        agent,
-        born,
-        life: born,
-        sequence: 0,
-        name,
-        status: Status::Alive,
-        tags: config.tags.clone(),
-        services: config.announce.clone(),
-    };
-    if own.bytes().is_none() {
-        return Err(TOO_MUCH.into());
-    }
-    Ok(own)
 }

@@ -12,8 +12,12 @@ use tokio::net::lookup_host;
 use tokio::time::timeout;
 
 use crate::agent::config::{Config, Seed};
+use crate::agent::gossip::own::TOO_MUCH;
 use crate::agent::mesh::seal::Key;
-use crate::os::files;
+use crate::members::member::Status;
+use crate::members::record::Record;
+use crate::members::words::MemberName;
+use crate::os::{clock, files};
 use crate::values::lists;
 
 /// The variable with the key, as hexadecimal digits, where there is no file.
@@ -122,4 +126,27 @@ pub(super) fn remember(dir: &Path, peers: &[SocketAddr]) -> Result<(), String> {
         fs::rename(&fresh, &path)
     };
     write().map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
+/// What this node says of itself at first.
+pub(super) fn own_record(
+    config: &Config,
+    name: MemberName,
+    agent: SocketAddr,
+) -> Result<Record, String> {
+    let born = u64::try_from(clock::wall().as_millis()).unwrap_or(0);
+    let own = Record {
+        agent,
+        born,
+        life: born,
+        sequence: 0,
+        name,
+        status: Status::Alive,
+        tags: config.tags.clone(),
+        services: config.announce.clone(),
+    };
+    if own.bytes().is_none() {
+        return Err(TOO_MUCH.into());
+    }
+    Ok(own)
 }

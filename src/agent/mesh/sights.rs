@@ -51,13 +51,31 @@ impl Mesh {
                 self.told.push_back(Told::Said);
             }
             Seen::Answers(agent, true) => self.gossip.saw(agent, Evidence::Holds, now),
-            Seen::Answers(agent, false) => self.gossip.saw(agent, Evidence::None, now),
+            Seen::Answers(agent, false) => {
+                self.held.remove(&agent);
+                self.gossip.saw(agent, Evidence::None, now);
+            }
             Seen::Ended(agent, linked) => self.ended(agent, linked, now),
             Seen::Checked(agent, answers) => {
                 if let Some(watches) = &mut self.watches {
                     let evidence = watches.checked(agent, answers, now);
                     self.gossip.saw(agent, evidence, now);
                 }
+            }
+        }
+    }
+
+    /// The gossip has lost some. One that nobody here watches is believed until its kernel, too,
+    /// does not answer: a process that stands still has not failed.
+    pub(super) fn hold_fallen(&mut self, now: Moment) {
+        for agent in self.gossip.fallen() {
+            // A watcher's sessions tell it more.
+            if self.watches.is_some() {
+                continue;
+            }
+            self.gossip.saw(agent, Evidence::Holds, now);
+            if self.held.insert(agent) {
+                self.tasks.spawn(reach::hold(agent, self.seen.0.clone()));
             }
         }
     }

@@ -35,7 +35,7 @@ impl Leaving {
     /// Until one of the waits is over; for ever where there is none. Cancel-safe.
     pub(super) async fn next(&mut self) {
         if self.0.join_next().await.is_none() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
