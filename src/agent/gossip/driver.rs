@@ -341,6 +341,11 @@ impl Gossip {
         others.filter(|agent| *agent != self.own.agent).collect()
     }
 
+    /// Whether anything is different since [`Self::changes`] was last asked.
+    pub fn has_changed(&self) -> bool {
+        self.changed
+    }
+
     /// The members and the twins, if anything is different since this was last asked.
     pub fn changes(&mut self) -> Option<(Vec<Member>, Vec<Twins>)> {
         if !std::mem::take(&mut self.changed) {

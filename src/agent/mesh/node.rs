@@ -35,6 +35,9 @@ const COMPARES_MAX: usize = 4;
 const SEEK: Duration = Duration::from_secs(1);
 /// What each member adds to it.
 const SEEK_EACH: Duration = Duration::from_millis(10);
+/// Who does not watch makes a list of the members so often at most, for each of them: it costs some
+/// microseconds each, and a hundred who come at once would be a hundred lists at every node.
+const LIST_EACH: Duration = Duration::from_millis(1);
 /// So long we stay to tell that we leave.
 const FAREWELL: Duration = Duration::from_millis(150);
 
@@ -85,6 +88,8 @@ pub struct Mesh {
     pub(super) watchers: BTreeMap<u64, Watcher>,
     /// Lost by the gossip, unwatched, and asked for a sign of life.
     pub(super) held: BTreeSet<SocketAddr>,
+    /// The next list of the members is made then, if they are others.
+    list_at: Moment,
     pub(super) told: VecDeque<Told>,
     twins: BTreeSet<Twins>,
     pub(super) refused: Refused,
@@ -150,6 +155,7 @@ impl Mesh {
             watches: config.watches().then(Watches::default),
             watchers: BTreeMap::new(),
             held: BTreeSet::new(),
+            list_at: now,
             told: VecDeque::new(),
             twins: BTreeSet::new(),
             refused: Refused::default(),
@@ -173,7 +179,8 @@ impl Mesh {
                 return told;
             }
             let now = clock::now();
-            let due = [self.gossip.deadline(), self.watch_deadline()];
+            let list = self.gossip.has_changed().then_some(self.list_at);
+            let due = [self.gossip.deadline(), self.watch_deadline(), list];
             let due = due.into_iter().flatten().min();
             let due = due.map_or(SEEK, |due| due.since(now));
             tokio::select! {
@@ -225,12 +232,15 @@ impl Mesh {
         }
         self.push();
         self.hold_fallen(now);
-        let changes = self.gossip.changes();
+        let is_to_list = self.watches.is_some() || self.list_at <= now;
+        let changes = is_to_list.then(|| self.gossip.changes()).flatten();
         let is_due = self.watch_deadline().is_some_and(|due| due <= now);
         if changes.is_some() || is_due {
             self.dial(now);
         }
         if let Some((members, twins)) = changes {
+            let count = u32::try_from(members.len()).unwrap_or(u32::MAX);
+            self.list_at = now + LIST_EACH.saturating_mul(count);
             self.tell_twins(twins);
             self.told.push_back(Told::Members(members));
             self.keep_peers();
