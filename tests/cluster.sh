@@ -119,6 +119,7 @@ again_all() {
 }
 
 # change_balancer SED-OPTION…: the balancer afresh, its template changed.
+no_retries=(-e 's/^    retries 3$/    retries 0/' -e '/^    option redispatch/d' -e '/^    retry-on/d')
 change_balancer() {
   lab_stop ha
   laid_over "" "$@"

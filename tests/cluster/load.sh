@@ -118,8 +118,15 @@ roll() {
   done
 }
 
-# The time is the command's.
-event_restarts() { both "pidone restart webapp on each backend (COUNT rounds)" restart_each; }
+# The time is the command's. A drain is over when haproxy waits for no answer of the node: nothing is left to be asked
+# again, and nothing is lost where haproxy asks nobody twice.
+event_restarts() {
+  both "pidone restart webapp on each backend (COUNT rounds)" restart_each
+  [ "$LAB_SOURCE" = gossip ] || return 0
+  change_balancer "${no_retries[@]}"
+  both "the same with retries 0, no redispatch (COUNT rounds)" restart_each
+  change_balancer
+}
 restart_each() {
   local node start
   for node in s1 s2; do

@@ -76,7 +76,7 @@ start_again() {
 event_loaded() {
   strikes
   row "application killed under load, haproxy's retries 3" - keep $((load_failed > flying)) "$load, $flying in flight"
-  change_balancer -e 's/^    retries 3$/    retries 0/' -e '/^    option redispatch/d' -e '/^    retry-on/d'
+  change_balancer "${no_retries[@]}"
   strikes
   row "the same with retries 0, no redispatch" - keep 0 "$load, $flying in flight"
   change_balancer

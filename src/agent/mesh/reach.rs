@@ -18,8 +18,9 @@ const CONNECT: Duration = Duration::from_millis(50);
 /// Where everything is being killed, the application may die a moment after the agent.
 const AGAIN: Duration = Duration::from_millis(30);
 
-/// A lost agent's kernel is asked this often, and for so long: then it has stood still for too long.
+/// A lost agent's kernel is asked this often.
 const ASK_EVERY: Duration = Duration::from_secs(1);
+/// And so many times: then it has stood still for too long.
 const ASK_FOR: u32 = 30;
 
 /// Asks the kernel of an agent that the gossip has lost and that nobody here watches, as long as it
