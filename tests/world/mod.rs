@@ -13,6 +13,7 @@ pub(crate) mod books;
 pub(crate) mod chance;
 mod clocks;
 pub(crate) mod edits;
+pub(crate) mod faults;
 pub(crate) mod fleets;
 pub(crate) mod life;
 mod perform;
@@ -55,10 +56,13 @@ enum Happening {
     Notifies(Pid),
     Beats(Pid),
     Leaves(Pid),
+    Says(Pid, Said),
     Answers(Pid),
     Dies(Pid, Exit),
     OrphanDies(u32),
     Comes(Input),
+    Reaps,
+    AllDie,
     Exits(Ix, Exit),
     BeforeEnds(Ix, u64),
     Rescans(Vec<(Service, Vec<Life>)>),
@@ -90,6 +94,7 @@ pub(crate) struct World {
     /// How often it took in something.
     pub(crate) turns: u64,
     pub(crate) clocks: clocks::Clocks,
+    pub(crate) faults: faults::Faults,
     lives: Vec<Vec<Life>>,
     starts: Vec<usize>,
     agenda: BTreeMap<(Moment, u64), Happening>,
@@ -129,6 +134,7 @@ impl World {
             was_still: false,
             turns: 0,
             clocks: clocks::Clocks::default(),
+            faults: faults::Faults::none(),
             starts: vec![0; services.len()],
             fleet,
             lives,
@@ -178,8 +184,9 @@ impl World {
     /// Goes to the next thing that is due; false if nothing is, by then.
     fn advance(&mut self, until: Moment) -> bool {
         let planned = self.agenda.keys().next().map(|(at, _)| *at);
-        let tick = self.fleet.deadline().map(|at| at + self.late);
-        let run = self.fleet.next_run().map(|at| at + self.late);
+        let late = self.faults.lateness(self.late);
+        let tick = self.fleet.deadline().map(|at| at + late);
+        let run = self.fleet.next_run().map(|at| at + late);
         let Some(next) = [planned, tick, run].into_iter().flatten().min() else {
             return false;
         };
@@ -195,7 +202,8 @@ impl World {
             {
                 let (_, happening) = self.agenda.pop_first().unwrap();
                 self.happen(happening);
-                if !self.batches {
+                // Once the exit is ordered, the loop takes in nothing any more.
+                if !self.batches || self.books.has_exited {
                     break;
                 }
             }
@@ -240,6 +248,9 @@ impl World {
             }
             Happening::Beats(pid) => self.beats(pid),
             Happening::Leaves(pid) => self.says(pid, Said::Stopping),
+            Happening::Says(pid, said) => self.says(pid, said),
+            Happening::Reaps => self.reap = true,
+            Happening::AllDie => self.all_die(),
             Happening::BeforeEnds(ix, number) => {
                 if self.befores.get(&ix) == Some(&number) {
                     self.befores.remove(&ix);
