@@ -32,7 +32,7 @@ use world::life::Life;
 use world::story::Story;
 
 /// How many seeds a run tries unless told otherwise.
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 1_000;
 
 /// What the worlds of a run have beside services and people.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

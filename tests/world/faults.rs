@@ -125,7 +125,8 @@ impl World {
                 Some(Some(Input::Unit(ix, Event::Probed { ready: false })))
             }
             Action::Probe | Action::CheckUp => {
-                self.faults.count("a probe's answer is late, or comes twice");
+                self.faults
+                    .count("a probe's answer is late, or comes twice");
                 if let Some(pid) = self.slot(ix).unit.state.pid() {
                     let late = self.faults.chance.span(4000);
                     self.schedule(self.now + PROBE + late, Happening::Answers(pid));
@@ -191,8 +192,8 @@ impl World {
     fn wrong_somewhere(&mut self) {
         let late = self.faults.chance.span(3000);
         let happening = match self.faults.chance.below(8) {
-            0 | 1 => Happening::Comes(Input::Tick),
-            2 | 3 => Happening::Comes(Input::Clock),
+            0 | 1 => Happening::Rings(Input::Tick),
+            2 | 3 => Happening::Rings(Input::Clock),
             4 | 5 => Happening::Reaps,
             6 => Happening::AllDie,
             _none => return,

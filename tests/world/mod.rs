@@ -19,6 +19,7 @@ pub(crate) mod life;
 mod perform;
 pub(crate) mod rescan;
 pub(crate) mod rules;
+mod signs;
 pub(crate) mod story;
 mod with;
 
@@ -61,6 +62,7 @@ enum Happening {
     Dies(Pid, Exit),
     OrphanDies(u32),
     Comes(Input),
+    Rings(Input),
     Reaps,
     AllDie,
     Exits(Ix, Exit),
@@ -202,8 +204,7 @@ impl World {
             {
                 let (_, happening) = self.agenda.pop_first().unwrap();
                 self.happen(happening);
-                // Once the exit is ordered, the loop takes in nothing any more.
-                if !self.batches || self.books.has_exited {
+                if !self.batches || self.exit.is_some() {
                     break;
                 }
             }
@@ -249,6 +250,13 @@ impl World {
             Happening::Beats(pid) => self.beats(pid),
             Happening::Leaves(pid) => self.says(pid, Said::Stopping),
             Happening::Says(pid, said) => self.says(pid, said),
+            Happening::Rings(input) => {
+                // The loop hears clocks by themselves, when everything before is performed.
+                self.perform_all();
+                if self.exit.is_none() {
+                    self.turn(input);
+                }
+            }
             Happening::Reaps => self.reap = true,
             Happening::AllDie => self.all_die(),
             Happening::BeforeEnds(ix, number) => {
@@ -264,26 +272,6 @@ impl World {
                     self.dies(pid, exit);
                 }
             }
-        }
-    }
-
-    fn says(&mut self, pid: Pid, said: Said) {
-        if let Some(ix) = self.processes.get(&pid).map(|process| process.ix) {
-            self.take(Input::Unit(ix, Event::Said(said)));
-        }
-    }
-
-    /// A sign of life for a watchdog, and the next one in time.
-    fn beats(&mut self, pid: Pid) {
-        let Some(process) = self.processes.get(&pid) else {
-            return;
-        };
-        let (ix, is_well) = (process.ix, process.is_well(self.now));
-        if let Some(interval) = self.slot(ix).service.health.as_ref().map(|h| h.interval) {
-            self.schedule(self.now + interval / 2, Happening::Beats(pid));
-        }
-        if is_well {
-            self.says(pid, Said::Alive);
         }
     }
 
