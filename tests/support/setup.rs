@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::pty::{Winsize, openpty};
 
 use super::{Container, Log, PIDONE, SOON, eventually, process, watch};
@@ -293,6 +294,9 @@ impl Recipe {
                     ws_ypixel: 0,
                 };
                 let pty = openpty(&size, None).unwrap();
+                for end in [&pty.master, &pty.slave] {
+                    keep(end);
+                }
                 let copy = || pty.slave.try_clone().unwrap();
                 let stdio = [copy().into(), copy().into(), copy().into()];
                 let out = Log::of_terminal(pty.master);
@@ -343,6 +347,11 @@ impl Recipe {
         }
         argv
     }
+}
+
+/// Keeps a descriptor from whoever is started.
+pub fn keep(fd: &OwnedFd) {
+    fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
 }
 
 /// A container whose setup may still be under way.
