@@ -202,7 +202,7 @@ impl Recipe {
             .args(NAMESPACES)
             .args(["--", "sh", "-c", &format!("{SETUP}{inner}"), "sh"])
             .arg(&box_dir)
-            .arg(PIDONE)
+            .arg(binary())
             .args(self.argv())
             .env_clear()
             .env("PATH", PATH)
@@ -347,6 +347,11 @@ impl Recipe {
         }
         argv
     }
+}
+
+/// The binary under test: that of this build, or what `PIDONE_BINARY` names.
+fn binary() -> std::ffi::OsString {
+    std::env::var_os("PIDONE_BINARY").unwrap_or_else(|| PIDONE.into())
 }
 
 /// Keeps a descriptor from whoever is started.
