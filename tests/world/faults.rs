@@ -89,9 +89,17 @@ impl Faults {
     }
 }
 
+/// An order that has failed.
+pub(super) enum Failed {
+    /// Nobody hears of it.
+    Silently,
+    /// With this answer in its turn.
+    With(Input),
+}
+
 impl World {
     /// What goes wrong with this order, if something does; with the answer that it has then.
-    pub(super) fn fail(&mut self, order: Order) -> Option<Option<Input>> {
+    pub(super) fn fail(&mut self, order: Order) -> Option<Failed> {
         let Order::Act(ix, action) = order else {
             return self.fail_to_reach(order);
         };
@@ -99,15 +107,15 @@ impl World {
             return None;
         }
         match action {
-            Action::Spawn => Some(Some(self.fail_to_spawn(ix))),
+            Action::Spawn => Some(Failed::With(self.fail_to_spawn(ix))),
             Action::SpawnFinish(..) | Action::SpawnDown => {
                 self.faults.count("no process for finish or down");
-                Some(Some(Input::Unit(ix, Event::SpawnFailed)))
+                Some(Failed::With(Input::Unit(ix, Event::SpawnFailed)))
             }
             Action::Ask(pid) => {
                 self.faults.count("the stop signal is lost");
                 self.wrongs(ix, pid);
-                Some(None)
+                Some(Failed::Silently)
             }
             Action::Kill(pid) => {
                 self.faults.count("SIGKILL takes its time, or all of it");
@@ -117,12 +125,15 @@ impl World {
                     let exit = Exit::Signal(Signal::KILL);
                     self.schedule(self.now + DEATH + late, Happening::Dies(pid, exit));
                 }
-                Some(None)
+                Some(Failed::Silently)
             }
             // No descriptor, no process: the answer comes in this turn.
             Action::Probe | Action::CheckUp if self.faults.chance.percent(50) => {
                 self.faults.count("a probe cannot be made");
-                Some(Some(Input::Unit(ix, Event::Probed { ready: false })))
+                Some(Failed::With(Input::Unit(
+                    ix,
+                    Event::Probed { ready: false },
+                )))
             }
             Action::Probe | Action::CheckUp => {
                 self.faults
@@ -132,11 +143,11 @@ impl World {
                     self.schedule(self.now + PROBE + late, Happening::Answers(pid));
                     self.schedule(self.now + PROBE, Happening::Answers(pid));
                 }
-                Some(None)
+                Some(Failed::Silently)
             }
             Action::RunBefore => {
                 self.faults.count("no process for stop.before");
-                Some(Some(Input::Unit(ix, Event::BeforeEnded)))
+                Some(Failed::With(Input::Unit(ix, Event::BeforeEnded)))
             }
             // These reach no kernel, or have no answer that could fail; the world goes on wrongly
             // elsewhere.
@@ -147,13 +158,13 @@ impl World {
         }
     }
 
-    fn fail_to_reach(&mut self, order: Order) -> Option<Option<Input>> {
+    fn fail_to_reach(&mut self, order: Order) -> Option<Failed> {
         if !matches!(order, Order::Strays(_)) || !self.faults.strikes() {
             return None;
         }
         self.faults.count("strays are not reached");
         self.reap = true;
-        Some(None)
+        Some(Failed::Silently)
     }
 
     /// There is no process; or there is one that cannot be watched, and is killed at once; or one

@@ -4,14 +4,17 @@ use pidone::machine::slot::{Input, Ix, Order};
 use pidone::machine::unit::{Action, Event, State};
 use pidone::values::{Exit, Pid, Signal};
 
+use super::faults::Failed;
 use super::life::{self, Exec, Life, Process};
 use super::{DEATH, Happening, PROBE, World};
 
 impl World {
     /// Performs an order; the answer, if it has one in this turn.
     pub(super) fn perform(&mut self, order: Order) -> Option<Input> {
-        if let Some(answer) = self.fail(order) {
-            return answer;
+        match self.fail(order) {
+            None => {}
+            Some(Failed::Silently) => return None,
+            Some(Failed::With(answer)) => return Some(answer),
         }
         match order {
             Order::Act(ix, Action::Spawn) => Some(self.spawn(ix)),
