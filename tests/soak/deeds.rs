@@ -154,7 +154,7 @@ impl Driver {
         }
     }
 
-    /// The connection on which this was asked; nothing while nobody listens, or all seats are taken.
+    /// The connection on which this was asked; none while nobody listens, or all seats are taken.
     fn say(&self, request: &str) -> Option<UnixStream> {
         let path = format!("/proc/{}/root/run/pidone/control.sock", self.pid);
         let mut stream = UnixStream::connect(path).ok()?;

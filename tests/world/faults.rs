@@ -1,6 +1,6 @@
-//! What goes wrong in a fake world that is not the services' own doing: orders that fail or come to
-//! nothing, news that is late, lost or comes twice. From the seed, in a stream of its own, so that a
-//! world without faults lives as ever.
+//! What goes wrong in a fake world that is not the services' own doing: orders that fail or come
+//! to nothing, news that is late, lost or comes twice. From the seed, in a stream of its own, so
+//! that a world without faults lives as ever.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
