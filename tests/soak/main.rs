@@ -1,6 +1,7 @@
 //! The real binary under random kills, restarts, rescans, reloads, floods of output and clients,
 //! for `SOAK_SECONDS`: at the end it has as many descriptors as after the warm-up, and as much
-//! memory of its own within 5 %. `tests/soak.sh --minutes 10` is the long form, with the release binary.
+//! memory of its own within 5 %. `tests/soak.sh --minutes 10` is the long form, with the release
+//! binary.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
