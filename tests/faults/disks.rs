@@ -110,9 +110,9 @@ fn make_room(stage: &mut Stage) {
 /// Whether this file has something in it that was not there before.
 fn grows(stage: &Stage, path: &str) -> bool {
     let path = format!("/proc/{}/root{path}", stage.it.pid);
-    let state = || fs::metadata(&path).map(|file| (file.len(), file.modified().unwrap()));
-    let before = state().ok();
-    poll(Duration::from_secs(1), || state().ok() != before)
+    let look = || fs::metadata(&path).map(|file| (file.len(), file.modified().unwrap()));
+    let before = look().ok();
+    poll(Duration::from_secs(1), || look().ok() != before)
 }
 
 /// A terminal for the logger; what is written to it fails once its master is gone.

@@ -115,10 +115,10 @@ fn hang(stage: &Stage) {
 }
 
 /// A process in this state that is on its way to its program.
-fn started(stage: &Stage, state: char) -> Option<i32> {
+fn started(stage: &Stage, kind: char) -> Option<i32> {
     let is_it = |pid: &i32| {
         let found = Process::of(*pid);
-        found.is_some_and(|p| (p.state, p.name.as_str()) == (state, "pidone"))
+        found.is_some_and(|p| (p.state, p.name.as_str()) == (kind, "pidone"))
     };
     children(stage.it.pid).into_iter().find(is_it)
 }
@@ -163,7 +163,7 @@ fn serve(mut fuse: File, ends: &AtomicBool) {
     let mut request = vec![0; 1 << 17];
     while !ends.load(Ordering::Relaxed) {
         let mut ready = [PollFd::new(fuse.as_fd(), PollFlags::POLLIN)];
-        let within = PollTimeout::try_from(20_u16).unwrap();
+        let within = PollTimeout::from(20_u16);
         if poll(&mut ready, within) != Ok(1) {
             continue;
         }

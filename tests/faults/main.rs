@@ -7,6 +7,9 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
     reason = "a test may stop where it stands, and waits for conditions with a deadline"
 )]
 

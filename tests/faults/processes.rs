@@ -41,7 +41,7 @@ pub(crate) const FAULTS: &[Fault] = &[
                 stage.called("grandchild").is_some()
             });
         },
-        lasts: Duration::from_millis(1000),
+        lasts: Duration::from_secs(1),
         release: let_go,
         heals: nothing,
     },

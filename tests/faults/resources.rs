@@ -32,7 +32,7 @@ pub(crate) const FAULTS: &[Fault] = &[
                 let dir = format!("/proc/{}/fd", stage.it.pid);
                 let is_free =
                     |number: &usize| fs::symlink_metadata(format!("{dir}/{number}")).is_err();
-                stage.limit("nofile", (0..).find(is_free));
+                stage.limit("nofile", (0..4096).find(is_free));
                 if let Some(victim) = stage.called("victim") {
                     let _ = process::send(victim, libc::SIGKILL);
                 }
