@@ -70,11 +70,11 @@ pub(crate) fn recipe() -> Recipe {
 /// Writes a definition so that nobody sees half of it.
 pub(crate) fn define(of: &Path, name: &str, toml: &str) {
     let dir = of.join("services").join(name);
-    fs::create_dir_all(&dir).unwrap();
     // Each driver writes its own.
     let new = of.join(format!("new-{name}-{:?}", std::thread::current().id()));
     fs::write(&new, toml).unwrap();
-    // Somebody may have taken the directory away meanwhile.
+    // Somebody may take the directory away meanwhile.
+    let _ = fs::create_dir_all(&dir);
     let _ = fs::rename(new, dir.join("service.toml"));
 }
 
