@@ -1,6 +1,6 @@
 //! A wall clock that jumps. The kernel's own belongs to the whole machine, so pidone is shown
 //! another one, by a library before the C library: what it stamps and compares goes by that.
-//! (Alarms, which are the kernel's, hear of a clock that is set: `os/alarm.rs`, and the fake world.)
+//! (Alarms, which are the kernel's, hear of a clock that is set: `os/alarm.rs` and the fake world.)
 
 use std::fs;
 use std::sync::Arc;
