@@ -192,6 +192,9 @@ impl Supervisor {
             if let Some(code) = self.code {
                 break code;
             }
+            if let Some(server) = &mut self.server {
+                server.look_after(clock::now());
+            }
             let wake = self.wait().await;
             self.translate(wake);
         };

@@ -132,6 +132,7 @@ fn field(service: &mut Service, line: &str, words: &[&str]) {
             service.restart.when = When::Never;
         }
         ["off"] => service.enabled = false,
+        ["on"] => service.enabled = true,
         ["probe", kind, ref rest @ ..] => {
             let probe = match kind {
                 "tcp" => Probe::Tcp("127.0.0.1:80".into()),

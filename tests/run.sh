@@ -5,11 +5,13 @@
 #   tests/run.sh [--require-all] [STEP…]
 #
 # --require-all: a skip is a failure. STEP: only these of
-#   format lints tests scripts licences build cross bench namespaces docker-lab cluster docker
+#   format lints tests scripts sim licences build soak cross bench namespaces docker-lab cluster
+#   docker
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-ALL_STEPS="format lints tests scripts licences build cross bench namespaces docker-lab cluster docker"
+ALL_STEPS="format lints tests scripts sim licences build soak cross bench namespaces docker-lab \
+cluster docker"
 # Exit code of a step that proves nothing here, as automake has it.
 SKIP=77
 DENY_VERSION=0.20.2
@@ -21,7 +23,7 @@ for word in "$@"; do
     case "$word" in
     --require-all) require_all=1 ;;
     -h | --help)
-        sed -n '2,9s/^# \{0,1\}//p' "$0"
+        sed -n '2,10s/^# \{0,1\}//p' "$0"
         exit 0
         ;;
     *)
@@ -126,6 +128,9 @@ step_scripts() {
     shellcheck -x -S warning "${files[@]}"
 }
 
+# Fleets whose orders fail, from 20,000 seeds.
+step_sim() { tests/sim.sh --seeds 20000; }
+
 # Licences, duplicates and sources. Advisories need their database from the network.
 step_licences() {
     if ! cargo deny --version >/dev/null 2>&1; then
@@ -152,6 +157,9 @@ static() {
     fi
     echo "$1: static, $(stat -c %s "$1") bytes"
 }
+
+# A minute of kills, rescans, floods and clients.
+step_soak() { tests/soak.sh --minutes 1; }
 
 # The other processor, under emulation.
 step_cross() {

@@ -1,8 +1,9 @@
 //! Whole fleets in a fake world, by chance, from a seed: services that ignore TERM, leave orphans,
 //! die at spawn, hang, flap, never become ready; people who start and stop them; signals at any
-//! moment. After every turn the rules of `world/rules.rs` hold.
+//! moment. After every turn the rules of `world/rules.rs` hold, and they do where the orders of the
+//! machine fail too.
 //!
-//! `SEEDS=100000` tries more, `SEED=7` tells the whole story of one.
+//! `SEEDS=100000` tries more, `SEED=7` tells the whole story of one. `tests/sim.sh` tries many.
 
 #![allow(
     clippy::unwrap_used,
@@ -25,15 +26,27 @@ use pidone::values::{Moment, Signal};
 use world::World;
 use world::chance::Chance;
 use world::edits::rescans;
+use world::faults::Faults;
 use world::fleets::{people, world};
 use world::life::Life;
 use world::story::Story;
 
 /// How many seeds a run tries unless told otherwise.
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 1_000;
+
+/// What the worlds of a run have beside services and people.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    /// Nothing.
+    Plain,
+    /// Definitions that are read again.
+    Rescanned,
+    /// Orders that fail; and in every other world definitions that are read again.
+    Failing,
+}
 
 /// The whole life of the world of this seed.
-fn live(seed: u64, story: Option<Story>, rescanned: bool) -> World {
+fn live(seed: u64, story: Option<Story>, kind: Kind) -> World {
     let mut chance = Chance(seed);
     let (mut world, cmd) = world(&mut chance);
     world.story = story;
@@ -42,14 +55,18 @@ fn live(seed: u64, story: Option<Story>, rescanned: bool) -> World {
         3..15 => 600,
         _usual => 60,
     });
-    people(&mut chance, &mut world, span.min(Duration::from_secs(60)));
-    if rescanned {
-        rescans(
-            &mut chance,
-            &mut world,
-            cmd,
-            span.min(Duration::from_secs(60)),
-        );
+    let busy = span.min(Duration::from_secs(60));
+    people(&mut chance, &mut world, busy);
+    let is_rescanned = match kind {
+        Kind::Plain => false,
+        Kind::Rescanned => true,
+        Kind::Failing => seed / 4 % 2 == 1,
+    };
+    if is_rescanned {
+        rescans(&mut chance, &mut world, cmd, busy);
+    }
+    if kind == Kind::Failing {
+        world.faults = Faults::of(seed);
     }
     world.boot(cmd);
     let end = world.now + span;
@@ -77,48 +94,103 @@ fn begin() -> Moment {
 
 #[test]
 fn fleets_by_chance_keep_the_rules() {
-    fleets(false);
+    fleets(Kind::Plain);
 }
 
 #[test]
 fn fleets_that_are_defined_anew_keep_the_rules() {
-    fleets(true);
+    fleets(Kind::Rescanned);
 }
 
-fn fleets(rescanned: bool) {
+#[test]
+fn fleets_whose_orders_fail_keep_the_rules() {
+    fleets(Kind::Failing);
+}
+
+/// What became of many worlds.
+#[derive(Default)]
+struct Sum {
+    turns: u64,
+    lived: Duration,
+    ends: BTreeMap<&'static str, u64>,
+    faults: BTreeMap<&'static str, u64>,
+    /// The first seed that broke a rule, and which.
+    broken: Option<(u64, String)>,
+}
+
+impl Sum {
+    fn add(&mut self, seed: u64, world: World) {
+        self.turns += world.turns;
+        self.lived += world.now.since(begin());
+        for end in ends_of(&world) {
+            *self.ends.entry(end).or_default() += 1;
+        }
+        for (fault, count) in &world.faults.counts {
+            *self.faults.entry(fault).or_default() += u64::from(*count);
+        }
+        self.broken = world.broken.map(|rule| (seed, rule));
+    }
+
+    fn join(mut self, other: Self) -> Self {
+        self.turns += other.turns;
+        self.lived += other.lived;
+        for (end, count) in other.ends {
+            *self.ends.entry(end).or_default() += count;
+        }
+        for (fault, count) in other.faults {
+            *self.faults.entry(fault).or_default() += count;
+        }
+        self.broken = [self.broken, other.broken].into_iter().flatten().min();
+        self
+    }
+}
+
+/// The worlds of every `threads`-th seed; to the first that breaks a rule.
+fn lives(first: u64, seeds: u64, threads: u64, kind: Kind) -> Sum {
+    let mut sum = Sum::default();
+    for seed in (first..seeds).step_by(usize::try_from(threads).unwrap()) {
+        sum.add(seed, live(seed, None, kind));
+        if sum.broken.is_some() {
+            break;
+        }
+    }
+    sum
+}
+
+fn fleets(kind: Kind) {
     if let Some(seed) = number("SEED") {
-        let world = live(
-            seed,
-            Some(Story::new(begin(), usize::MAX, false)),
-            rescanned,
-        );
+        let world = live(seed, Some(Story::new(begin(), usize::MAX, false)), kind);
         print!("{}", world.story.unwrap().text());
         assert_eq!(world.broken, None, "seed {seed}");
         return;
     }
     let seeds = number("SEEDS").unwrap_or(SEEDS);
-    let (mut turns, mut lived) = (0, Duration::ZERO);
-    let mut ends: BTreeMap<&str, u32> = BTreeMap::new();
-    for seed in 0..seeds {
-        let world = live(seed, None, rescanned);
-        turns += world.turns;
-        lived += world.now.since(begin());
-        for end in ends_of(&world) {
-            *ends.entry(end).or_default() += 1;
-        }
-        if let Some(rule) = world.broken {
-            let told = live(seed, Some(Story::new(begin(), 40, false)), rescanned);
-            panic!(
-                "not so: {rule}\n{}SEED={seed} tells the whole story",
-                told.story.unwrap().text()
-            );
-        }
+    let threads = number("THREADS").unwrap_or(1).max(1);
+    let sum = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..threads)
+            .map(|first| scope.spawn(move || lives(first, seeds, threads, kind)))
+            .collect();
+        let all = all.into_iter().map(|thread| thread.join().unwrap());
+        all.reduce(Sum::join).unwrap()
+    });
+    if let Some((seed, rule)) = sum.broken {
+        let told = live(seed, Some(Story::new(begin(), 40, false)), kind);
+        panic!(
+            "{kind:?}, not so: {rule}\n{}SEED={seed} tells the whole story",
+            told.story.unwrap().text()
+        );
     }
     println!(
-        "{seeds} fleets lived {} hours in {turns} turns",
-        lived.as_secs() / 3600
+        "{seeds} fleets ({kind:?}) lived {} hours in {} turns",
+        sum.lived.as_secs() / 3600,
+        sum.turns
     );
-    println!("{ends:?}");
+    println!("{:?}", sum.ends);
+    if kind == Kind::Failing {
+        let all: u64 = sum.faults.values().sum();
+        println!("{all} faults: {:?}", sum.faults);
+        assert!(all > seeds, "hardly anything has failed");
+    }
 }
 
 /// What is worth counting of the end of a world.
@@ -154,10 +226,8 @@ fn ends_of(world: &World) -> Vec<&'static str> {
 fn a_seed_tells_the_same_story_twice() {
     for seed in 0..20 {
         let tell = || {
-            live(seed, Some(Story::new(begin(), usize::MAX, false)), true)
-                .story
-                .unwrap()
-                .text()
+            let story = Story::new(begin(), usize::MAX, false);
+            live(seed, Some(story), Kind::Failing).story.unwrap().text()
         };
         assert_eq!(tell(), tell());
     }

@@ -1,11 +1,10 @@
 //! The listening side of the control socket. It owns the listener and the clients; the loop sees
 //! requests that are well-formed and allowed, and hands back replies that never make it wait.
 
-use std::fs::Metadata;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ use crate::control::rights::{self, Peer, Right};
 use crate::control::session::{Asked, Client, ClientId, Session, line_of};
 use crate::os::reason::reason;
 use crate::os::{passed, peer};
-use crate::values::Name;
+use crate::values::{Moment, Name};
 
 /// How many clients at once. Each `pidone` that waits has two; a fleet's health checks, people and
 /// an agent come to a few dozen.
@@ -37,9 +36,15 @@ const KNOCKS_MAX: usize = 32;
 /// we would spin.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
+/// Whether the socket is still there is looked at this seldom.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// The control socket and its clients. Lives on a current-thread runtime inside a `LocalSet`.
 pub struct Server {
-    path: PathBuf,
+    /// Where it listens.
+    place: Option<Place>,
+    /// When it was last seen to that the socket is there.
+    looked: Moment,
     /// The socket file that is ours, by device and inode.
     file: Option<(u64, u64)>,
     /// Without it, only services ask that were handed a descriptor.
@@ -65,7 +70,7 @@ impl Server {
         let mut faults = Vec::new();
         for place in places {
             match place.listen(group).and_then(UnixListener::from_std) {
-                Ok(listener) => return Ok(Self::new(place.path.clone(), Some(listener), group)),
+                Ok(listener) => return Ok(Self::new(Some(place), Some(listener), group)),
                 Err(error) => faults.push(format!("{}: {}", place.path.display(), reason(&error))),
             }
         }
@@ -74,14 +79,15 @@ impl Server {
 
     /// Asked by nobody but services that are handed a descriptor.
     pub fn without_socket() -> Self {
-        Self::new(PathBuf::new(), None, None)
+        Self::new(None, None, None)
     }
 
-    fn new(path: PathBuf, listener: Option<UnixListener>, group: Option<u32>) -> Self {
+    fn new(place: Option<&Place>, listener: Option<UnixListener>, group: Option<u32>) -> Self {
         let (sender, requests) = mpsc::channel(CLIENTS_MAX);
         Self {
-            file: std::fs::symlink_metadata(&path).ok().map(identity),
-            path,
+            file: place.and_then(identity),
+            place: place.cloned(),
+            looked: Moment::at(Duration::ZERO),
             listener,
             own_uid: Uid::effective().as_raw(),
             group,
@@ -95,7 +101,34 @@ impl Server {
 
     /// Where it listens.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.place
+            .as_ref()
+            .map_or(Path::new(""), |place| &place.path)
+    }
+
+    /// Listens anew where somebody has removed the socket, or its directory. Looks at most once a
+    /// second, and only when called: an idle PID 1 does not wake up for it.
+    pub fn look_after(&mut self, now: Moment) {
+        let Some(place) = self
+            .place
+            .as_ref()
+            .filter(|_| now.since(self.looked) >= LOOK_EVERY)
+        else {
+            return;
+        };
+        self.looked = now;
+        if identity(place).is_some_and(|found| Some(found) == self.file) {
+            return;
+        }
+        match place.listen(self.group).and_then(UnixListener::from_std) {
+            Ok(listener) => {
+                tracing::warn!("{} was removed: made anew", place.path.display());
+                self.listener = Some(listener);
+                self.file = identity(place);
+            }
+            // As long as it cannot be, or somebody else listens there.
+            Err(error) => tracing::debug!("no control socket: {}", reason(&error)),
+        }
     }
 
     /// The next request, from somebody who may make it. It must be answered ([`Self::reply`]) in
@@ -304,19 +337,17 @@ impl Server {
 impl Drop for Server {
     /// Takes the socket's file away, unless another pidone has put its own there.
     fn drop(&mut self) {
-        let found = std::fs::symlink_metadata(&self.path).ok().map(identity);
+        let found = self.place.as_ref().and_then(identity);
         if found.is_some() && found == self.file {
-            let _ = std::fs::remove_file(&self.path);
+            let _ = std::fs::remove_file(self.path());
         }
     }
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "so that it can be mapped over"
-)]
-fn identity(file: Metadata) -> (u64, u64) {
-    (file.dev(), file.ino())
+/// The file that is there, by device and inode.
+fn identity(place: &Place) -> Option<(u64, u64)> {
+    let file = std::fs::symlink_metadata(&place.path).ok()?;
+    Some((file.dev(), file.ino()))
 }
 
 fn wants_line(client: &Rc<Client>, service: &str) -> bool {

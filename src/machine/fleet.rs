@@ -228,7 +228,9 @@ impl Fleet {
         self.look.push_back(ix);
         self.look
             .extend(slot.needed_by.iter().chain(&slot.followed_by));
-        if slot.want == Want::Up {
+        // Who starts now may have held up, while it was gone, the stop of somebody far below it.
+        let begins = slot.unit.state == State::Spawning;
+        if slot.want == Want::Up && !begins {
             self.look.extend(slot.needs.iter().chain(&slot.after));
         } else {
             self.look_below(ix);

@@ -155,7 +155,7 @@ impl Fleet {
             let state = &other.unit.state;
             let is_settled = state.satisfies()
                 || matches!(state, State::Scheduled { .. })
-                || other.unit.retry.hopeless
+                || other.unit.retry.hopeless && !is_due(other)
                 || state.is_at_rest() && (other.want != Want::Up || !is_due(other));
             is_settled && other.next.is_none()
         };

@@ -82,7 +82,8 @@ fn the_size_of_the_terminal_reaches_it() {
         ws_xpixel: 0,
         ws_ypixel: 0,
     };
-    let fd = std::os::fd::AsRawFd::as_raw_fd(it.out.terminal());
+    let terminal = it.out.terminal();
+    let fd = std::os::fd::AsRawFd::as_raw_fd(&terminal);
     // SAFETY: the descriptor is open for as long as `it` lives, and the kernel reads one Winsize.
     let done = unsafe { libc::ioctl(fd, libc::TIOCSWINSZ, &raw const size) };
     assert_eq!(done, 0);

@@ -14,13 +14,14 @@ pub struct Log(Arc<Shared>);
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
-    keys: Option<std::fs::File>,
+    keys: Mutex<Option<std::fs::File>>,
 }
 
 #[derive(Default)]
 struct State {
     bytes: Vec<u8>,
     held: bool,
+    closed: bool,
     ended: bool,
 }
 
@@ -56,19 +57,20 @@ impl Log {
         Self(Arc::new(Shared {
             state: Mutex::new(state),
             changed: Condvar::new(),
-            keys,
+            keys: Mutex::new(keys),
         }))
     }
 
     /// Types on the terminal.
     pub fn type_in(&self, text: &str) {
-        let mut keys = self.0.keys.as_ref().expect("stdout is a terminal");
-        keys.write_all(text.as_bytes()).unwrap();
+        self.terminal().write_all(text.as_bytes()).unwrap();
     }
 
     /// The terminal, to change its size.
-    pub fn terminal(&self) -> &std::fs::File {
-        self.0.keys.as_ref().expect("stdout is a terminal")
+    pub fn terminal(&self) -> std::fs::File {
+        let keys = self.0.keys.lock().unwrap();
+        let keys = keys.as_ref().expect("stdout is a terminal");
+        keys.try_clone().unwrap()
     }
 
     fn gather(&self, mut from: std::fs::File) {
@@ -83,9 +85,9 @@ impl Log {
             let count = from.read(&mut buffer).unwrap_or(0);
             let mut state = self.0.state.lock().unwrap();
             state.bytes.extend_from_slice(&buffer[..count]);
-            state.ended = count == 0;
+            state.ended = count == 0 || state.closed;
             self.0.changed.notify_all();
-            if count == 0 {
+            if state.ended {
                 return;
             }
         }
@@ -95,6 +97,12 @@ impl Log {
     pub fn hold(&self, held: bool) {
         self.0.state.lock().unwrap().held = held;
         self.0.changed.notify_all();
+    }
+
+    /// Reads no more, and closes the pipe, or the terminal; one read under way still completes.
+    pub fn close(&self) {
+        self.0.keys.lock().unwrap().take();
+        self.0.state.lock().unwrap().closed = true;
     }
 
     /// Everything so far, the column of names unpadded.

@@ -262,6 +262,13 @@ impl Container {
         self.box_dir.join(inner)
     }
 
+    /// Waits until a file of the box is there, whatever it holds.
+    pub fn read_sign(&self, inner: &str) {
+        let path = self.path(inner);
+        let what = format!("{inner} is there\n{}", self.err.text());
+        eventually(&what, SOON, || path.exists());
+    }
+
     /// Waits until a file of the box is there and holds a whole line, and gives its content.
     pub fn read(&self, inner: &str) -> String {
         let path = self.path(inner);

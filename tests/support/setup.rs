@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::pty::{Winsize, openpty};
 
 use super::{Container, Log, PIDONE, SOON, eventually, process, watch};
@@ -201,7 +202,7 @@ impl Recipe {
             .args(NAMESPACES)
             .args(["--", "sh", "-c", &format!("{SETUP}{inner}"), "sh"])
             .arg(&box_dir)
-            .arg(PIDONE)
+            .arg(binary())
             .args(self.argv())
             .env_clear()
             .env("PATH", PATH)
@@ -293,6 +294,9 @@ impl Recipe {
                     ws_ypixel: 0,
                 };
                 let pty = openpty(&size, None).unwrap();
+                for end in [&pty.master, &pty.slave] {
+                    keep(end);
+                }
                 let copy = || pty.slave.try_clone().unwrap();
                 let stdio = [copy().into(), copy().into(), copy().into()];
                 let out = Log::of_terminal(pty.master);
@@ -343,6 +347,16 @@ impl Recipe {
         }
         argv
     }
+}
+
+/// The binary under test: that of this build, or what `PIDONE_BINARY` names.
+fn binary() -> std::ffi::OsString {
+    std::env::var_os("PIDONE_BINARY").unwrap_or_else(|| PIDONE.into())
+}
+
+/// Keeps a descriptor from whoever is started.
+pub fn keep(fd: &OwnedFd) {
+    fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
 }
 
 /// A container whose setup may still be under way.

@@ -13,11 +13,13 @@ pub(crate) mod books;
 pub(crate) mod chance;
 mod clocks;
 pub(crate) mod edits;
+pub(crate) mod faults;
 pub(crate) mod fleets;
 pub(crate) mod life;
 mod perform;
 pub(crate) mod rescan;
 pub(crate) mod rules;
+mod signs;
 pub(crate) mod story;
 mod with;
 
@@ -55,10 +57,14 @@ enum Happening {
     Notifies(Pid),
     Beats(Pid),
     Leaves(Pid),
+    Says(Pid, Said),
     Answers(Pid),
     Dies(Pid, Exit),
     OrphanDies(u32),
     Comes(Input),
+    Rings(Input),
+    Reaps,
+    AllDie,
     Exits(Ix, Exit),
     BeforeEnds(Ix, u64),
     Rescans(Vec<(Service, Vec<Life>)>),
@@ -90,6 +96,7 @@ pub(crate) struct World {
     /// How often it took in something.
     pub(crate) turns: u64,
     pub(crate) clocks: clocks::Clocks,
+    pub(crate) faults: faults::Faults,
     lives: Vec<Vec<Life>>,
     starts: Vec<usize>,
     agenda: BTreeMap<(Moment, u64), Happening>,
@@ -129,6 +136,7 @@ impl World {
             was_still: false,
             turns: 0,
             clocks: clocks::Clocks::default(),
+            faults: faults::Faults::none(),
             starts: vec![0; services.len()],
             fleet,
             lives,
@@ -178,8 +186,9 @@ impl World {
     /// Goes to the next thing that is due; false if nothing is, by then.
     fn advance(&mut self, until: Moment) -> bool {
         let planned = self.agenda.keys().next().map(|(at, _)| *at);
-        let tick = self.fleet.deadline().map(|at| at + self.late);
-        let run = self.fleet.next_run().map(|at| at + self.late);
+        let late = self.faults.lateness(self.late);
+        let tick = self.fleet.deadline().map(|at| at + late);
+        let run = self.fleet.next_run().map(|at| at + late);
         let Some(next) = [planned, tick, run].into_iter().flatten().min() else {
             return false;
         };
@@ -195,7 +204,7 @@ impl World {
             {
                 let (_, happening) = self.agenda.pop_first().unwrap();
                 self.happen(happening);
-                if !self.batches {
+                if !self.batches || self.exit.is_some() {
                     break;
                 }
             }
@@ -240,6 +249,16 @@ impl World {
             }
             Happening::Beats(pid) => self.beats(pid),
             Happening::Leaves(pid) => self.says(pid, Said::Stopping),
+            Happening::Says(pid, said) => self.says(pid, said),
+            Happening::Rings(input) => {
+                // The loop hears clocks by themselves, when everything before is performed.
+                self.perform_all();
+                if self.exit.is_none() {
+                    self.turn(input);
+                }
+            }
+            Happening::Reaps => self.reap = true,
+            Happening::AllDie => self.all_die(),
             Happening::BeforeEnds(ix, number) => {
                 if self.befores.get(&ix) == Some(&number) {
                     self.befores.remove(&ix);
@@ -253,26 +272,6 @@ impl World {
                     self.dies(pid, exit);
                 }
             }
-        }
-    }
-
-    fn says(&mut self, pid: Pid, said: Said) {
-        if let Some(ix) = self.processes.get(&pid).map(|process| process.ix) {
-            self.take(Input::Unit(ix, Event::Said(said)));
-        }
-    }
-
-    /// A sign of life for a watchdog, and the next one in time.
-    fn beats(&mut self, pid: Pid) {
-        let Some(process) = self.processes.get(&pid) else {
-            return;
-        };
-        let (ix, is_well) = (process.ix, process.is_well(self.now));
-        if let Some(interval) = self.slot(ix).service.health.as_ref().map(|h| h.interval) {
-            self.schedule(self.now + interval / 2, Happening::Beats(pid));
-        }
-        if is_well {
-            self.says(pid, Said::Alive);
         }
     }
 

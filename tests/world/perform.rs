@@ -4,12 +4,18 @@ use pidone::machine::slot::{Input, Ix, Order};
 use pidone::machine::unit::{Action, Event, State};
 use pidone::values::{Exit, Pid, Signal};
 
+use super::faults::Failed;
 use super::life::{self, Exec, Life, Process};
 use super::{DEATH, Happening, PROBE, World};
 
 impl World {
     /// Performs an order; the answer, if it has one in this turn.
     pub(super) fn perform(&mut self, order: Order) -> Option<Input> {
+        match self.fail(order) {
+            None => {}
+            Some(Failed::Silently) => return None,
+            Some(Failed::With(answer)) => return Some(answer),
+        }
         match order {
             Order::Act(ix, Action::Spawn) => Some(self.spawn(ix)),
             Order::Act(ix, Action::SpawnFinish(..) | Action::SpawnDown) => {
@@ -18,7 +24,8 @@ impl World {
             Order::Act(ix, Action::Probe | Action::CheckUp) => {
                 let pid = self.slot(ix).unit.state.pid();
                 if let Some(pid) = pid {
-                    self.schedule(self.now + PROBE, Happening::Answers(pid));
+                    let wait = self.faults.delay(PROBE, 4000);
+                    self.schedule(self.now + wait, Happening::Answers(pid));
                 }
                 None
             }
@@ -40,8 +47,9 @@ impl World {
                     .get(&pid)
                     .is_some_and(|process| !process.life.is_undying)
                 {
+                    let wait = self.faults.delay(DEATH, 2000);
                     self.schedule(
-                        self.now + DEATH,
+                        self.now + wait,
                         Happening::Dies(pid, Exit::Signal(Signal::KILL)),
                     );
                 }
@@ -69,9 +77,7 @@ impl World {
     }
 
     fn spawn(&mut self, ix: Ix) -> Input {
-        let lives = &self.lives[ix];
-        let life = lives[self.starts[ix].min(lives.len() - 1)].clone();
-        self.starts[ix] += 1;
+        let life = self.next_life(ix);
         let exec = life.exec;
         if exec == Exec::NoProcess {
             return Input::Unit(ix, Event::SpawnFailed);
@@ -83,6 +89,14 @@ impl World {
             Exec::Hangs | Exec::NoProcess => {}
         }
         Input::Unit(ix, Event::Spawned(pid))
+    }
+
+    /// What the process of its next start does.
+    pub(super) fn next_life(&mut self, ix: Ix) -> Life {
+        let lives = &self.lives[ix];
+        let life = lives[self.starts[ix].min(lives.len() - 1)].clone();
+        self.starts[ix] += 1;
+        life
     }
 
     fn spawn_finish(&mut self, ix: Ix) -> Input {
@@ -126,7 +140,7 @@ impl World {
         self.agenda.is_empty() && clocks == [None, None]
     }
 
-    fn bear(&mut self, ix: Ix, life: Life, is_finish: bool) -> Pid {
+    pub(super) fn bear(&mut self, ix: Ix, life: Life, is_finish: bool) -> Pid {
         self.next += 1;
         let pid = Pid::new(i32::try_from(self.next).unwrap() + 1).unwrap();
         let process = Process {

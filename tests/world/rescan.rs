@@ -128,7 +128,12 @@ impl World {
         }
         let is_harm = |order: &Order| match order {
             Order::Act(ix, action) => {
-                untouched.contains(ix) && !matches!(action, Action::Spawn | Action::Probe)
+                // What starts, or was to, may have waited for what is another one now.
+                let is_harmless = matches!(
+                    action,
+                    Action::Spawn | Action::Probe | Action::Plan { .. } | Action::Skip
+                );
+                untouched.contains(ix) && !is_harmless
             }
             _other => false,
         };

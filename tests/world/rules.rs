@@ -112,8 +112,10 @@ impl World {
             }
         );
         let is_free = self.is_free(ix);
+        // It was to be replaced, and goes down for good by what was decided later in the turn.
+        let was_before_the_end = self.fleet.ending().is_some() && self.books.ending.is_none();
         self.check(
-            !goes_down || is_free || self.books.forced,
+            !goes_down || is_free || self.books.forced || was_before_the_end,
             "nothing stops before what stands on it and goes too",
         );
     }
