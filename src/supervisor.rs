@@ -7,6 +7,7 @@ mod checks;
 pub mod crew;
 mod dead;
 mod ends;
+mod heard;
 mod helpers;
 mod history;
 mod last;
@@ -31,7 +32,6 @@ use tokio::time::{sleep, timeout};
 use crate::control::server::Server;
 use crate::logs::router::{Router, Work};
 use crate::machine::fleet::Fleet;
-use crate::machine::shutdown::Reason;
 use crate::machine::slot::{Input, Ix, Limits, Order};
 use crate::os::clock;
 use crate::os::memory;
@@ -40,10 +40,9 @@ use crate::os::signals::Signals;
 use crate::os::spawner::Spawner;
 use crate::service::definition::{Format, Service};
 use crate::service::environment::Environment;
-use crate::service::scandir;
 use crate::values::{Moment, Signal};
 
-use crew::{Sources, Style};
+use crew::Sources;
 use helpers::Helpers;
 use history::History;
 use launch::Launcher;
@@ -291,40 +290,6 @@ impl Supervisor {
         let mut orders = Vec::new();
         self.fleet.take(input, clock::now(), &mut orders);
         self.orders.extend(orders);
-    }
-
-    fn signal(&mut self, signal: Signal) {
-        if let Some(script) = self.script_of(signal) {
-            return self.take(Input::Start(script));
-        }
-        let cmd = self
-            .cmd
-            .and_then(|ix| self.fleet.slot(ix)?.unit.state.main_pid());
-        match signal {
-            Signal::CHLD => self.reap = true,
-            Signal::TERM | Signal::INT | Signal::QUIT | Signal::PWR | Signal::HALT => {
-                if self.fleet.ending().is_some() {
-                    tracing::info!("{signal} again");
-                }
-                self.take(Input::Shutdown(Reason::Signal(signal)));
-            }
-            Signal::HUP if self.cmd.is_none() => self.hang_up(),
-            // HUP, USR1, USR2 and WINCH are CMD's, as if it were the container's first process.
-            other => match cmd {
-                Some(pid) => perform::to_process(pid, other),
-                None => tracing::debug!("{other}: there is no CMD that it could be meant for"),
-            },
-        }
-    }
-
-    /// What `s6-svscan` runs at this signal, until the end has begun.
-    fn script_of(&self, signal: Signal) -> Option<Ix> {
-        match self.sources.style {
-            Style::Scandir { .. } if signal != Signal::CHLD && self.fleet.ending().is_none() => {
-                self.find(&scandir::name_at_signal(signal))
-            }
-            Style::Native | Style::Scandir { .. } | Style::Overlay { .. } => None,
-        }
     }
 
     fn name(&self, ix: Ix) -> &str {

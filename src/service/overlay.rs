@@ -1,6 +1,8 @@
 //! An image made for s6-overlay as services: the stages of its boot are oneshots in the same graph
 //! as everything that the image defines.
 
+pub mod logging;
+
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -184,6 +186,7 @@ impl Image<'_> {
         desk.needs.push(init.clone());
         graph.services.push(desk);
         graph.services.extend(self.stages(users)?);
+        self.log_all(&mut graph.services)?;
         Ok(graph)
     }
 
@@ -195,6 +198,7 @@ impl Image<'_> {
         {
             words.insert(0, first.to_owned());
         }
+        self.log_cmd(cmd);
     }
 
     fn set_environment(&self, service: &mut Service) {
@@ -264,8 +268,10 @@ impl Image<'_> {
             }
         } else {
             service.context.workdir = Some("/".to_owned());
+            // One that may not take for ever is not to hang for ever when it is asked to end.
+            let kill = service.timeout.and(Stop::default().timeout);
             service.stop = Stop {
-                timeout: None,
+                timeout: kill,
                 ..Stop::default()
             };
         }

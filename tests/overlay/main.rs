@@ -9,6 +9,7 @@ mod support;
 mod endings;
 mod image;
 mod lab;
+mod logging;
 mod order;
 mod public;
 mod second;

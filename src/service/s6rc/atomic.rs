@@ -30,10 +30,8 @@ pub(super) fn service(
     let mut needs = bundles.services(&definition.wanted, faults);
     needs.retain(|name| *name != service.name);
     // A producer does not start before whoever reads from it, and is stopped before it.
-    needs.extend(match &service.output {
-        Output::Logger(consumer) if !needs.contains(consumer) => Some(consumer.clone()),
-        Output::Logger(_) | Output::Container(_) => None,
-    });
+    let consumer = service.logger().filter(|it| !needs.contains(it)).cloned();
+    needs.extend(consumer);
     service.needs = needs;
     Some(service)
 }
@@ -52,6 +50,7 @@ fn oneshot(definition: &Definition<'_>, faults: &mut Vec<Diagnostic>) -> Service
     service.kind = Kind::Oneshot;
     service.restart.when = When::Never;
     service.context.env = vec![("RC_NAME".to_owned(), definition.name.to_string())];
+    service.timeout = timeout(entry, "timeout-up", &entry.timeout_up, faults);
     let down = command(&entry.down, &entry.directory.path.join("down"), faults);
     let timeout = timeout(entry, "timeout-down", &entry.timeout_down, faults);
     service.down = down

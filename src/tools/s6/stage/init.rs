@@ -5,13 +5,17 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 
 use crate::control::client::{Client, Failure, places, unexpected};
 use crate::control::protocol::{Reply, Request};
+use crate::os::users;
 use crate::service::environment::Environment;
-use crate::service::overlay::{self, EXIT_CODE, LEGACY_DIRS, RUN, SCAN_DIR, SERVICE_DIRS, is_on};
+use crate::service::overlay::logging::{Caught, LOG_DIR};
+use crate::service::overlay::{
+    self, EXIT_CODE, Image, LEGACY_DIRS, RUN, SCAN_DIR, SERVICE_DIRS, is_on,
+};
 use crate::tools::s6::tell;
 
 use super::scripts::behaviour;
@@ -82,6 +86,25 @@ fn prepare(variables: &Environment) -> io::Result<()> {
     }
     if !is_on(variables, "S6_KEEP_ENV") {
         dump(variables)?;
+    }
+    logs(variables)
+}
+
+/// The directory of the logger that catches everything, which its user cannot make in `/run`.
+fn logs(variables: &Environment) -> io::Result<()> {
+    let program = String::new();
+    let image = Image {
+        environment: variables,
+        program: &program,
+    };
+    if image.caught() == Caught::None {
+        return Ok(());
+    }
+    fs::create_dir_all(LOG_DIR)?;
+    fs::set_permissions(LOG_DIR, fs::Permissions::from_mode(0o2750))?;
+    // Who this is not, its start will tell.
+    if let Ok(user) = users::resolve(image.catcher()) {
+        chown(LOG_DIR, Some(user.uid), Some(user.gid))?;
     }
     Ok(())
 }

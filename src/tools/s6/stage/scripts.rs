@@ -46,7 +46,7 @@ pub(super) fn at_end(variables: &Environment) -> u8 {
 }
 
 /// A directory of the image, or of its profile.
-fn beside_services(variables: &Environment, name: &str) -> PathBuf {
+pub(super) fn beside_services(variables: &Environment, name: &str) -> PathBuf {
     overlay::Sources::of(variables)
         .services
         .with_file_name(name)
