@@ -146,7 +146,8 @@ impl Image<'_> {
         timed: &BTreeSet<String>,
         is_there: &dyn Fn(&Path) -> bool,
     ) -> Result<Graph, String> {
-        let compiled = s6rc::compile(tree, &known(&legacy)?);
+        let names = legacy.iter().map(|service| service.name.clone());
+        let compiled = s6rc::compile(tree, &known(names)?);
         let mut graph = Graph {
             bundles: compiled.bundles,
             diagnostics: compiled.diagnostics,
@@ -159,8 +160,6 @@ impl Image<'_> {
         for mut service in compiled.services {
             let place = started.get(&service.name);
             service.enabled = place.is_some();
-            // Its reader has looked at `timeout-kill`.
-            scandir::settle(&mut service, true);
             self.as_longrun(&mut service, SERVICE_DIRS, is_there);
             service.needs.push(init.clone());
             if place == Some(&1) {
@@ -278,14 +277,23 @@ impl Image<'_> {
     }
 }
 
-/// Names of stages that definitions may wait for.
-fn known(legacy: &[Service]) -> Result<Known, String> {
+/// The stages that are in s6-rc's database, too, with what they stand on.
+pub const IN_DATABASE: [(&str, &[&str]); 3] = [
+    (FIX_ATTRS, &[]),
+    (CONT_INIT, &[FIX_ATTRS]),
+    (LEGACY, &[FIX_ATTRS, CONT_INIT]),
+];
+
+/// Names of stages that definitions may wait for; `legacy` are the services of `services.d`.
+///
+/// # Errors
+/// None of these names is one: a mistake of ours.
+pub fn known(legacy: impl Iterator<Item = Name>) -> Result<Known, String> {
     let own = |name: &str| Ok::<_, String>((name.parse::<Name>()?, vec![name.parse::<Name>()?]));
     let mut known: Known = [own(FIX_ATTRS)?, own(CONT_INIT)?].into_iter().collect();
     known.insert(BASE.parse()?, vec![FIX_ATTRS.parse()?, CONT_INIT.parse()?]);
-    let names = legacy.iter().map(|service| service.name.clone());
     let stage: Name = LEGACY.parse()?;
-    let all = std::iter::once(stage.clone()).chain(names);
+    let all = std::iter::once(stage.clone()).chain(legacy);
     known.insert(stage, all.collect());
     Ok(known)
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crate::diag::{Diagnostic, Spot};
 use crate::service::definition::{Kind, Output, Program, Service, StopBy, When};
-use crate::service::pace::Pace;
 use crate::service::s6rc::bundles::Bundles;
 use crate::service::s6rc::listed::{self, Wanted};
 use crate::service::s6rc::source::Entry;
 use crate::service::s6rc::{self, Definition, words};
+use crate::service::scandir;
 use crate::service::scripts;
 use crate::service::source::{Directory, File, Script, interpreter_words};
 use crate::service::undo::Down;
@@ -124,11 +124,7 @@ fn longrun(
     if let Some(finish) = &mut service.finish {
         finish.file.by = interpreter_of(&entry.directory.finish);
     }
-    service.restart.pace = Pace::S6;
-    // s6 kills what does not end only if `timeout-kill` says so.
-    if entry.directory.timeout_kill == File::Absent {
-        service.stop.timeout = None;
-    }
+    scandir::settle(&mut service, entry.directory.timeout_kill != File::Absent);
     if let Some(ready) = &mut service.ready {
         ready.within = timeout(entry, "timeout-up", &entry.timeout_up, faults);
     }
