@@ -41,6 +41,26 @@ const LEGACY: &str = "legacy-services";
 /// The bundle of the first two, which definitions of users name most.
 const BASE: &str = "base";
 
+/// Files by which another init tells itself apart, which has directories of the same names.
+pub const FOREIGN: [&str; 6] = [
+    "params",
+    "respawn",
+    "is_ready",
+    "interval",
+    "min_running_time",
+    "shutdown_on_terminate",
+];
+
+/// What is said of a directory that holds one of these.
+pub fn foreign(dir: &Path) -> Diagnostic {
+    let text = format!(
+        "`{}` is made for another init, which is not s6",
+        dir.display()
+    );
+    let hint = "images of this kind have `/init` of their own; write a service.toml";
+    Diagnostic::error(text).in_file(dir).hint(hint)
+}
+
 /// Directories that are always in PATH, the first of them first.
 const PATH: [&str; 3] = ["/command", "/usr/bin", "/bin"];
 

@@ -9,6 +9,7 @@ use crate::os::{files, ourselves, pid1, programs, trees, users};
 use crate::service::definition::{Format, Output, Restart, Service, When};
 use crate::service::environment::Environment;
 use crate::service::overlay::{self, Image};
+use crate::service::source::File;
 use crate::service::{scandir, set};
 use crate::values::{Name, lists};
 
@@ -181,6 +182,9 @@ fn everything(image: &Image<'_>, faults: &mut Vec<Diagnostic>) -> Result<Vec<Ser
     if sources.services.is_dir() {
         let found = files::services(std::slice::from_ref(&sources.services));
         faults.extend(found.diagnostics);
+        let dirs = found.directories.iter();
+        let dirs = dirs.filter(|it| it.definition == File::Absent && is_foreign(&it.path));
+        faults.extend(dirs.map(|it| overlay::foreign(&it.path)));
         timed = scandir::timed(&found.directories);
         let known = |user: &str| users::resolve(user).map(drop);
         let loaded = set::load(found.directories, image.environment, &known, &files::zone);
@@ -190,6 +194,12 @@ fn everything(image: &Image<'_>, faults: &mut Vec<Diagnostic>) -> Result<Vec<Ser
     let graph = image.all(&tree, legacy, &timed, &Path::is_dir)?;
     faults.extend(graph.diagnostics);
     Ok(graph.services)
+}
+
+/// Whether it is a service's of another init.
+fn is_foreign(dir: &Path) -> bool {
+    let mut files = overlay::FOREIGN.iter();
+    files.any(|file| dir.join(file).exists())
 }
 
 /// Whom this container is to run.

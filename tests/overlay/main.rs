@@ -8,6 +8,7 @@ mod support;
 
 mod endings;
 mod image;
+mod input;
 mod lab;
 mod logging;
 mod order;

@@ -151,7 +151,7 @@ fn s6_rc_changes_what_it_is_asked_to() {
     let run = "#!/bin/sh\nexec sleep 1000\n";
     let script: String = CHANGES
         .iter()
-        .map(|(line, ..)| format!("({line}) | tr '\\n' ' '; echo \"= ${{PIPESTATUS[0]}}\"\n"))
+        .flat_map(|(line, ..)| ["(", line, ") | tr '\\n' ' '; echo \"= ${PIPESTATUS[0]}\"\n"])
         .collect();
     let mut image = image
         .longrun("one", run, &[])
