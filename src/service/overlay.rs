@@ -124,7 +124,12 @@ pub struct Image<'a> {
     pub environment: &'a Environment,
     /// This program, by which the stages are run.
     pub program: &'a str,
+    /// Whether it was made for s6-overlay 2: its scripts and CMD see all variables.
+    pub is_second: bool,
 }
+
+/// What version 3 brings along and version 2 does not know.
+pub const THIRD: &str = "/etc/s6-overlay";
 
 /// What is to run.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -212,6 +217,9 @@ impl Image<'_> {
     /// CMD sees what a service sees, unless it asks for more by `with-contenv`.
     pub fn prepare(&self, cmd: &mut Service) {
         self.set_environment(cmd);
+        if self.is_second {
+            cmd.context.env_pass = None;
+        }
         if let (Program::Command(words), Some(first)) =
             (&mut cmd.program, variable(self.environment, "S6_CMD_ARG0"))
         {

@@ -78,6 +78,7 @@ impl Sources {
             let image = Image {
                 environment,
                 program,
+                is_second: !Path::new(overlay::THIRD).is_dir(),
             };
             return layered(&image, *begun, &self.command, faults);
         }

@@ -3,13 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::image::{Image, Running, image};
-use crate::support::process::descendants;
+use crate::support::process::{Process, descendants};
 use crate::support::{SOON, eventually, poll, skip};
 
 const HAPROXY: &str = r#"#!/usr/bin/with-contenv bash
@@ -25,7 +23,8 @@ wait $pid
 const SERF: &str = r#"#!/usr/bin/with-contenv bash
 serf agent -node=lab -bind=127.0.0.1 -event-handler=user:reload=/handler.sh >/dev/null &
 pid=$!
-trap 'kill -INT $pid; wait $pid; echo "serf ended with $?"; date +%s%N >/mnt/ended-serf; exit 0' TERM
+trap 'kill -INT $pid; wait $pid; echo "serf ended with $?"
+      date +%s%N >/mnt/ended-serf; exit 0' TERM
 wait $pid
 "#;
 
@@ -77,12 +76,13 @@ fn lab() -> Option<Image> {
 /// The longest that a zombie may be there, and that the end may take after the slowest service's.
 const LATE: Duration = Duration::from_millis(100);
 
-/// Looks for zombies until it is told to end; gives the longest time that one was seen, less the
-/// longest time between two looks, which is the machine's.
-fn watch(root: i32, done: &AtomicBool) -> Duration {
+/// Looks for zombies as long as the container lives; gives the longest time that one was seen, less
+/// the longest time between two looks, which is the machine's.
+fn watch(root: i32) -> Duration {
     let mut seen: BTreeMap<i32, Instant> = BTreeMap::new();
-    let (mut longest, mut gap, mut last) = (Duration::ZERO, Duration::ZERO, Instant::now());
-    while !done.load(Ordering::Relaxed) {
+    let (mut longest, mut gap) = (Duration::ZERO, Duration::ZERO);
+    let mut last = Instant::now();
+    while Process::of(root).is_some_and(|it| it.state != 'Z') {
         let now = Instant::now();
         gap = gap.max(now - last);
         last = now;
@@ -106,6 +106,15 @@ fn last_end(running: &Running) -> Duration {
     ends.into_iter().max().unwrap()
 }
 
+/// How long the machine takes, right now, for the end of an image that has nothing to wait for.
+fn end_of_nothing() -> Option<Duration> {
+    let run = "#!/bin/sh\necho up\nexec sleep 1000\n";
+    let mut running = image()?.script("etc/services.d/app/run", run).start(&[])?;
+    running.0.out.until("up\n");
+    running.0.signal(libc::SIGTERM);
+    Some(running.0.wait(SOON).after)
+}
+
 fn wall() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
 }
@@ -116,9 +125,8 @@ fn bash_around_haproxy_serf_and_node() {
     let Some(mut running) = image.start(&[]) else {
         return;
     };
-    let (root, done) = (running.0.pid, Arc::new(AtomicBool::new(false)));
-    let until = Arc::clone(&done);
-    let watcher = thread::spawn(move || watch(root, &until));
+    let root = running.0.pid;
+    let watcher = thread::spawn(move || watch(root));
     eventually("haproxy answers", SOON, || get(&running, 1) == "hello\n");
     let first = running.run(&["cat", "/run/ha.pid"]).out;
     eventually("Serf takes an event", SOON, || {
@@ -133,10 +141,9 @@ fn bash_around_haproxy_serf_and_node() {
         old.code != 0
     });
     assert_eq!(get(&running, 1), "hello\n");
-    // How long the machine takes for next to nothing, right now.
-    let before = Instant::now();
-    running.run(&["true"]);
-    let margin = before.elapsed() * 2;
+    let Some(before) = end_of_nothing() else {
+        return;
+    };
     let asked = wall();
     running.0.signal(libc::SIGTERM);
     let ended = running.0.wait(SOON);
@@ -144,11 +151,13 @@ fn bash_around_haproxy_serf_and_node() {
     assert_eq!(ended.code, 0, "{out}\n{err}");
     assert!(out.contains("serf ended with 0\n"), "{out}\n{err}");
     // Serf itself takes some 2 s to leave; nothing is slept beyond that.
-    let own = last_end(&running) - asked;
+    let own = last_end(&running).checked_sub(asked).unwrap();
     let more = ended.after.saturating_sub(own);
+    let margin = before.max(end_of_nothing().unwrap());
+    // No grace is slept, or this margin would hide it.
+    assert!(margin < Duration::from_secs(2), "{margin:?}");
     let story = format!("{own:?} and {more:?} more, {margin:?} allowed for\n{err}");
     assert!(more <= LATE + margin, "{story}");
-    done.store(true, Ordering::Relaxed);
     let zombie = watcher.join().unwrap();
     assert!(zombie <= LATE, "a zombie was there for {zombie:?}\n{err}");
     println!("{story}longest zombie: {zombie:?}");

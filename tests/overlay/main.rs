@@ -1,7 +1,11 @@
 //! Images made for s6-overlay, with pidone as `/init`: the real binary as PID 1 over a root of the
 //! test's own, which lies over the machine's.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop where it stands")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test may stop where it stands, and looks at the clock"
+)]
 
 #[path = "../support/mod.rs"]
 mod support;

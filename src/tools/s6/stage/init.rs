@@ -21,7 +21,7 @@ use crate::service::s6rc::{self, Compiled};
 use crate::tools::s6::tell;
 
 use super::scripts::behaviour;
-use super::{run as run_program, second, top, tree};
+use super::{is_second, run as run_program, second, top, tree};
 
 /// The variables that lie in files, for `with-contenv`.
 const CONTAINER: &str = "/run/s6/container_environment";
@@ -120,6 +120,7 @@ fn logs(variables: &Environment) -> io::Result<()> {
     let image = Image {
         environment: variables,
         program: &program,
+        is_second: is_second(),
     };
     if image.caught() == Caught::None {
         return Ok(());
