@@ -328,7 +328,7 @@ pub fn known(legacy: impl Iterator<Item = Name>) -> Result<Known, String> {
 
 /// What the boot starts: what is in the bundles of users, and what that needs. 0: of the first
 /// bundle; 1: only of the second.
-fn started(services: &[Service], bundles: &Known) -> BTreeMap<Name, usize> {
+pub fn started(services: &[Service], bundles: &Known) -> BTreeMap<Name, usize> {
     let by_name: BTreeMap<&Name, &Service> = services.iter().map(|it| (&it.name, it)).collect();
     let mut started = BTreeMap::new();
     for (place, bundle) in USER_BUNDLES.iter().enumerate() {
