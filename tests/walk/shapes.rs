@@ -80,6 +80,12 @@ pub(crate) fn shapes() -> Vec<(String, Service)> {
     shapes.extend(with_before(&limited));
     shapes.extend(scheduled(&restarts));
     shapes.extend(with_down(&limited));
+    for (restart_name, restart) in &restarts {
+        let mut service = shape(Kind::Oneshot, None, None, restart, Some(UNIT));
+        service.timeout = Some(UNIT * 2);
+        let name = format!("Oneshot, to end within 2, restart {restart_name}");
+        shapes.push((name, service));
+    }
     shapes
 }
 
@@ -94,7 +100,11 @@ fn paced() -> Vec<(String, Service)> {
         file: "finish".into(),
         timeout: Some(UNIT * 2),
     }));
-    for probe in [None, Some((Probe::Fd(3), None))] {
+    for probe in [
+        None,
+        Some((Probe::Fd(3), None)),
+        Some((Probe::Fd(3), Some(UNIT * 2))),
+    ] {
         for finish in [None, finish.clone()] {
             let name = format!("at the pace of s6, probe {probe:?}, finish {finish:?}");
             let service = shape(Kind::Longrun, probe.clone(), finish, &restart, None);
