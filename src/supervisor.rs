@@ -24,6 +24,7 @@ mod why;
 mod wiring;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -33,13 +34,16 @@ use crate::control::server::Server;
 use crate::logs::router::{Router, Work};
 use crate::machine::fleet::Fleet;
 use crate::machine::slot::{Input, Ix, Limits, Order};
+use crate::machine::unit::State;
 use crate::os::clock;
+use crate::os::inherited;
 use crate::os::memory;
 use crate::os::oom::OomCounter;
 use crate::os::signals::Signals;
 use crate::os::spawner::Spawner;
 use crate::service::definition::{Format, Service};
 use crate::service::environment::Environment;
+use crate::service::scandir;
 use crate::values::{Moment, Signal};
 
 use crew::Sources;
@@ -105,6 +109,8 @@ pub struct Supervisor {
     /// When what only the boot needed is given back.
     settles: Option<Moment>,
     code: Option<u8>,
+    /// Whoever has started us is told by it when the desk serves.
+    tells: Option<OwnedFd>,
 }
 
 /// The answer of a probe that dialled.
@@ -149,6 +155,7 @@ impl Supervisor {
         Ok(Box::new(Self {
             fleet: Fleet::new(boot.services, boot.limits, now),
             cmd: boot.cmd,
+            tells: boot.sources.told_by(),
             sources: boot.sources,
             format: boot.format,
             sides: Sides::new(),
@@ -184,6 +191,7 @@ impl Supervisor {
         let code = loop {
             self.perform_all();
             self.tell_all();
+            self.tell_ready();
             if booting && !self.narrator.is_booting() {
                 booting = false;
                 self.settles = Some(clock::now() + QUIET);
@@ -205,6 +213,18 @@ impl Supervisor {
         }
         self.router.flush(FLUSH_TIMEOUT, clock::wall()).await;
         code
+    }
+
+    /// Once, when the desk serves; or at once, if there is none.
+    fn tell_ready(&mut self) {
+        if self.tells.is_none() {
+            return;
+        }
+        let desk = self.find(scandir::DESK).and_then(|ix| self.fleet.slot(ix));
+        let serves = desk.is_none_or(|slot| matches!(slot.unit.state, State::Ready { .. }));
+        if let Some(by) = self.tells.take_if(|_| serves) {
+            inherited::tell_ready(&by);
+        }
     }
 
     /// The boot is over, and what followed it: what only they needed goes back to the kernel.

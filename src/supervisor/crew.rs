@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use crate::diag::{self, Diagnostic};
-use crate::os::{files, ourselves, pid1, programs, trees, users};
+use crate::os::{files, inherited, ourselves, pid1, programs, trees, users};
 use crate::service::definition::{Format, Output, Restart, Service, When};
 use crate::service::environment::Environment;
 use crate::service::overlay::{self, Image};
@@ -33,6 +34,8 @@ pub enum Style {
     Scandir {
         /// This program, by which the desk is started; none is if it is not known.
         program: Option<String>,
+        /// The descriptor by which somebody wants to be told that the desk serves.
+        tells: Option<i32>,
     },
     /// An image made for s6-overlay.
     Overlay {
@@ -67,6 +70,14 @@ impl Sources {
         }
     }
 
+    /// The descriptor by which whoever has started us is told that services can be asked for.
+    pub(super) fn told_by(&self) -> Option<OwnedFd> {
+        match self.style {
+            Style::Scandir { tells, .. } => inherited::take(tells?).ok(),
+            Style::Native | Style::Overlay { .. } => None,
+        }
+    }
+
     /// Whether a file tells the number that the container ends with.
     pub fn keeps_exit_code(&self) -> bool {
         matches!(self.style, Style::Overlay { .. })
@@ -91,7 +102,7 @@ impl Sources {
         let known = |user: &str| users::resolve(user).map(drop);
         let mut loaded = set::load(found.directories, environment, &known, &files::zone);
         faults.extend(loaded.diagnostics);
-        if let Style::Scandir { program } = &self.style {
+        if let Style::Scandir { program, .. } = &self.style {
             let program = program.as_deref();
             self.scanned(&mut loaded.services, &timed, program, faults);
         }

@@ -80,13 +80,19 @@ pub(crate) fn shapes() -> Vec<(String, Service)> {
     shapes.extend(with_before(&limited));
     shapes.extend(scheduled(&restarts));
     shapes.extend(with_down(&limited));
-    for (restart_name, restart) in &restarts {
+    shapes.extend(timed(&restarts));
+    shapes
+}
+
+/// Oneshots that are to end in time.
+fn timed(restarts: &[(&str, Restart)]) -> Vec<(String, Service)> {
+    let made = restarts.iter().map(|(restart_name, restart)| {
         let mut service = shape(Kind::Oneshot, None, None, restart, Some(UNIT));
         service.timeout = Some(UNIT * 2);
         let name = format!("Oneshot, to end within 2, restart {restart_name}");
-        shapes.push((name, service));
-    }
-    shapes
+        (name, service)
+    });
+    made.collect()
 }
 
 /// Services at the pace of s6: those that tell when they are ready, and those that do not.
