@@ -7,6 +7,7 @@ mod checks;
 pub mod crew;
 mod dead;
 mod ends;
+mod heard;
 mod helpers;
 mod history;
 mod last;
@@ -23,6 +24,7 @@ mod why;
 mod wiring;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -31,9 +33,10 @@ use tokio::time::{sleep, timeout};
 use crate::control::server::Server;
 use crate::logs::router::{Router, Work};
 use crate::machine::fleet::Fleet;
-use crate::machine::shutdown::Reason;
 use crate::machine::slot::{Input, Ix, Limits, Order};
+use crate::machine::unit::State;
 use crate::os::clock;
+use crate::os::inherited;
 use crate::os::memory;
 use crate::os::oom::OomCounter;
 use crate::os::signals::Signals;
@@ -43,7 +46,7 @@ use crate::service::environment::Environment;
 use crate::service::scandir;
 use crate::values::{Moment, Signal};
 
-use crew::{Sources, Style};
+use crew::Sources;
 use helpers::Helpers;
 use history::History;
 use launch::Launcher;
@@ -106,6 +109,8 @@ pub struct Supervisor {
     /// When what only the boot needed is given back.
     settles: Option<Moment>,
     code: Option<u8>,
+    /// Whoever has started us is told by it when the desk serves.
+    tells: Option<OwnedFd>,
 }
 
 /// The answer of a probe that dialled.
@@ -150,6 +155,7 @@ impl Supervisor {
         Ok(Box::new(Self {
             fleet: Fleet::new(boot.services, boot.limits, now),
             cmd: boot.cmd,
+            tells: boot.sources.told_by(),
             sources: boot.sources,
             format: boot.format,
             sides: Sides::new(),
@@ -185,6 +191,7 @@ impl Supervisor {
         let code = loop {
             self.perform_all();
             self.tell_all();
+            self.tell_ready();
             if booting && !self.narrator.is_booting() {
                 booting = false;
                 self.settles = Some(clock::now() + QUIET);
@@ -209,6 +216,18 @@ impl Supervisor {
         }
         self.router.flush(FLUSH_TIMEOUT, clock::wall()).await;
         code
+    }
+
+    /// Once, when the desk serves; or at once, if there is none.
+    fn tell_ready(&mut self) {
+        if self.tells.is_none() {
+            return;
+        }
+        let desk = self.find(scandir::DESK).and_then(|ix| self.fleet.slot(ix));
+        let serves = desk.is_none_or(|slot| matches!(slot.unit.state, State::Ready { .. }));
+        if let Some(by) = self.tells.take_if(|_| serves) {
+            inherited::tell_ready(&by);
+        }
     }
 
     /// The boot is over, and what followed it: what only they needed goes back to the kernel.
@@ -294,40 +313,6 @@ impl Supervisor {
         let mut orders = Vec::new();
         self.fleet.take(input, clock::now(), &mut orders);
         self.orders.extend(orders);
-    }
-
-    fn signal(&mut self, signal: Signal) {
-        if let Some(script) = self.script_of(signal) {
-            return self.take(Input::Start(script));
-        }
-        let cmd = self
-            .cmd
-            .and_then(|ix| self.fleet.slot(ix)?.unit.state.main_pid());
-        match signal {
-            Signal::CHLD => self.reap = true,
-            Signal::TERM | Signal::INT | Signal::QUIT | Signal::PWR | Signal::HALT => {
-                if self.fleet.ending().is_some() {
-                    tracing::info!("{signal} again");
-                }
-                self.take(Input::Shutdown(Reason::Signal(signal)));
-            }
-            Signal::HUP if self.cmd.is_none() => self.hang_up(),
-            // HUP, USR1, USR2 and WINCH are CMD's, as if it were the container's first process.
-            other => match cmd {
-                Some(pid) => perform::to_process(pid, other),
-                None => tracing::debug!("{other}: there is no CMD that it could be meant for"),
-            },
-        }
-    }
-
-    /// What `s6-svscan` runs at this signal, until the end has begun.
-    fn script_of(&self, signal: Signal) -> Option<Ix> {
-        match self.sources.style {
-            Style::Scandir { .. } if signal != Signal::CHLD && self.fleet.ending().is_none() => {
-                self.find(&scandir::name_at_signal(signal))
-            }
-            Style::Native | Style::Scandir { .. } | Style::Overlay { .. } => None,
-        }
     }
 
     fn name(&self, ix: Ix) -> &str {

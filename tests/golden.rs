@@ -33,7 +33,6 @@ use pidone::os::{programs, trees};
 use pidone::service::definition::{Output, Program, Service, Stop};
 use pidone::service::environment::Environment;
 use pidone::service::executable::Executable;
-use pidone::service::pace::Pace;
 use pidone::service::program::{Seen, Sought};
 use pidone::service::settings::{self, Settings};
 use pidone::service::{s6rc, set};
@@ -244,8 +243,8 @@ fn line(service: &Service) -> String {
     let mut text = match &service.program {
         Program::Command(words) => format!("{}: oneshot {words:?}", service.name),
         Program::Run(file) => {
-            assert_eq!(service.restart.pace, Pace::S6);
-            format!("{}: longrun{}", service.name, by(file))
+            let pace = service.restart.pace;
+            format!("{}: longrun{}, pace {pace:?}", service.name, by(file))
         }
     };
     if let Some(down) = &service.down {

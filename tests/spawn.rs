@@ -27,7 +27,7 @@ use pidone::os::plan::{Plan, Session};
 use pidone::os::spawner::Spawner;
 use pidone::os::step::Step;
 use pidone::os::users::{User, resolve_in};
-use pidone::service::definition::{Limit, Resource};
+use pidone::service::limits::{Limit, Resource};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

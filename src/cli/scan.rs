@@ -11,11 +11,13 @@ use nix::errno::Errno;
 use crate::cli::init::{self, Arguments};
 use crate::cli::print::remark;
 use crate::os::reason::reason;
-use crate::os::{inplace, signals};
+use crate::os::{descriptors, inplace, signals};
 use crate::supervisor::crew::Style;
 
 /// s6's exit code for bad usage.
 const BAD_USAGE: u8 = 100;
+/// The last of the standard descriptors.
+const STDERR: i32 = 2;
 
 /// What s6 ends with.
 const FINISH: &[u8] = b".s6-svscan/finish";
@@ -27,6 +29,8 @@ const USAGE: &str = "s6-svscan: usage: s6-svscan [ -d notif ] [ -X consoleholder
 #[derive(PartialEq, Eq, Debug)]
 struct Options {
     dir: PathBuf,
+    /// A newline is written there once services can be asked for.
+    tells: Option<i32>,
 }
 
 /// `s6-svscan [OPTION…] [DIR]`, with the words behind its name.
@@ -35,6 +39,18 @@ pub fn run(args: &[OsString]) -> ExitCode {
         remark(USAGE);
         return ExitCode::from(BAD_USAGE);
     };
+    if let Some(number) = options.tells {
+        let fault = if number <= STDERR {
+            Some("notification fd must be 3 or more")
+        } else {
+            let closed = descriptors::is_open(number).is_err();
+            closed.then_some("invalid notification fd: Bad file descriptor")
+        };
+        if let Some(why) = fault {
+            remark(&format!("s6-svscan: fatal: {why}"));
+            return ExitCode::from(BAD_USAGE);
+        }
+    }
     // The desk is this program again, by its file: a link may be called anything.
     let program = std::env::current_exe().ok();
     let program = program.and_then(|path| path.into_os_string().into_string().ok());
@@ -44,7 +60,10 @@ pub fn run(args: &[OsString]) -> ExitCode {
     let arguments = Arguments {
         services: vec![options.dir],
         command: Vec::new(),
-        style: Style::Scandir { program },
+        style: Style::Scandir {
+            program,
+            tells: options.tells,
+        },
     };
     match init::boot(&arguments) {
         Ok(code) => arguments
@@ -79,7 +98,7 @@ fn finish(dir: &Path, code: ExitCode) -> ExitCode {
 
 /// The options of all versions: the limits of some have no meaning here, as there are none.
 fn parse(args: &[OsString]) -> Option<Options> {
-    let mut dir = None;
+    let (mut dir, mut tells) = (None, None);
     let mut words = args.iter();
     while let Some(word) = words.next() {
         let text = word.to_str().unwrap_or_default();
@@ -101,7 +120,10 @@ fn parse(args: &[OsString]) -> Option<Options> {
                         "" => words.next()?.to_str()?,
                         rest => rest,
                     };
-                    value.parse::<u32>().ok()?;
+                    let number: u32 = value.parse().ok()?;
+                    if letter == 'd' {
+                        tells = Some(i32::try_from(number).ok()?);
+                    }
                     break;
                 }
                 _unknown => return None,
@@ -110,6 +132,7 @@ fn parse(args: &[OsString]) -> Option<Options> {
     }
     Some(Options {
         dir: dir.unwrap_or_else(|| PathBuf::from(".")),
+        tells,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::machine::slot::{Ix, Slot, Want};
-use crate::service::definition::{Kind, Output};
+use crate::service::definition::Kind;
 use crate::values::Name;
 
 /// Links the slots with each other. Names of nobody are ignored. Nobody who stays stands on one who
@@ -45,10 +45,9 @@ pub(super) fn relink(slots: &mut [Slot]) {
         slot.needed_by = numbered(needed_by);
         slot.followed_by = numbered(followed_by);
         slot.followers = numbered(followers);
-        slot.logger = match &slot.service.output {
-            Output::Logger(name) => names.get(name).and_then(|at| numbers.get(*at).copied()),
-            Output::Container(_) => None,
-        };
+        slot.logger = (slot.service.logger())
+            .and_then(|name| names.get(name))
+            .and_then(|at| numbers.get(*at).copied());
     }
 }
 

@@ -43,7 +43,9 @@ pub(super) fn after(
         When::OnFailure => !well,
         When::Never => false,
     };
-    if again {
+    // s6-rc takes down what has not become ready in its `timeout-up`.
+    let gives_up = cause == Cause::NotReady && service.restart.pace == Pace::S6;
+    if again && !gives_up {
         return again_at(service, retry, cause, now);
     }
     if well {

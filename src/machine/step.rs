@@ -169,7 +169,7 @@ impl Turn<'_> {
     fn spawning(&self) -> Outcome {
         match self.event {
             Event::Spawned(pid) => {
-                let within = self.service.ready.as_ref().and_then(|ready| ready.within);
+                let within = self.service.start_within();
                 self.settle(State::Starting(Starting {
                     pid,
                     step: StartStep::Exec {

@@ -11,8 +11,8 @@ use nix::unistd::read;
 use crate::os::plan::Plan;
 use crate::os::reason::said;
 use crate::os::step::{FAILURE_BYTES, Failure, HEAD_BYTES, Sight, Step};
-use crate::service::definition::Resource;
 use crate::service::elf::{self, Elf};
+use crate::service::limits::Resource;
 use crate::service::program::Flaw;
 use crate::service::source::Interpreter;
 

@@ -1,9 +1,20 @@
 //! Descriptors that a role was started with, known by their number.
 
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 
 use nix::fcntl::{FcntlArg, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+/// Tells by this descriptor that somebody is ready: with a newline, as s6 has it. Whoever does not
+/// read is not waited for.
+pub fn tell_ready(by: &OwnedFd) {
+    let mut room = [PollFd::new(by.as_fd(), PollFlags::POLLOUT)];
+    if poll(&mut room, PollTimeout::ZERO).is_ok_and(|ready| ready > 0) {
+        // Nobody reads it any more: then nobody misses it.
+        let _ = nix::unistd::write(by, b"\n");
+    }
+}
 
 /// Takes the descriptor with this number; dropping it closes it.
 ///

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::os::users::User;
-use crate::service::definition::{Limit, Resource};
+use crate::service::limits::{Limit, Resource};
 
 /// Where execvp(3) looks if the environment has no PATH: what Docker gives its containers.
 pub(super) const PATH_DEFAULT: &str =

@@ -15,7 +15,7 @@ use crate::os::pid1::Nofile;
 use crate::os::plan::{Plan, Session, Texts, capability_set, pointers};
 use crate::os::signals::{self, SignalSet};
 use crate::os::step::{Failure, Step};
-use crate::service::definition::{Limit, Resource};
+use crate::service::limits::{Limit, Resource};
 use crate::values::Pid;
 
 /// A process that was started.

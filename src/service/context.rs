@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use toml::de::DeValue;
 
 use crate::diag::Diagnostic;
-use crate::service::definition::{Context, Limit, Resource};
+use crate::service::definition::Context;
 use crate::service::environment::{Environment, bad_variable, with_secrets};
 use crate::service::expand::{self, Fault, give_default};
 use crate::service::faults::Faults;
+use crate::service::limits::{Limit, Resource};
 use crate::service::resolver::Resolver;
 use crate::service::table::{Item, Table};
 use crate::values::lists;

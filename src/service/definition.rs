@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::service::executable::{Executable, Finish};
+use crate::service::limits::{Limit, Resource};
 use crate::service::pace::Pace;
 use crate::service::permit::Permit;
 use crate::service::schedule::Schedule;
@@ -50,6 +51,8 @@ pub struct Service {
     pub reload: Option<Reload>,
     /// When a oneshot runs by itself.
     pub schedule: Option<Box<Schedule>>,
+    /// A oneshot that has not ended by then is asked to, and has failed; `None` waits for ever.
+    pub timeout: Option<Duration>,
     /// Where its output goes.
     pub output: Output,
     /// What it may ask of pidone; with any of it, it is handed a descriptor for that.
@@ -111,40 +114,6 @@ impl Context {
             self.env.is_empty() && self.env_files.is_empty() && self.secrets.is_empty();
         says_nothing && self.env_pass.is_none() && self.user.is_none()
     }
-}
-
-/// A resource of setrlimit(2), by the name that systemd and Compose use without `LIMIT_`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Resource {
-    /// RLIMIT_AS, bytes.
-    As,
-    /// RLIMIT_CORE, bytes.
-    Core,
-    /// RLIMIT_CPU, seconds.
-    Cpu,
-    /// RLIMIT_DATA, bytes.
-    Data,
-    /// RLIMIT_FSIZE, bytes.
-    Fsize,
-    /// RLIMIT_MEMLOCK, bytes.
-    Memlock,
-    /// RLIMIT_NOFILE, descriptors.
-    Nofile,
-    /// RLIMIT_NPROC, processes of the user.
-    Nproc,
-    /// RLIMIT_RTPRIO.
-    Rtprio,
-    /// RLIMIT_STACK, bytes.
-    Stack,
-}
-
-/// A limit's value.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Limit {
-    /// At most this much.
-    At(u64),
-    /// `"unlimited"`.
-    Unlimited,
 }
 
 /// How readiness is told.
@@ -314,6 +283,8 @@ pub enum Output {
     Container(Option<Format>),
     /// stdout to the input of this logger (s6's `log/`); stderr to the container's output.
     Logger(Name),
+    /// stdout and stderr to the input of this logger.
+    Both(Name),
 }
 
 /// How output is written.
@@ -386,8 +357,23 @@ impl Service {
             stop: Stop::default(),
             reload: None,
             schedule: None,
+            timeout: None,
             output: Output::Container(None),
             control: Box::default(),
+        }
+    }
+
+    /// How long a start may take, from its process to readiness, or to the end of a oneshot.
+    pub fn start_within(&self) -> Option<Duration> {
+        let ready = self.ready.as_ref();
+        ready.map_or(self.timeout, |ready| ready.within)
+    }
+
+    /// The logger that its stdout goes to.
+    pub fn logger(&self) -> Option<&Name> {
+        match &self.output {
+            Output::Logger(name) | Output::Both(name) => Some(name),
+            Output::Container(_) => None,
         }
     }
 

@@ -81,6 +81,7 @@ pub fn depth(old: &Service, new: &Service) -> Option<Depth> {
         restart: _,
         schedule: _,
         reload: _,
+        timeout: _,
     } = old;
     // How often it is asked, and how long that may take, is looked at when it is asked.
     let probe = |ready: &Option<Box<Ready>>| ready.as_ref().map(|ready| ready.probe.clone());

@@ -2,6 +2,8 @@
 
 pub mod definition;
 
+pub mod limits;
+
 pub mod executable;
 
 pub mod pace;

@@ -1,6 +1,8 @@
 //! An image made for s6-overlay as services: the stages of its boot are oneshots in the same graph
 //! as everything that the image defines.
 
+pub mod logging;
+
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -38,6 +40,26 @@ const CONT_INIT: &str = "legacy-cont-init";
 const LEGACY: &str = "legacy-services";
 /// The bundle of the first two, which definitions of users name most.
 const BASE: &str = "base";
+
+/// Files by which another init tells itself apart, which has directories of the same names.
+pub const FOREIGN: [&str; 6] = [
+    "params",
+    "respawn",
+    "is_ready",
+    "interval",
+    "min_running_time",
+    "shutdown_on_terminate",
+];
+
+/// What is said of a directory that holds one of these.
+pub fn foreign(dir: &Path) -> Diagnostic {
+    let text = format!(
+        "`{}` is made for another init, which is not s6",
+        dir.display()
+    );
+    let hint = "images of this kind have `/init` of their own; write a service.toml";
+    Diagnostic::error(text).in_file(dir).hint(hint)
+}
 
 /// Directories that are always in PATH, the first of them first.
 const PATH: [&str; 3] = ["/command", "/usr/bin", "/bin"];
@@ -102,7 +124,12 @@ pub struct Image<'a> {
     pub environment: &'a Environment,
     /// This program, by which the stages are run.
     pub program: &'a str,
+    /// Whether it was made for s6-overlay 2: its scripts and CMD see all variables.
+    pub is_second: bool,
 }
+
+/// What version 3 brings along and version 2 does not know.
+pub const THIRD: &str = "/etc/s6-overlay";
 
 /// What is to run.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -144,7 +171,8 @@ impl Image<'_> {
         timed: &BTreeSet<String>,
         is_there: &dyn Fn(&Path) -> bool,
     ) -> Result<Graph, String> {
-        let compiled = s6rc::compile(tree, &known(&legacy)?);
+        let names = legacy.iter().map(|service| service.name.clone());
+        let compiled = s6rc::compile(tree, &known(names)?);
         let mut graph = Graph {
             bundles: compiled.bundles,
             diagnostics: compiled.diagnostics,
@@ -157,8 +185,6 @@ impl Image<'_> {
         for mut service in compiled.services {
             let place = started.get(&service.name);
             service.enabled = place.is_some();
-            // Its reader has looked at `timeout-kill`.
-            scandir::settle(&mut service, true);
             self.as_longrun(&mut service, SERVICE_DIRS, is_there);
             service.needs.push(init.clone());
             if place == Some(&1) {
@@ -184,17 +210,22 @@ impl Image<'_> {
         desk.needs.push(init.clone());
         graph.services.push(desk);
         graph.services.extend(self.stages(users)?);
+        self.log_all(&mut graph.services)?;
         Ok(graph)
     }
 
     /// CMD sees what a service sees, unless it asks for more by `with-contenv`.
     pub fn prepare(&self, cmd: &mut Service) {
         self.set_environment(cmd);
+        if self.is_second {
+            cmd.context.env_pass = None;
+        }
         if let (Program::Command(words), Some(first)) =
             (&mut cmd.program, variable(self.environment, "S6_CMD_ARG0"))
         {
             words.insert(0, first.to_owned());
         }
+        self.log_cmd(cmd);
     }
 
     fn set_environment(&self, service: &mut Service) {
@@ -264,29 +295,40 @@ impl Image<'_> {
             }
         } else {
             service.context.workdir = Some("/".to_owned());
+            // One that may not take for ever is not to hang for ever when it is asked to end.
+            let kill = service.timeout.and(Stop::default().timeout);
             service.stop = Stop {
-                timeout: None,
+                timeout: kill,
                 ..Stop::default()
             };
         }
     }
 }
 
-/// Names of stages that definitions may wait for.
-fn known(legacy: &[Service]) -> Result<Known, String> {
+/// The stages that are in s6-rc's database, too, with what they stand on.
+pub const IN_DATABASE: [(&str, &[&str]); 3] = [
+    (FIX_ATTRS, &[]),
+    (CONT_INIT, &[FIX_ATTRS]),
+    (LEGACY, &[FIX_ATTRS, CONT_INIT]),
+];
+
+/// Names of stages that definitions may wait for; `legacy` are the services of `services.d`.
+///
+/// # Errors
+/// None of these names is one: a mistake of ours.
+pub fn known(legacy: impl Iterator<Item = Name>) -> Result<Known, String> {
     let own = |name: &str| Ok::<_, String>((name.parse::<Name>()?, vec![name.parse::<Name>()?]));
     let mut known: Known = [own(FIX_ATTRS)?, own(CONT_INIT)?].into_iter().collect();
     known.insert(BASE.parse()?, vec![FIX_ATTRS.parse()?, CONT_INIT.parse()?]);
-    let names = legacy.iter().map(|service| service.name.clone());
     let stage: Name = LEGACY.parse()?;
-    let all = std::iter::once(stage.clone()).chain(names);
+    let all = std::iter::once(stage.clone()).chain(legacy);
     known.insert(stage, all.collect());
     Ok(known)
 }
 
 /// What the boot starts: what is in the bundles of users, and what that needs. 0: of the first
 /// bundle; 1: only of the second.
-fn started(services: &[Service], bundles: &Known) -> BTreeMap<Name, usize> {
+pub fn started(services: &[Service], bundles: &Known) -> BTreeMap<Name, usize> {
     let by_name: BTreeMap<&Name, &Service> = services.iter().map(|it| (&it.name, it)).collect();
     let mut started = BTreeMap::new();
     for (place, bundle) in USER_BUNDLES.iter().enumerate() {

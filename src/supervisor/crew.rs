@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use crate::diag::{self, Diagnostic};
-use crate::os::{files, ourselves, pid1, programs, trees, users};
+use crate::os::{files, inherited, ourselves, pid1, programs, trees, users};
 use crate::service::definition::{Format, Output, Restart, Service, When};
 use crate::service::environment::Environment;
 use crate::service::overlay::{self, Image};
+use crate::service::source::File;
 use crate::service::{scandir, set};
 use crate::values::{Name, lists};
 
@@ -32,6 +34,8 @@ pub enum Style {
     Scandir {
         /// This program, by which the desk is started; none is if it is not known.
         program: Option<String>,
+        /// The descriptor by which somebody wants to be told that the desk serves.
+        tells: Option<i32>,
     },
     /// An image made for s6-overlay.
     Overlay {
@@ -66,6 +70,14 @@ impl Sources {
         }
     }
 
+    /// The descriptor by which whoever has started us is told that services can be asked for.
+    pub(super) fn told_by(&self) -> Option<OwnedFd> {
+        match self.style {
+            Style::Scandir { tells, .. } => inherited::take(tells?).ok(),
+            Style::Native | Style::Overlay { .. } => None,
+        }
+    }
+
     /// Whether a file tells the number that the container ends with.
     pub fn keeps_exit_code(&self) -> bool {
         matches!(self.style, Style::Overlay { .. })
@@ -77,6 +89,7 @@ impl Sources {
             let image = Image {
                 environment,
                 program,
+                is_second: !Path::new(overlay::THIRD).is_dir(),
             };
             return layered(&image, *begun, &self.command, faults);
         }
@@ -89,7 +102,7 @@ impl Sources {
         let known = |user: &str| users::resolve(user).map(drop);
         let mut loaded = set::load(found.directories, environment, &known, &files::zone);
         faults.extend(loaded.diagnostics);
-        if let Style::Scandir { program } = &self.style {
+        if let Style::Scandir { program, .. } = &self.style {
             let program = program.as_deref();
             self.scanned(&mut loaded.services, &timed, program, faults);
         }
@@ -181,6 +194,9 @@ fn everything(image: &Image<'_>, faults: &mut Vec<Diagnostic>) -> Result<Vec<Ser
     if sources.services.is_dir() {
         let found = files::services(std::slice::from_ref(&sources.services));
         faults.extend(found.diagnostics);
+        let dirs = found.directories.iter();
+        let dirs = dirs.filter(|it| it.definition == File::Absent && is_foreign(&it.path));
+        faults.extend(dirs.map(|it| overlay::foreign(&it.path)));
         timed = scandir::timed(&found.directories);
         let known = |user: &str| users::resolve(user).map(drop);
         let loaded = set::load(found.directories, image.environment, &known, &files::zone);
@@ -190,6 +206,12 @@ fn everything(image: &Image<'_>, faults: &mut Vec<Diagnostic>) -> Result<Vec<Ser
     let graph = image.all(&tree, legacy, &timed, &Path::is_dir)?;
     faults.extend(graph.diagnostics);
     Ok(graph.services)
+}
+
+/// Whether it is a service's of another init.
+fn is_foreign(dir: &Path) -> bool {
+    let mut files = overlay::FOREIGN.iter();
+    files.any(|file| dir.join(file).exists())
 }
 
 /// Whom this container is to run.

@@ -15,7 +15,7 @@ use crate::os::probes::Target;
 use crate::os::spawner::{Spawned, Spawner};
 use crate::os::users::{self, User};
 use crate::service::address;
-use crate::service::definition::{Output, Probe, Program, Service};
+use crate::service::definition::{Probe, Program, Service};
 use crate::service::environment::{self, Environment};
 use crate::service::executable::Executable;
 use crate::service::permit;
@@ -320,14 +320,6 @@ fn follow_user(env: &mut Environment, user: &User, said: &BTreeSet<String>) {
 /// A sentence and its next step in one line of the story.
 pub(super) fn with_hint(text: &str, hint: Option<String>) -> String {
     hint.map_or_else(|| text.to_owned(), |hint| format!("{text} (hint: {hint})"))
-}
-
-/// Whether the service's stdout goes to a logger, and not to the container.
-pub(super) fn logger(service: &Service) -> Option<&crate::values::Name> {
-    match &service.output {
-        Output::Logger(name) => Some(name),
-        Output::Container(_) => None,
-    }
 }
 
 #[cfg(test)]

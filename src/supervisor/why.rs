@@ -3,6 +3,7 @@
 use crate::machine::fleet::Fleet;
 use crate::machine::slot::{Ix, Slot, Want};
 use crate::machine::unit::{Cause, Failure, Health, Next, State};
+use crate::service::definition::Kind;
 use crate::supervisor::notices::Sayings;
 use crate::values::span::show_span;
 
@@ -130,16 +131,20 @@ pub(super) fn needs_failed(fleet: &Fleet, ix: Ix) -> Option<String> {
     (!needs.is_empty()).then(|| shorten(needs))
 }
 
-/// `not ready within 30s: 127.0.0.1:3000: connection refused`
+/// `not ready within 30s: 127.0.0.1:3000: connection refused`; `not ended within 5s`
 pub(super) fn not_ready(slot: &Slot, faults: Faults<'_>) -> String {
-    let within = slot.service.ready.as_ref().and_then(|ready| ready.within);
+    let within = slot.service.start_within();
     let within = within.map_or(String::new(), |within| {
         format!(" within {}", show_span(within))
     });
     let fault = faults
         .probe
         .map_or(String::new(), |fault| format!(": {fault}"));
-    format!("not ready{within}{fault}")
+    let what = match slot.service.kind {
+        Kind::Longrun => "ready",
+        Kind::Oneshot => "ended",
+    };
+    format!("not {what}{within}{fault}")
 }
 
 /// `127.0.0.1:3000: HTTP 503`

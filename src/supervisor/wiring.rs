@@ -10,14 +10,14 @@ use crate::machine::slot::Ix;
 use crate::os::reason::reason;
 use crate::service::definition::{Format, Output, Service, StopBy};
 use crate::supervisor::Supervisor;
-use crate::supervisor::launch::{self, Launcher, Streams};
+use crate::supervisor::launch::{Launcher, Streams};
 
 impl Supervisor {
     /// How a service's descriptors are to be connected.
     pub(super) fn wiring(&self, ix: Ix) -> Wiring {
         let service = self.fleet.slot(ix).map(|slot| &*slot.service);
         let logger = service
-            .and_then(launch::logger)
+            .and_then(Service::logger)
             .and_then(|name| self.find(name.as_str()));
         Wiring {
             ix,
@@ -55,7 +55,9 @@ impl Supervisor {
     fn format_of(&self, ix: Ix) -> Format {
         match self.fleet.slot(ix).map(|slot| &slot.service.output) {
             Some(Output::Container(Some(format))) => *format,
-            Some(Output::Container(None) | Output::Logger(_)) | None => self.format,
+            Some(Output::Container(None) | Output::Logger(_) | Output::Both(_)) | None => {
+                self.format
+            }
         }
     }
 
@@ -64,9 +66,10 @@ impl Supervisor {
         let Some(logger) = self.fleet.slot(ix).map(|slot| &slot.service.name) else {
             return false;
         };
-        self.fleet.slots().iter().any(|slot| {
-            launch::logger(&slot.service) == Some(logger) && slot.unit.state.pid().is_some()
-        })
+        self.fleet
+            .slots()
+            .iter()
+            .any(|slot| slot.service.logger() == Some(logger) && slot.unit.state.pid().is_some())
     }
 }
 
@@ -128,6 +131,10 @@ fn connect<'fd>(
         let output = router.logger_pipe(to, owner)?.1.try_clone_to_owned()?;
         let output: &'fd OwnedFd = held_output.insert(output);
         streams.stdout = Some(output.as_fd());
+        if let Output::Both(_) = service.output {
+            streams.stderr = streams.stdout;
+            return Ok(streams);
+        }
         streams.stderr = Some(router.stderr_pipe(ix, &service.name, format, owner)?);
         return Ok(streams);
     }

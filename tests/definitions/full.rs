@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use pidone::service::definition::{
-    Before, Context, Format, Health, Kind, Limit, OnLimit, Output, Probe, Program, Ready, Reload,
-    Resource, Restart, RestartLimit, Service, Stop, StopBy, Then, When,
+    Before, Context, Format, Health, Kind, OnLimit, Output, Probe, Program, Ready, Reload, Restart,
+    RestartLimit, Service, Stop, StopBy, Then, When,
 };
+use pidone::service::limits::{Limit, Resource};
 use pidone::service::pace::Pace;
 use pidone::service::permit::{Of, Permit};
 use pidone::values::Signal;
@@ -123,6 +124,7 @@ pub(crate) fn expected() -> Service {
             timeout: Some(ms(6_000)),
         },
         schedule: None,
+        timeout: None,
         reload: Some(Reload::Signal(Signal::HUP)),
         output: Output::Container(Some(Format::Json)),
         control: permits(),

@@ -50,7 +50,7 @@ fn a_stop_ends_with_the_file() {
 
 /// `S6_BEHAVIOUR_IF_STAGE2_FAILS`, what fails, and the code, with a CMD that ends with 5.
 #[test]
-fn boots_that_fail() {
+pub(crate) fn boots_that_fail() {
     let table = [
         ("0", "hook", 5),
         ("1", "hook", 5),
@@ -87,6 +87,36 @@ fn boots_that_fail() {
         );
         assert!(!running.0.path("behind").exists(), "{behaviour} {what}");
     }
+}
+
+/// `timeout-up` and `timeout-down` of a oneshot, and of a longrun that never says that it is ready.
+#[test]
+fn a_oneshot_that_takes_too_long_has_failed() {
+    let Some(image) = image() else { return };
+    let dir = "etc/s6-overlay/s6-rc.d";
+    let image = image
+        .oneshot("late", "sleep 1000\n", &[])
+        .file(&format!("{dir}/late/timeout-up"), "300\n")
+        .oneshot("behind", "echo never\n", &["late"])
+        .longrun("mute", "#!/bin/sh\nexec sleep 1000\n", &[])
+        .file(&format!("{dir}/mute/notification-fd"), "3\n")
+        .file(&format!("{dir}/mute/timeout-up"), "300\n")
+        .oneshot("undone", "true\n", &[])
+        .file(&format!("{dir}/undone/down"), "sleep 1000\n")
+        .file(&format!("{dir}/undone/timeout-down"), "300\n");
+    let cmd = "s6-svstat -o up /run/service/mute; echo cmd; exit 6";
+    let Some(mut running) = image.start(&["sh", "-c", cmd]) else {
+        return;
+    };
+    let ended = running.0.wait(SOON);
+    let (out, err) = (running.0.out.text(), running.0.err.text());
+    assert_eq!(ended.code, 6, "{out}\n{err}");
+    assert_eq!(out, "false\ncmd\n", "{err}");
+    assert!(
+        err.contains("late * failed: not ended within 0.3s"),
+        "{err}"
+    );
+    assert!(ended.after < std::time::Duration::from_secs(3), "{err}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! The same trees without rights: another user, a root that cannot be written, a `/run` from which
-//! nothing is executed or in which nothing is made.
+//! nothing is executed or in which nothing is made, and where something else is PID 1.
 
 use crate::image::image;
 use crate::order::in_order;
@@ -21,6 +21,8 @@ fn rights_that_are_missing() {
             dirs,
         ),
         ("", user, source),
+        ("", "/under", dirs),
+        ("mount -o remount,ro /run", "/under", source),
         ("mount -o remount,ro /run", "", source),
     ];
     for (before, through, cwd) in table {
@@ -28,6 +30,7 @@ fn rights_that_are_missing() {
         let image = image
             .env("BEFORE", before)
             .env("THROUGH", through)
+            .script("under", "#!/bin/sh\n\"$@\"\nexit $?\n")
             .script("etc/cont-init.d/10-x", "#!/bin/sh\necho initialised\n")
             .longrun(
                 "app",

@@ -80,7 +80,19 @@ pub(crate) fn shapes() -> Vec<(String, Service)> {
     shapes.extend(with_before(&limited));
     shapes.extend(scheduled(&restarts));
     shapes.extend(with_down(&limited));
+    shapes.extend(timed(&restarts));
     shapes
+}
+
+/// Oneshots that are to end in time.
+fn timed(restarts: &[(&str, Restart)]) -> Vec<(String, Service)> {
+    let made = restarts.iter().map(|(restart_name, restart)| {
+        let mut service = shape(Kind::Oneshot, None, None, restart, Some(UNIT));
+        service.timeout = Some(UNIT * 2);
+        let name = format!("Oneshot, to end within 2, restart {restart_name}");
+        (name, service)
+    });
+    made.collect()
 }
 
 /// Services at the pace of s6: those that tell when they are ready, and those that do not.
@@ -94,7 +106,11 @@ fn paced() -> Vec<(String, Service)> {
         file: "finish".into(),
         timeout: Some(UNIT * 2),
     }));
-    for probe in [None, Some((Probe::Fd(3), None))] {
+    for probe in [
+        None,
+        Some((Probe::Fd(3), None)),
+        Some((Probe::Fd(3), Some(UNIT * 2))),
+    ] {
         for finish in [None, finish.clone()] {
             let name = format!("at the pace of s6, probe {probe:?}, finish {finish:?}");
             let service = shape(Kind::Longrun, probe.clone(), finish, &restart, None);

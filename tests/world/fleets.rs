@@ -137,6 +137,8 @@ pub(crate) fn service(chance: &mut Chance, name: &str, all: &[String]) -> Servic
             timeout: chance.percent(80).then(|| Duration::from_secs(5)),
         }));
     }
+    let is_timed = service.kind == Kind::Oneshot && service.ready.is_none() && chance.percent(20);
+    service.timeout = is_timed.then(|| Duration::from_secs(chance.of(&[1, 20])));
     if service.kind == Kind::Oneshot && service.finish.is_none() && chance.percent(30) {
         service.down = Some(Box::new(Down {
             command: vec!["down".into()],

@@ -28,6 +28,8 @@ pub mod supervisord;
 
 pub mod tree;
 
+mod defined;
+
 mod s6rc;
 
 mod scripts;

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::Diagnostic;
+use crate::service::definition::Kind;
 use crate::service::fields::{self, SERVICE};
 use crate::service::import::native::{Native, array, quoted};
-use crate::service::import::s6rc::{DIR, Graph, Kind, Stage, TOP, Waits};
+use crate::service::import::s6rc::{DIR, Graph, Stage, Waits};
 use crate::service::import::tree::{Leaf, Tree};
 use crate::service::import::{Extra, Imported, MADE_MAX, Made, Remark, mark, order, scripts};
 use crate::values::Name;
@@ -83,11 +84,10 @@ pub fn services(tree: &Tree) -> Imported {
     importer.stages.insert(Stage::Services, names.clone());
     let mut faults = Vec::new();
     let graph = Graph::read(tree, &mut faults);
-    let started = graph.closure(&TOP, &mut faults);
-    importer.s6_rc(&graph, &started, &mut faults);
     importer.told.faults.append(&mut faults);
+    importer.s6_rc(&graph);
     // `services.d` comes after the bundle `user`, and before `user2`.
-    let mut first = graph.closure(&["user"], &mut faults);
+    let mut first = graph.first();
     for logger in graph.loggers().values() {
         first.remove(logger);
     }
@@ -176,16 +176,11 @@ impl Importer<'_> {
         last.flatten().cloned().collect()
     }
 
-    fn s6_rc(
-        &mut self,
-        graph: &Graph<'_>,
-        started: &BTreeSet<String>,
-        faults: &mut Vec<Diagnostic>,
-    ) {
+    fn s6_rc(&mut self, graph: &Graph) {
         let loggers = graph.loggers();
         let hidden: BTreeMap<&String, &String> = loggers.iter().map(|(of, by)| (by, of)).collect();
         for (name, kind) in graph.services() {
-            let mut waits = graph.waits(name, faults);
+            let mut waits = graph.waits(name);
             if hidden.contains_key(&name.to_owned()) {
                 continue;
             }
@@ -194,11 +189,10 @@ impl Importer<'_> {
             let mut extras = match kind {
                 Kind::Oneshot => self.oneshot(&dir, &mut to),
                 Kind::Longrun => self.common(&dir, ""),
-                Kind::Bundle => continue,
             };
             if let Some(logger) = loggers.get(name) {
                 extras.extend(self.common(&format!("{DIR}/{logger}"), "log/"));
-                let more = graph.waits(logger, faults);
+                let more = graph.waits(logger);
                 waits.needs.extend(more.needs);
                 waits.stages.extend(more.stages);
             } else if self.tree.file(&format!("{dir}/producer-for")).is_some() {
@@ -207,7 +201,7 @@ impl Importer<'_> {
                 self.remark(&format!("{dir}/producer-for"), told, true);
             }
             self.waits(&waits, name, &hidden, &mut to);
-            if !started.contains(name) {
+            if !graph.is_started(name) {
                 to.set("", "enabled", "false");
             }
             self.add(name, &dir, to, extras);

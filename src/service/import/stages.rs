@@ -8,16 +8,7 @@ use crate::service::import::native::{Native, array, quoted};
 use crate::service::import::overlay::{INIT, INIT_ATTRIBUTES, Importer, after, can_undo};
 use crate::service::import::s6rc::Stage;
 use crate::service::import::{Extra, attributes};
-
-/// Files by which another init tells itself apart, which has directories of the same names.
-const FOREIGN: [&str; 6] = [
-    "params",
-    "respawn",
-    "is_ready",
-    "interval",
-    "min_running_time",
-    "shutdown_on_terminate",
-];
+use crate::service::overlay::{FOREIGN, foreign};
 
 impl Importer<'_> {
     pub(super) fn attributes(&mut self) {
@@ -115,10 +106,7 @@ impl Importer<'_> {
             let dir = format!("etc/services.d/{name}");
             let has = |file: &str| tree.file(&format!("{dir}/{file}")).is_some();
             if FOREIGN.iter().any(|file| has(file)) {
-                let fault = format!("`{dir}` is made for another init, which is not s6");
-                let hint = "images of this kind have `/init` of their own; write a service.toml";
-                let fault = Diagnostic::error(fault).in_file(tree.root.join(&dir));
-                self.told.faults.push(fault.hint(hint));
+                self.told.faults.push(foreign(&tree.root.join(&dir)));
             } else if has("service.toml") {
                 self.remark(
                     &dir,

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crate::diag::{Diagnostic, Spot};
 use crate::service::definition::{Kind, Output, Program, Service, StopBy, When};
-use crate::service::pace::Pace;
 use crate::service::s6rc::bundles::Bundles;
 use crate::service::s6rc::listed::{self, Wanted};
 use crate::service::s6rc::source::Entry;
 use crate::service::s6rc::{self, Definition, words};
+use crate::service::scandir;
 use crate::service::scripts;
 use crate::service::source::{Directory, File, Script, interpreter_words};
 use crate::service::undo::Down;
@@ -30,10 +30,8 @@ pub(super) fn service(
     let mut needs = bundles.services(&definition.wanted, faults);
     needs.retain(|name| *name != service.name);
     // A producer does not start before whoever reads from it, and is stopped before it.
-    needs.extend(match &service.output {
-        Output::Logger(consumer) if !needs.contains(consumer) => Some(consumer.clone()),
-        Output::Logger(_) | Output::Container(_) => None,
-    });
+    let consumer = service.logger().filter(|it| !needs.contains(it)).cloned();
+    needs.extend(consumer);
     service.needs = needs;
     Some(service)
 }
@@ -52,6 +50,7 @@ fn oneshot(definition: &Definition<'_>, faults: &mut Vec<Diagnostic>) -> Service
     service.kind = Kind::Oneshot;
     service.restart.when = When::Never;
     service.context.env = vec![("RC_NAME".to_owned(), definition.name.to_string())];
+    service.timeout = timeout(entry, "timeout-up", &entry.timeout_up, faults);
     let down = command(&entry.down, &entry.directory.path.join("down"), faults);
     let timeout = timeout(entry, "timeout-down", &entry.timeout_down, faults);
     service.down = down
@@ -125,11 +124,7 @@ fn longrun(
     if let Some(finish) = &mut service.finish {
         finish.file.by = interpreter_of(&entry.directory.finish);
     }
-    service.restart.pace = Pace::S6;
-    // s6 kills what does not end only if `timeout-kill` says so.
-    if entry.directory.timeout_kill == File::Absent {
-        service.stop.timeout = None;
-    }
+    scandir::settle(&mut service, entry.directory.timeout_kill != File::Absent);
     if let Some(ready) = &mut service.ready {
         ready.within = timeout(entry, "timeout-up", &entry.timeout_up, faults);
     }

@@ -31,6 +31,8 @@ const FAILED: u8 = 1;
 const LATE: u8 = 2;
 /// There is nothing of that name.
 const UNKNOWN: u8 = 3;
+/// What the database says cannot be understood.
+const INVALID: u8 = 4;
 /// From this verbosity on each step is told.
 const TELLS_STEPS: u32 = 2;
 
@@ -60,7 +62,13 @@ pub(crate) fn rc(mut call: Call) -> Outcome {
     let services = statuses(&mut client)?;
     let text = fs::read_to_string(path(live.as_bytes()).join(FILE));
     options.tree = match text {
-        Ok(text) => Tree::read(&text),
+        Ok(text) => Tree::read(&text).ok_or_else(|| {
+            let place = Path::new(&live).join(FILE);
+            Stop::fatal(
+                INVALID,
+                format!("invalid service database in {}", place.display()),
+            )
+        })?,
         Err(_) => Tree::of_services(services.keys().cloned()),
     };
     let mut chosen = options.tree.expand(&names).map_err(|name| {
@@ -201,15 +209,16 @@ fn change(
     ups.retain(|name| !is_now(name));
     downs.retain(|name| is_now(name));
     if !options.with_essential {
+        let stay = options.tree.kept(&downs);
         downs.retain(|name| {
-            let stays = options.tree.is_essential(name);
-            if stays && options.verbosity > 0 {
+            let is_essential = options.tree.is_essential(name);
+            if is_essential && options.verbosity > 0 {
                 tell(
                     b"s6-rc",
                     &format!("warning: service {name} is essential: not stopped"),
                 );
             }
-            !stays
+            !stay.contains(name)
         });
     }
     let stopped = bring(options, client, downs, false)?;

@@ -19,14 +19,12 @@ pub(super) struct Tree {
 
 impl Tree {
     /// Reads its lines: `longrun NAME`, `oneshot NAME`, `essential NAME`, `bundle NAME MEMBER…`,
-    /// `needs NAME OTHER…`. A line that is none of these says nothing.
-    pub(super) fn read(text: &str) -> Self {
+    /// `needs NAME OTHER…`; `None` if a line is none of these.
+    pub(super) fn read(text: &str) -> Option<Self> {
         let mut tree = Self::default();
         for line in text.lines() {
             let mut words = line.split_whitespace().map(str::to_owned);
-            let (Some(kind), Some(name)) = (words.next(), words.next()) else {
-                continue;
-            };
+            let (kind, name) = (words.next()?, words.next()?);
             match kind.as_str() {
                 "longrun" | "oneshot" => {
                     tree.atomics.insert(name);
@@ -36,10 +34,10 @@ impl Tree {
                 }
                 "bundle" => tree.bundles.entry(name).or_default().extend(words),
                 "needs" => tree.needs.entry(name).or_default().extend(words),
-                _unknown => {}
+                _unknown => return None,
             }
         }
-        tree
+        Some(tree)
     }
 
     /// Where there is no file, PID 1's services are all there is.
@@ -53,6 +51,12 @@ impl Tree {
     /// Whether only `-D` stops it.
     pub(super) fn is_essential(&self, name: &str) -> bool {
         self.essential.contains(name)
+    }
+
+    /// The essential ones among these, and all that those stand on.
+    pub(super) fn kept(&self, among: &BTreeSet<String>) -> BTreeSet<String> {
+        let essential = among.iter().filter(|name| self.is_essential(name));
+        self.with_needs(&essential.cloned().collect())
     }
 
     /// The services that these names mean, bundles taken apart, each once.
@@ -119,8 +123,12 @@ mod tests {
     fn bundles_are_taken_apart() {
         let tree = Tree::read(
             "longrun web\nlongrun db\noneshot init\nbundle user web all\nbundle all user db\n\
-             essential db\nneeds web db\nneeds db init\nnonsense\nneeds\n",
+             essential db\nneeds web db\nneeds db init\n",
         );
+        let tree = tree.unwrap();
+        for bad in ["nonsense", "needs", "longrun a\nwhat b\n"] {
+            assert_eq!(Tree::read(bad), None, "{bad}");
+        }
         let set = |names: &str| names.split_whitespace().map(String::from).collect();
         let expand = |name: &str| tree.expand(&[name.to_owned()]);
         assert_eq!(expand("user"), Ok(set("web db")));

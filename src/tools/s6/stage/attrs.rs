@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 
 use crate::os::{files, users};
 use crate::service::environment::Environment;
+use crate::service::overlay::is_on;
 use crate::tools::s6::tell;
+
+use super::scripts::beside_services;
 
 /// A line, or a file of lines, longer than this is a mistake.
 const BYTES_MAX: u64 = 256 << 10;
@@ -27,15 +30,12 @@ struct Rule {
 
 /// Reads every file of the directory, in the order of names.
 pub(super) fn run(variables: &Environment) -> u8 {
-    let Ok(entries) = fs::read_dir("/etc/fix-attrs.d") else {
+    let Ok(entries) = fs::read_dir(beside_services(variables, "fix-attrs.d")) else {
         return 0;
     };
-    let hidden = crate::service::overlay::is_on(variables, "S6_FIX_ATTRS_HIDDEN");
+    let hidden = is_on(variables, "S6_FIX_ATTRS_HIDDEN");
     let mut paths: Vec<PathBuf> = entries.filter_map(|it| Some(it.ok()?.path())).collect();
-    paths.retain(|path| {
-        let name = path.file_name().unwrap_or_default();
-        path.is_file() && (hidden || !name.as_bytes().starts_with(b"."))
-    });
+    paths.retain(|path| path.is_file() && !is_hidden(path));
     paths.sort_unstable();
     for path in paths {
         let text = match files::bounded(&path, BYTES_MAX) {
@@ -50,7 +50,7 @@ pub(super) fn run(variables: &Environment) -> u8 {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            if let Err(why) = rule(line).and_then(|rule| apply(&rule)) {
+            if let Err(why) = rule(line).and_then(|rule| apply(&rule, hidden)) {
                 complain(&path, at + 1, &why);
             }
         }
@@ -103,7 +103,13 @@ fn owner(text: &str) -> Result<(u32, u32), String> {
     Err(last)
 }
 
-fn apply(rule: &Rule) -> Result<(), String> {
+fn is_hidden(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name.as_bytes().starts_with(b".")
+}
+
+/// What is hidden below the rule's path is left as it is, unless `hidden` says otherwise.
+fn apply(rule: &Rule, hidden: bool) -> Result<(), String> {
     let (uid, gid) = owner(&rule.owner)?;
     let mut open = vec![rule.path.clone()];
     let mut seen = 0;
@@ -126,7 +132,10 @@ fn apply(rule: &Rule) -> Result<(), String> {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).map_err(fault)?;
         if data.is_dir() && rule.recurse {
             for entry in fs::read_dir(&path).map_err(fault)? {
-                open.push(entry.map_err(fault)?.path());
+                let path = entry.map_err(fault)?.path();
+                if hidden || !is_hidden(&path) {
+                    open.push(path);
+                }
             }
         }
     }

@@ -5,17 +5,23 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
 
 use crate::control::client::{Client, Failure, places, unexpected};
 use crate::control::protocol::{Reply, Request};
+use crate::os::{trees, users};
+use crate::service::definition::Kind;
 use crate::service::environment::Environment;
-use crate::service::overlay::{self, EXIT_CODE, LEGACY_DIRS, RUN, SCAN_DIR, SERVICE_DIRS, is_on};
+use crate::service::overlay::logging::{Caught, LOG_DIR};
+use crate::service::overlay::{
+    self, EXIT_CODE, Image, LEGACY_DIRS, RUN, SCAN_DIR, SERVICE_DIRS, is_on,
+};
+use crate::service::s6rc::{self, Compiled};
 use crate::tools::s6::tell;
 
 use super::scripts::behaviour;
-use super::{run as run_program, second, top, tree};
+use super::{is_second, run as run_program, second, top, tree};
 
 /// The variables that lie in files, for `with-contenv`.
 const CONTAINER: &str = "/run/s6/container_environment";
@@ -34,16 +40,38 @@ pub(super) fn run(variables: &Environment) -> u8 {
         return ended;
     }
     let sources = overlay::Sources::of(variables);
-    for tree in &sources.trees {
-        link_all(tree, Path::new(SERVICE_DIRS), &|dir| is_longrun(dir));
+    let legacy = legacy(&sources.services);
+    match compiled(&sources, &legacy) {
+        Ok(compiled) => {
+            let longruns = compiled.services.iter();
+            let longruns = longruns.filter(|it| it.kind == Kind::Longrun);
+            link_all(longruns.map(|it| it.dir.as_path()), Path::new(SERVICE_DIRS));
+            if let Err(why) = tree::write(&compiled) {
+                say(&format!("warning: s6-rc will not know bundles: {why}"));
+            }
+        }
+        Err(why) => say(&format!("warning: s6-rc will know nothing: {why}")),
     }
-    if let Err(why) = tree::write(&sources) {
-        say(&format!("warning: s6-rc will not know bundles: {why}"));
-    }
-    link_all(&sources.services, Path::new(LEGACY_DIRS), &|dir| {
-        dir.join("run").exists() && !dir.join("service.toml").exists()
-    });
+    link_all(legacy.iter().map(PathBuf::as_path), Path::new(LEGACY_DIRS));
     rescan()
+}
+
+/// The directories of `services.d` that are s6's, in the order of names.
+fn legacy(services: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(services).into_iter().flatten().flatten();
+    let mut dirs: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    dirs.retain(|dir| dir.join("run").exists() && !dir.join("service.toml").exists());
+    dirs.sort_unstable();
+    dirs
+}
+
+/// What s6-rc's definitions come to. What is wrong with them is PID 1's to tell.
+fn compiled(sources: &overlay::Sources, legacy: &[PathBuf]) -> Result<Compiled, String> {
+    let (tree, _told_by_pid1) = trees::read(&sources.trees, &sources.bundles);
+    let names = legacy
+        .iter()
+        .filter_map(|dir| dir.file_name()?.to_str()?.parse().ok());
+    Ok(s6rc::compile(&tree, &overlay::known(names)?))
 }
 
 fn say(text: &str) {
@@ -82,6 +110,26 @@ fn prepare(variables: &Environment) -> io::Result<()> {
     }
     if !is_on(variables, "S6_KEEP_ENV") {
         dump(variables)?;
+    }
+    logs(variables)
+}
+
+/// The directory of the logger that catches everything, which its user cannot make in `/run`.
+fn logs(variables: &Environment) -> io::Result<()> {
+    let program = String::new();
+    let image = Image {
+        environment: variables,
+        program: &program,
+        is_second: is_second(),
+    };
+    if image.caught() == Caught::None {
+        return Ok(());
+    }
+    fs::create_dir_all(LOG_DIR)?;
+    fs::set_permissions(LOG_DIR, fs::Permissions::from_mode(0o2750))?;
+    // Who this is not, its start will tell.
+    if let Ok(user) = users::resolve(image.catcher()) {
+        chown(LOG_DIR, Some(user.uid), Some(user.gid))?;
     }
     Ok(())
 }
@@ -144,24 +192,14 @@ fn hook(variables: &Environment) -> Option<u8> {
     }
 }
 
-fn is_longrun(dir: &Path) -> bool {
-    fs::read(dir.join("type")).is_ok_and(|kind| kind.trim_ascii() == b"longrun")
-}
-
-/// For each definition in `from` a directory in `to` that holds links to all of it, and a link to
-/// that where s6-svscan looks. Scripts are run where they lie, so that `/run` may be noexec.
-fn link_all(from: &Path, to: &Path, wanted: &dyn Fn(&Path) -> bool) {
-    let Ok(entries) = fs::read_dir(from) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let dir = entry.path();
-        if !wanted(&dir) {
-            continue;
-        }
-        let made = to.join(entry.file_name());
-        let linked = link_one(&dir, &made)
-            .and_then(|()| symlink(&made, Path::new(SCAN_DIR).join(entry.file_name())));
+/// For each definition a directory in `to` that holds links to all of it, and a link to that where
+/// s6-svscan looks. Scripts are run where they lie, so that `/run` may be noexec.
+fn link_all<'a>(definitions: impl Iterator<Item = &'a Path>, to: &Path) {
+    for dir in definitions {
+        let name = dir.file_name().unwrap_or_default();
+        let made = to.join(name);
+        let linked =
+            link_one(dir, &made).and_then(|()| symlink(&made, Path::new(SCAN_DIR).join(name)));
         if let Err(why) = linked {
             say(&format!("warning: cannot make {}: {why}", made.display()));
             return;

@@ -16,6 +16,7 @@ use crate::os::reaper;
 use crate::os::signals::{SignalSet, put_back, undo_runtime};
 use crate::service::environment::Environment as Variables;
 use crate::service::overlay;
+use crate::service::permit;
 use crate::tools::s6::call::{Bytes, Command, Environment, Why};
 use crate::tools::s6::{spawn, tell};
 use crate::values::Exit;
@@ -28,7 +29,10 @@ const STAGES: [(&str, Stage); 6] = [
     ("fix-attrs", attrs::run),
     ("cont-init", scripts::at_start),
     ("cont-finish", scripts::at_end),
-    ("legacy", |_| 0),
+    ("legacy", |variables| {
+        second::services(variables, "starting services");
+        0
+    }),
     ("top", top::run),
 ];
 
@@ -57,6 +61,11 @@ pub(super) fn verb(args: &[OsString], born_with: SignalSet) -> u8 {
     }
 }
 
+/// Whether the image was made for s6-overlay 2.
+fn is_second() -> bool {
+    !Path::new(overlay::THIRD).is_dir()
+}
+
 /// How much is told: `S6_VERBOSITY`, 2 unless said.
 fn verbosity(variables: &Variables) -> u32 {
     let said = variables
@@ -67,8 +76,10 @@ fn verbosity(variables: &Variables) -> u32 {
 
 /// What a script of the image's is given: PATH only, unless the image wants all.
 fn surroundings(variables: &Variables) -> Environment {
-    let all = env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec()));
-    let mut given = if overlay::is_on(variables, "S6_KEEP_ENV") {
+    // What a stage may ask is not its scripts' to ask.
+    let all = env::vars_os().filter(|(name, _)| name != permit::VARIABLE);
+    let all = all.map(|(name, value)| (name.into_vec(), value.into_vec()));
+    let mut given = if is_second() || overlay::is_on(variables, "S6_KEEP_ENV") {
         Environment(all.collect())
     } else {
         Environment(Vec::new())

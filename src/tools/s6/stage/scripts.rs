@@ -8,8 +8,10 @@ use crate::service::environment::Environment;
 use crate::service::overlay;
 use crate::tools::s6::tell;
 
-use super::{run, verbosity, word};
+use super::{is_second, run, second, verbosity, word};
 
+/// From this verbosity on each step is told.
+pub(super) const STEPS: u32 = 2;
 /// A script that fails ends the boot.
 const STRICT: i64 = 2;
 
@@ -18,8 +20,10 @@ const STRICT: i64 = 2;
 pub(super) fn at_start(variables: &Environment) -> u8 {
     let behaviour = behaviour(variables);
     let mut failed = false;
+    let teller = Teller::of("cont-init", variables);
+    teller.say("executing container initialization scripts...");
     for script in scripts(&beside_services(variables, "cont-init.d")) {
-        if each("cont-init", &script, variables, 0) == 0 {
+        if each(teller, &script, variables, 0) == 0 {
             continue;
         }
         failed = true;
@@ -27,6 +31,7 @@ pub(super) fn at_start(variables: &Environment) -> u8 {
             break;
         }
     }
+    teller.say("done.");
     if failed && behaviour > 0 {
         tell(b"cont-init", "warning: some scripts exited nonzero");
     }
@@ -39,14 +44,17 @@ pub(super) fn at_end(variables: &Environment) -> u8 {
     let limit: u32 = said
         .and_then(|value| value.to_str()?.trim().parse().ok())
         .unwrap_or(0);
+    let teller = Teller::of("cont-finish", variables);
+    teller.say("executing container finish scripts...");
     for script in scripts(&beside_services(variables, "cont-finish.d")) {
-        each("cont-finish", &script, variables, limit.div_ceil(1000));
+        each(teller, &script, variables, limit.div_ceil(1000));
     }
+    teller.say("done.");
     0
 }
 
 /// A directory of the image, or of its profile.
-fn beside_services(variables: &Environment, name: &str) -> PathBuf {
+pub(super) fn beside_services(variables: &Environment, name: &str) -> PathBuf {
     overlay::Sources::of(variables)
         .services
         .with_file_name(name)
@@ -60,28 +68,68 @@ pub(super) fn behaviour(variables: &Environment) -> i64 {
         .unwrap_or(0)
 }
 
-/// Runs one script, for at most so many seconds if that is not 0; gives its code.
-fn each(stage: &str, script: &Path, variables: &Environment, seconds: u32) -> u8 {
-    let told = verbosity(variables);
-    let shown = script.display();
-    if told >= 2 {
-        tell(stage.as_bytes(), &format!("info: running {shown}"));
+/// Who tells of scripts, and in which words: logs are searched for those of the version that the
+/// image was made for.
+#[derive(Clone, Copy)]
+struct Teller {
+    stage: &'static str,
+    verbosity: u32,
+    is_second: bool,
+}
+
+impl Teller {
+    fn of(stage: &'static str, variables: &Environment) -> Self {
+        Self {
+            stage,
+            verbosity: verbosity(variables),
+            is_second: is_second(),
+        }
     }
+
+    /// What only version 2 says: `[cont-init.d] done.`
+    fn say(self, text: &str) {
+        if self.is_second && self.verbosity >= STEPS {
+            second::say(&format!("{}.d", self.stage), text);
+        }
+    }
+
+    fn begins(self, script: &Path) {
+        let name = script.file_name().unwrap_or_default().display();
+        if self.is_second {
+            self.say(&format!("{name}: executing... "));
+        } else if self.verbosity >= STEPS {
+            self.tell(&format!("info: running {}", script.display()));
+        }
+    }
+
+    fn ended(self, script: &Path, code: u8) {
+        let name = script.file_name().unwrap_or_default().display();
+        if self.verbosity < STEPS {
+            if self.verbosity > 0 && code != 0 {
+                self.tell(&format!("warning: {} exited {code}", script.display()));
+            }
+        } else if self.is_second {
+            self.say(&format!("{name}: exited {code}."));
+        } else {
+            self.tell(&format!("info: {} exited {code}", script.display()));
+        }
+    }
+
+    fn tell(self, text: &str) {
+        tell(self.stage.as_bytes(), text);
+    }
+}
+
+/// Runs one script, for at most so many seconds if that is not 0; gives its code.
+fn each(teller: Teller, script: &Path, variables: &Environment, seconds: u32) -> u8 {
+    teller.begins(script);
     match run(vec![word(script)], variables, seconds) {
         Ok(exit) => {
-            let code = exit.code();
-            if told >= 2 {
-                tell(stage.as_bytes(), &format!("info: {shown} exited {code}"));
-            } else if told >= 1 && code != 0 {
-                tell(stage.as_bytes(), &format!("warning: {shown} exited {code}"));
-            }
-            code
+            teller.ended(script, exit.code());
+            exit.code()
         }
         Err(why) => {
-            tell(
-                stage.as_bytes(),
-                &format!("warning: cannot run {shown}: {why}"),
-            );
+            teller.tell(&format!("warning: cannot run {}: {why}", script.display()));
             126
         }
     }

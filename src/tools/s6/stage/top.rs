@@ -15,6 +15,7 @@ use crate::tools::s6::tell;
 use crate::values::Moment;
 
 use super::scripts::behaviour;
+use super::second;
 
 /// The container ends with this number, as far as CMD and the image say nothing else.
 ///
@@ -47,6 +48,7 @@ pub(super) fn run(variables: &Environment) -> u8 {
         );
         Outcome::Good
     });
+    second::services(variables, "done.");
     if outcome == Outcome::Good {
         return 0;
     }
