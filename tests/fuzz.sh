@@ -58,17 +58,15 @@ fi
 
 # No address sanitizer: nothing that is reached here is unsafe. Overflows and debug assertions are
 # on, as cargo-fuzz has them.
-fuzz() {
-    cargo +nightly fuzz "$@"
-}
-options=(--fuzz-dir tests/fuzz --target-dir "$WORK" --sanitizer none --debug-assertions)
 mkdir -p "$WORK/logs"
-for target in "${targets[@]}"; do
-    fuzz build "${options[@]}" "$target" >"$WORK/logs/build.log" 2>&1 || {
-        tail -n 30 "$WORK/logs/build.log"
-        exit 1
-    }
-done
+cargo +nightly fuzz build --fuzz-dir tests/fuzz --target-dir "$WORK" --sanitizer none \
+    --debug-assertions >"$WORK/logs/build.log" 2>&1 || {
+    tail -n 30 "$WORK/logs/build.log"
+    exit 1
+}
+host=$(cargo +nightly -vV | sed -n 's/^host: //p')
+# fuzz TARGET ARGUMENT…: what was built, so that an edit in the meantime changes nothing.
+fuzz() { "$WORK/$host/release/$1" "${@:2}"; }
 
 # words KEY FILE: the last figure behind KEY in libFuzzer's lines.
 word() { grep -o "$1 *[0-9]*" "$2" | tail -n 1 | grep -o '[0-9]*$'; }
@@ -79,15 +77,13 @@ printf '|---|---|---|---|---|---|---|\n'
 for target in "${targets[@]}"; do
     own="$WORK/corpus/$target" artifacts="$WORK/artifacts/$target" log="$WORK/logs/$target.log"
     mkdir -p "$own" "$artifacts"
-    dictionary=()
-    [ -f "tests/fuzz/dictionaries/$target" ] && dictionary=("-dict=tests/fuzz/dictionaries/$target")
     began=$SECONDS
     found=none
     # -fork=1 keeps going when an input is slow or large; the figures come from its lines.
-    fuzz run "${options[@]}" "$target" "$own" "tests/fuzz/corpus/$target" -- \
+    fuzz "$target" "$own" "tests/fuzz/corpus/$target" \
         -fork=1 -ignore_ooms=0 -ignore_timeouts=0 -ignore_crashes=0 \
         -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=16384 \
-        -artifact_prefix="$artifacts/" "${dictionary[@]}" >"$log" 2>&1 ||
+        -artifact_prefix="$artifacts/" >"$log" 2>&1 ||
         {
             found=$(find "$artifacts" -type f -newer "$WORK/logs/build.log" | head -n 1)
             found=${found:-see $log}
@@ -100,7 +96,7 @@ for target in "${targets[@]}"; do
         kept="$WORK/kept/$target"
         rm -rf "$kept" && mkdir -p "$kept"
         find "$own" -type f -size "+${INPUT_BYTES_MAX}c" -delete
-        fuzz run "${options[@]}" "$target" -- -merge=1 "$kept" "tests/fuzz/corpus/$target" "$own" \
+        fuzz "$target" -merge=1 "$kept" "tests/fuzz/corpus/$target" "$own" \
             >>"$log" 2>&1
         # An input is called by its hash; those that people have named are there already.
         known=$(sha1sum "tests/fuzz/corpus/$target"/* | cut -c 1-40)
