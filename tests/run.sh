@@ -13,6 +13,7 @@ ALL_STEPS="format lints tests scripts licences build cross bench namespaces dock
 # Exit code of a step that proves nothing here, as automake has it.
 SKIP=77
 DENY_VERSION=0.20.2
+ADVISORIES=https://github.com/RustSec/advisory-db
 LOGS=target/test-logs
 
 require_all=
@@ -126,7 +127,7 @@ step_scripts() {
     shellcheck -x -S warning "${files[@]}"
 }
 
-# Licences, duplicates and sources. Advisories need their database from the network.
+# Licences, duplicates and sources; and advisories, where their database can be had.
 step_licences() {
     if ! cargo deny --version >/dev/null 2>&1; then
         echo "building cargo-deny $DENY_VERSION, some minutes"
@@ -137,7 +138,12 @@ step_licences() {
             return $SKIP
         }
     fi
-    cargo deny check bans licenses sources
+    cargo deny check bans licenses sources || return
+    if timeout 30 git ls-remote -q "$ADVISORIES" HEAD >/dev/null 2>&1; then
+        cargo deny check advisories
+    else
+        echo "not checked: advisories, for $ADVISORIES cannot be reached from here"
+    fi
 }
 
 # The release binary: static, and small enough.

@@ -1,5 +1,6 @@
 //! Who may ask what: every verb by real users, and by users of other containers' namespaces.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -92,7 +93,7 @@ fn table(it: &mut Container, users: &[(&str, u32, String)]) -> String {
         if row.ends_with("- ") {
             assert_eq!(it.service("web")["starts"], before, "{who}");
         }
-        table += &format!("{who}: {}\n", row.trim_end());
+        writeln!(table, "{who}: {}", row.trim_end()).unwrap();
     }
     table
 }

@@ -58,7 +58,8 @@ pub(super) fn sound(service: &Service) {
             // Else execve(2) would take it for something else, or not at all.
             assert!(
                 !name.is_empty() && !name.as_bytes().contains(&b'='),
-                "{name:?}"
+                "{}",
+                name.display()
             );
             assert!(!name.as_bytes().contains(&0) && !value.as_bytes().contains(&0));
         }

@@ -16,7 +16,7 @@ pub(super) fn lines(data: &[u8]) {
     let Some((&[repeat, sizes @ ..], seed)) = data.split_first_chunk::<8>() else {
         return;
     };
-    let times = 1 + usize::from(repeat) * usize::from(repeat & 0x0f == 0);
+    let times = 1 + usize::from(repeat) * usize::from(repeat.trailing_zeros() >= 4);
     let stream: Vec<u8> = seed
         .iter()
         .copied()

@@ -9,11 +9,14 @@ use pidone::values::Moment;
 
 /// Five bytes of a time, how it treats overlap, and a line; behind a NUL byte a zone's file.
 pub(super) fn cron(data: &[u8]) {
-    let Some((head, rest)) = data.split_first_chunk::<6>() else {
+    let Some((time, rest)) = data.split_first_chunk::<5>() else {
         return;
     };
-    let [a, b, c, d, e, overlap] = *head;
-    let wall = Duration::from_secs(u64::from_be_bytes([0, 0, 0, a, b, c, d, e]) & 0x3_ffff_ffff);
+    let Some((overlap, rest)) = rest.split_first() else {
+        return;
+    };
+    let seconds = time.iter().fold(0, |all, byte| all << 8 | u64::from(*byte));
+    let wall = Duration::from_secs(seconds & 0x3_ffff_ffff);
     let end = rest.iter().position(|byte| *byte == 0);
     let (text, file) = rest.split_at(end.unwrap_or(rest.len()));
     let Ok(text) = std::str::from_utf8(text) else {

@@ -132,7 +132,7 @@ pub(super) fn scandir(data: &[u8]) {
     assert_eq!(names.len(), loaded.services.len(), "two of one name");
     for service in &loaded.services {
         sound(service);
-        for other in service.needs.iter() {
+        for other in &service.needs {
             assert!(names.contains(other.as_str()), "nobody is {other}");
         }
         let mut settled = service.clone();
