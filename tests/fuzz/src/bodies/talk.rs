@@ -103,9 +103,7 @@ pub(super) fn agent_toml(data: &[u8]) {
         let more = format!("{text}\n# the end\n");
         let (more, _) = config::read(&more, path, &container());
         assert_eq!(more, config);
-        // Without a key it stays on loopback, unless it was told otherwise.
-        let loopback = config.bind.ip().is_loopback();
-        let _ = (loopback, config.watches());
+        assert!(!config.socket.as_os_str().is_empty() && config.bind.port() > 0);
     }
     let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
     match Flags::read(&words) {
