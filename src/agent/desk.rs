@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::agent::wire::{Reply, Request};
+use crate::control::rights::known;
 
 /// The longest question, bytes.
 const REQUEST_BYTES_MAX: u64 = 4096;
@@ -118,7 +119,10 @@ async fn receive(listener: UnixListener, asked: mpsc::Sender<Asked>) {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let uid = stream.peer_cred().map_or(u32::MAX, |peer| peer.uid());
+        // Whoever is nobody here, in another container, is not our own or a service's `nobody`.
+        let peer = stream.peer_cred().ok();
+        let uid = peer.and_then(|peer| known(peer.uid(), peer.pid().unwrap_or(0)));
+        let uid = uid.unwrap_or(u32::MAX);
         match seats.of(uid) {
             Ok(seats) => {
                 seats.spawn(serve(stream, uid, asked.clone()));

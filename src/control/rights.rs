@@ -16,6 +16,15 @@ pub struct Peer {
     pub groups: Vec<u32>,
 }
 
+/// What the kernel says of a user (or group) who is nobody in our user namespace, that is, of a
+/// stranger's container: as if it were `nobody`'s (user_namespaces(7), `overflowuid`).
+const OVERFLOW: u32 = 65_534;
+
+/// The number, if it is somebody's: `nobody`'s own is only that of a process which we can see.
+pub fn known(id: u32, pid: i32) -> Option<u32> {
+    (id != OVERFLOW || pid > 0).then_some(id)
+}
+
 /// What somebody may do, from least to most.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Right {
@@ -29,10 +38,12 @@ pub enum Right {
 
 /// What this peer may do, where pidone runs as `own_uid` and its control group is `group`.
 pub fn right(peer: &Peer, own_uid: u32, group: Option<u32>) -> Right {
-    let is_member = |group| peer.gid == group || peer.groups.contains(&group);
-    if peer.uid == 0 || peer.uid == own_uid {
+    let uid = known(peer.uid, peer.pid);
+    let mut groups = peer.groups.iter().chain([&peer.gid]);
+    let mut is_member = |group| groups.any(|of| known(*of, peer.pid) == Some(group));
+    if uid == Some(0) || uid == Some(own_uid) {
         Right::Change
-    } else if group.is_some_and(is_member) {
+    } else if group.is_some_and(&mut is_member) {
         Right::Read
     } else {
         Right::Nothing
@@ -103,6 +114,24 @@ mod tests {
         for (peer, group, expected) in table {
             assert_eq!(right(&peer, 1000, group), expected, "{peer:?} {group:?}");
         }
+    }
+
+    /// pidone runs as `nobody`, as many images do: then everybody from outside looks like it.
+    #[test]
+    fn nobody_from_outside_is_nobody() {
+        let at = |pid| Peer {
+            pid,
+            ..peer(OVERFLOW, OVERFLOW, &[OVERFLOW])
+        };
+        assert_eq!(right(&at(7), OVERFLOW, None), Right::Change);
+        assert_eq!(right(&at(7), 1000, Some(OVERFLOW)), Right::Read);
+        assert_eq!(right(&at(0), OVERFLOW, Some(OVERFLOW)), Right::Nothing);
+        // A user of ours who comes from another pid namespace, as `nsenter` makes one.
+        let root = Peer {
+            pid: 0,
+            ..peer(0, 0, &[])
+        };
+        assert_eq!(right(&root, OVERFLOW, None), Right::Change);
     }
 
     #[test]

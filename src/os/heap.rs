@@ -3,9 +3,14 @@
 //! musl's heap spreads small values over many pages, leaves those that the boot has used half
 //! empty, and asks the kernel for a page and gives it back at every start. dlmalloc does none of
 //! this, but keeps the room of large values; so these do not come from it.
+//!
+//! While somebody holds a [`Wiping`], what is given back is written over: the secrets of a start
+//! pass through many hands that know nothing of them, and PID 1 lives for long.
 
 use std::alloc::{GlobalAlloc, Layout};
+use std::hint::black_box;
 use std::ptr::{self, NonNull, null_mut};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use dlmalloc::GlobalDlmalloc;
 
@@ -15,6 +20,31 @@ const LARGE_BYTES: usize = 16 << 10;
 
 /// Every page is aligned to this at least.
 const PAGE_BYTES_MIN: usize = 4096;
+
+/// How many hold a [`Wiping`].
+static WIPING: AtomicUsize = AtomicUsize::new(0);
+
+/// While it is held, nothing that is given back to the heap keeps its bytes.
+#[derive(Debug)]
+pub struct Wiping(());
+
+impl Wiping {
+    /// From now on, until it is dropped.
+    pub fn begin() -> Self {
+        WIPING.fetch_add(1, Relaxed);
+        Self(())
+    }
+}
+
+impl Drop for Wiping {
+    fn drop(&mut self) {
+        WIPING.fetch_sub(1, Relaxed);
+    }
+}
+
+fn is_wiping() -> bool {
+    WIPING.load(Relaxed) > 0
+}
 
 /// The heap of the whole program.
 pub struct Heap;
@@ -44,10 +74,16 @@ unsafe impl GlobalAlloc for Heap {
         if is_large(layout) {
             // SAFETY: the range is a mapping of `map` or `remap` that nobody uses any more.
             unsafe { libc::munmap(at.cast(), layout.size()) };
-        } else {
-            // SAFETY: the caller's promises are passed on.
-            unsafe { GlobalDlmalloc.dealloc(at, layout) };
+            return;
         }
+        if is_wiping() {
+            // SAFETY: the caller promises that this range is its own, and done with.
+            unsafe { ptr::write_bytes(at, 0, layout.size()) };
+            // Written for somebody who reads what nobody owns: not to be left out.
+            black_box(at);
+        }
+        // SAFETY: the caller's promises are passed on.
+        unsafe { GlobalDlmalloc.dealloc(at, layout) };
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
@@ -56,10 +92,10 @@ unsafe impl GlobalAlloc for Heap {
         match (is_large(layout), is_large(wanted)) {
             (true, true) => remap(at, layout.size(), size),
             // SAFETY: the caller's promises are passed on.
-            (false, false) => unsafe { GlobalDlmalloc.realloc(at, layout, size) },
+            (false, false) if !is_wiping() => unsafe { GlobalDlmalloc.realloc(at, layout, size) },
             // SAFETY: the new memory is another than the old, and both have the copied length; the
             // old one is given back only if there is a new one, as the caller expects.
-            (true, false) | (false, true) => unsafe {
+            (true | false, false) | (false, true) => unsafe {
                 let moved = self.alloc(wanted);
                 if !moved.is_null() {
                     ptr::copy_nonoverlapping(at, moved, layout.size().min(size));
@@ -122,6 +158,34 @@ mod tests {
                 at.add(pair[1] - 1).write(7);
             }
             Heap.dealloc(at, layout(50));
+        }
+    }
+
+    /// What is freed is read here, which is why it is the heap's own test: dlmalloc writes two
+    /// pointers at most into what it has got back, and it does not go back to the kernel.
+    #[test]
+    fn what_is_given_back_is_written_over_only_while_somebody_asks() {
+        let layout = Layout::from_size_align(512, 16).unwrap();
+        let larger = Layout::from_size_align(4096, 16).unwrap();
+        // SAFETY: each layout is the one of the last call; what is read after that is still mapped,
+        // since the block behind it is not given back.
+        unsafe {
+            let left = |at: *mut u8| (64..500).filter(|n| at.add(*n).read() == 0xa7).count();
+            for moved in [false, true] {
+                let wiping = Wiping::begin();
+                let (at, behind) = (Heap.alloc(layout), Heap.alloc(layout));
+                at.write_bytes(0xa7, layout.size());
+                if moved {
+                    let elsewhere = Heap.realloc(at, layout, larger.size());
+                    assert!(elsewhere != at && elsewhere.read() == 0xa7);
+                    Heap.dealloc(elsewhere, larger);
+                } else {
+                    Heap.dealloc(at, layout);
+                }
+                assert_eq!(left(at), 0);
+                Heap.dealloc(behind, layout);
+                drop(wiping);
+            }
         }
     }
 

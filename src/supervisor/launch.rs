@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::os::files;
+use crate::os::heap::Wiping;
 use crate::os::pid1;
 use crate::os::plan::{Plan, Session, Variables};
 use crate::os::probes::Target;
@@ -42,6 +43,8 @@ pub(super) struct Surroundings {
     /// Whom it becomes.
     pub(super) user: Option<User>,
     workdir: Option<PathBuf>,
+    /// Of secrets nothing is left when this is dropped. The last field, since it goes last.
+    _wiping: Option<Wiping>,
 }
 
 /// What is executed, and with which words.
@@ -116,6 +119,9 @@ impl Launcher {
 
     /// Expands what a definition leaves to the moment of the start. The error is for people.
     pub(super) fn surroundings(&self, service: &Service) -> Result<Surroundings, String> {
+        let context = &service.context;
+        let has_secrets = !context.secrets.is_empty() || !context.env_files.is_empty();
+        let wiping = has_secrets.then(Wiping::begin);
         let mut said = BTreeSet::new();
         let is_plain = service.context.leaves_variables();
         let mut env = if is_plain {
@@ -149,6 +155,7 @@ impl Launcher {
             variables: self.variables.clone().filter(|_| is_plain),
             user,
             workdir,
+            _wiping: wiping,
         })
     }
 

@@ -12,10 +12,24 @@ import yaml
 # https://kubernetes.io/docs/concepts/security/pod-security-standards/, profile "restricted".
 VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
 
+# What `options` carries over, or `faults` looks at: another word would be run by no test.
+KNOWN = {
+    "runAsNonRoot",
+    "runAsUser",
+    "runAsGroup",
+    "fsGroup",
+    "seccompProfile",
+    "allowPrivilegeEscalation",
+    "readOnlyRootFilesystem",
+    "capabilities",
+}
+
 
 def faults(spec):
-    """What the standard refuses."""
+    """What the standard refuses, and what no test looks at."""
     pod = spec.get("securityContext", {})
+    for context in [pod] + [one.get("securityContext", {}) for one in spec["containers"]]:
+        yield from (f"{name}, which is not tested" for name in context if name not in KNOWN)
     for name in ("hostNetwork", "hostPID", "hostIPC"):
         if spec.get(name):
             yield name

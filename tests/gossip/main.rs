@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use pidone::agent::config::Profile;
 use pidone::members::member::{Announced, Readiness, Status};
+use pidone::members::record::Record;
 use pidone::members::roster::Change;
 use pidone::values::Moment;
 
@@ -147,6 +148,34 @@ fn a_clock_may_be_set_back() {
     world.nodes[1] = past.node(1, Profile::Default, "n1");
     world.run(ms(4000));
     assert_eq!(world.views(), [3, 3, 3]);
+}
+
+/// A record says the last number there is of a member: what that member says next is heard all the
+/// same.
+#[test]
+fn nobody_takes_the_last_word_from_a_member() {
+    let mut world = World::cluster(3, Profile::Default, 0.0);
+    world.until(3, ms(3000));
+    let forged = Record {
+        sequence: u32::MAX,
+        ..world.nodes[1].gossip.own().clone()
+    };
+    let now = world.now;
+    for node in [0, 2] {
+        world.nodes[node].gossip.record(forged.clone(), now);
+    }
+    world.run(ms(1000));
+    let web = [Announced {
+        name: "web".parse().unwrap(),
+        port: 80,
+        readiness: Readiness::Ready,
+    }];
+    let now = world.now;
+    world.nodes[1].gossip.announce(&web, now);
+    world.run(ms(2000));
+    for node in &world.nodes {
+        assert_eq!(node.roster.get("n1").unwrap().services, web);
+    }
 }
 
 /// Nodes, how much is lost, and for how long: of each test run, and with `GOSSIP=full`, in seconds.

@@ -172,3 +172,53 @@ fn another_user_without_the_right_to_give_pipes_away() {
     it.err.until("web * it cannot open /dev/stdout");
     it.stop();
 }
+
+/// Refuses system calls as an engine's profile does: some are "not permitted", clone3 is "unknown".
+const SECCOMP: &str = r"use POSIX ();
+my $x86 = (POSIX::uname())[4] eq 'x86_64';
+# mount, ptrace, keyctl, unshare
+my ($prctl, @never) = $x86 ? (157, 165, 101, 250, 272) : (167, 40, 117, 219, 97);
+my @filter = (pack('SCCL', 0x20, 0, 0, 0));
+for my $rule (map({ [$_, 1] } @never), [435, 38]) {
+    push @filter, pack('SCCL', 0x15, 0, 1, $rule->[0]);
+    push @filter, pack('SCCL', 0x06, 0, 0, 0x50000 | $rule->[1]);
+}
+push @filter, pack('SCCL', 0x06, 0, 0, 0x7fff0000);
+my $program = pack('S x6 P', scalar @filter, join('', @filter));
+syscall($prctl, 22, 2, $program, 0, 0) == 0 or die qq{seccomp: $!};
+exec @ARGV;
+";
+
+/// What the Pod of docs/restricted.md asks for, without an engine: a user who is not root, no
+/// capability, no new privileges, a filter of system calls, a read-only root.
+#[test]
+fn the_restricted_profile_of_kubernetes() {
+    if !can_contain() {
+        return;
+    }
+    let facts = "command = \"grep -E '^(Uid|CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/self/status; \
+                 touch /usr/x; unshare --user true; exec sleep 1000\"\n";
+    let recipe = container()
+        .uid(65532)
+        .no_caps()
+        .read_only()
+        .file("seccomp.pl", SECCOMP)
+        .service("facts", facts)
+        .through("setpriv --no-new-privs perl /mnt/seccomp.pl");
+    let mut it = fleet(recipe).start();
+    for fact in [
+        "Uid:\t65532\t65532\t65532\t65532",
+        "CapEff:\t0000000000000000",
+        "CapBnd:\t0000000000000000",
+        "NoNewPrivs:\t1",
+        "Seccomp:\t2",
+    ] {
+        it.out.until(&format!("facts | {fact}\n"));
+    }
+    it.err.until("Read-only file system");
+    it.err.until("unshare failed: Operation not permitted");
+    it.until("b", "ready");
+    assert_eq!(it.pidone(&["health"]).code, 0);
+    assert_eq!(it.pidone(&["restart", "b"]).code, 0);
+    it.stop();
+}

@@ -247,15 +247,18 @@ impl Gossip {
         if self.has_left {
             return;
         }
-        if theirs.life > self.foca.identity().life {
+        // Behind the last number there is none: it takes another life, too.
+        if theirs.life > self.foca.identity().life || theirs.sequence == u32::MAX {
             let life = theirs.life.saturating_add(1);
             let peer = Peer {
                 life,
                 ..self.foca.identity().clone()
             };
             let _ = self.foca.change_identity(peer, &mut self.wants);
+            self.own.sequence = 0;
+        } else {
+            self.own.sequence = self.own.sequence.max(theirs.sequence);
         }
-        self.own.sequence = self.own.sequence.max(theirs.sequence);
         self.say();
     }
 

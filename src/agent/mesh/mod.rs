@@ -6,6 +6,8 @@ pub mod seal;
 
 pub mod link;
 
+pub mod frame;
+
 pub mod session;
 
 mod anew;

@@ -15,6 +15,7 @@ use tokio::time::sleep;
 use crate::agent::config::{Config, Profile};
 use crate::agent::gossip::directory::{Evidence, Twins};
 use crate::agent::gossip::driver::Gossip;
+use crate::agent::mesh::frame;
 use crate::agent::mesh::seal::{Key, SEALED_BYTES_MAX, Sealer};
 use crate::agent::mesh::session::{self, Seen, Watch};
 use crate::agent::mesh::watches::Watches;
@@ -225,7 +226,7 @@ impl Mesh {
         if self.compares.len() < COMPARES_MAX
             && let Some(agent) = self.gossip.sync(now)
         {
-            let frames = session::entries(&self.gossip.knowledge());
+            let frames = frame::entries(&self.gossip.knowledge());
             let seen = self.seen.0.clone();
             self.compares
                 .spawn(session::compare(agent, self.key.clone(), frames, seen));
@@ -327,7 +328,7 @@ impl Mesh {
         }
         self.pushed = last;
         self.is_unheard = true;
-        if let Some(frame) = session::record(own) {
+        if let Some(frame) = frame::record(own) {
             for watcher in self.watchers.values() {
                 // A full queue belongs to one who does not listen.
                 let _ = watcher.frames.try_send(frame.clone());
@@ -363,7 +364,7 @@ impl Mesh {
     /// We have acted on all that was told.
     pub fn acted(&mut self) {
         if let Some(watches) = &mut self.watches {
-            watches.acted(session::heard);
+            watches.acted(frame::heard);
         }
     }
 

@@ -1,8 +1,6 @@
 //! The sessions between agents, each a task: one that compares all that two nodes know and ends,
 //! and one by which a watcher follows a member, for as long as both live. What a session sees goes
 //! into the loop's channel; the loop owns everything.
-//!
-//! A frame's first byte says what it is: see the constants.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -14,26 +12,12 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::agent::gossip::knowledge::Entry;
-use crate::agent::mesh::link::{FRAME_BYTES_MAX, Link, Side};
+use crate::agent::mesh::frame::{self, Frame};
+use crate::agent::mesh::link::{Link, Side};
 use crate::agent::mesh::seal::Key;
-use crate::members::record::{Input, Record};
+use crate::members::record::Record;
 use crate::members::roster::MEMBERS_MAX;
 use crate::os::outq;
-
-/// The dialler wants to compare: entries follow, then [`DONE`]; then the other's.
-const COMPARE: u8 = 1;
-/// The dialler watches: our records follow, for ever.
-const WATCH: u8 = 2;
-/// Some entries.
-const ENTRIES: u8 = 3;
-/// There are no more.
-const DONE: u8 = 4;
-/// A record of the member that is watched.
-const RECORD: u8 = 5;
-/// The watcher has acted on the record of this life and number.
-const HEARD: u8 = 6;
-/// The watcher is there; its kernel learns whether ours is.
-const PING: u8 = 7;
 
 /// For a connection to be made, and for a question to come.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -71,33 +55,6 @@ pub enum Seen {
     Checked(SocketAddr, bool),
 }
 
-/// The frames with these entries.
-pub fn entries(all: &[Entry]) -> Vec<Vec<u8>> {
-    let mut frames = Vec::new();
-    let mut frame = vec![ENTRIES];
-    for entry in all {
-        let mut bytes = Vec::new();
-        entry.put(&mut bytes);
-        if frame.len() + bytes.len() > FRAME_BYTES_MAX {
-            frames.push(std::mem::replace(&mut frame, vec![ENTRIES]));
-        }
-        frame.extend(bytes);
-    }
-    frames.push(frame);
-    frames.push(vec![DONE]);
-    frames
-}
-
-/// The frame with this record.
-pub fn record(record: &Record) -> Option<Vec<u8>> {
-    Some([&[RECORD][..], &record.bytes()?].concat())
-}
-
-/// The frame that says that we have acted on this.
-pub fn heard(life: u64, sequence: u32) -> Vec<u8> {
-    [&[HEARD][..], &life.to_be_bytes(), &sequence.to_be_bytes()].concat()
-}
-
 fn bad() -> io::Error {
     io::Error::new(ErrorKind::InvalidData, "not what an agent says")
 }
@@ -132,11 +89,13 @@ async fn answer(stream: TcpStream, key: Option<Key>, number: u64, seen: mpsc::Se
         io::Result::Ok((link, first))
     };
     let served = match opened.await {
-        Ok((link, Some(first))) if first == [COMPARE] => compared(link, &seen).await,
-        Ok((link, Some(first))) if first == [WATCH] => watched(link, number, &seen).await,
+        Ok((link, Some(first))) => match Frame::read(&first) {
+            Some(Frame::Compare) => compared(link, &seen).await,
+            Some(Frame::Watch) => watched(link, number, &seen).await,
+            _ => Err(bad()),
+        },
         // It came and went, as a check of the port does.
         Ok((_, None)) => Ok(()),
-        Ok((_, Some(_))) => Err(bad()),
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(()),
         Err(error) => Err(error),
     };
@@ -147,21 +106,16 @@ async fn answer(stream: TcpStream, key: Option<Key>, number: u64, seen: mpsc::Se
     }
 }
 
-/// Reads entries up to [`DONE`].
+/// Reads entries up to [`Frame::Done`].
 async fn read_entries(link: &mut Link) -> io::Result<Vec<Entry>> {
     let mut found = Vec::new();
     loop {
         let frame = timeout(PATIENCE, link.next()).await;
         let frame = frame.map_err(|_| ErrorKind::TimedOut)??;
         let frame = frame.ok_or(ErrorKind::UnexpectedEof)?;
-        match frame.split_first() {
-            Some((&DONE, [])) => return Ok(found),
-            Some((&ENTRIES, bytes)) => {
-                let mut input = Input(bytes);
-                while !input.0.is_empty() {
-                    found.push(Entry::read(&mut input).ok_or_else(bad)?);
-                }
-            }
+        match Frame::read(&frame) {
+            Some(Frame::Done) => return Ok(found),
+            Some(Frame::Entries(entries)) => found.extend(entries),
             _ => return Err(bad()),
         }
         if found.len() > MEMBERS_MAX {
@@ -194,7 +148,7 @@ pub async fn compare(
     let talk = async {
         let stream = TcpStream::connect(agent).await?;
         let mut link = Link::open(stream, Side::Dialer, key.as_ref()).await?;
-        link.send(&[COMPARE]).await?;
+        link.send(&frame::compare()).await?;
         for frame in frames {
             link.send(&frame).await?;
         }
@@ -218,11 +172,13 @@ async fn watched(mut link: Link, number: u64, seen: &mpsc::Sender<Seen>) -> io::
                 frame = timeout(SILENT_WATCHER, link.next()) => {
                     let frame = frame.map_err(|_| ErrorKind::TimedOut)??;
                     let Some(frame) = frame else { return Ok(()) };
-                    if frame == [PING] {
-                        continue;
+                    match Frame::read(&frame) {
+                        Some(Frame::Ping) => {}
+                        Some(Frame::Heard(life, sequence)) => {
+                            let _ = seen.send(Seen::Heard(number, life, sequence)).await;
+                        }
+                        _ => return Err(bad()),
                     }
-                    let (life, sequence) = read_heard(&frame).ok_or_else(bad)?;
-                    let _ = seen.send(Seen::Heard(number, life, sequence)).await;
                 }
                 frame = frames.recv() => {
                     let Some(frame) = frame else { return Ok(()) };
@@ -234,14 +190,6 @@ async fn watched(mut link: Link, number: u64, seen: &mpsc::Sender<Seen>) -> io::
     let served = served.await;
     let _ = seen.send(Seen::WatcherGone(number)).await;
     served
-}
-
-fn read_heard(frame: &[u8]) -> Option<(u64, u32)> {
-    let mut input = Input(frame);
-    (input.byte()? == HEARD).then_some(())?;
-    let life = u64::from_be_bytes(input.array()?);
-    let sequence = u32::from_be_bytes(input.array()?);
-    input.0.is_empty().then_some((life, sequence))
 }
 
 /// What a watcher needs to know.
@@ -260,7 +208,7 @@ pub async fn watch(watch: Watch, heard: mpsc::Receiver<Vec<u8>>, seen: mpsc::Sen
     let dial = async {
         let stream = TcpStream::connect(watch.agent).await?;
         let mut link = Link::open(stream, Side::Dialer, watch.key.as_ref()).await?;
-        link.send(&[WATCH]).await?;
+        link.send(&frame::watch()).await?;
         io::Result::Ok(link)
     };
     let linked = match timeout(PATIENCE, dial).await {
@@ -288,13 +236,13 @@ async fn follow(
         tokio::select! {
             frame = link.next() => {
                 let Some(frame) = frame? else { return Ok(()) };
-                let (kind, bytes) = frame.split_first().ok_or_else(bad)?;
-                let record = Record::read(bytes).filter(|_| *kind == RECORD);
-                let record = record.ok_or_else(bad)?;
+                let Some(Frame::Record(record)) = Frame::read(&frame) else {
+                    return Err(bad());
+                };
                 if record.agent != watch.agent {
                     return Err(bad());
                 }
-                let _ = seen.send(Seen::Said(Box::new(record))).await;
+                let _ = seen.send(Seen::Said(record)).await;
             }
             Some(frame) = heard.recv() => link.send(&frame).await?,
             _ = ping.tick() => {
@@ -305,7 +253,7 @@ async fn follow(
                     answers = Some(now);
                     let _ = seen.send(Seen::Answers(watch.agent, now)).await;
                 }
-                link.send(&[PING]).await?;
+                link.send(&frame::ping()).await?;
             }
         }
     }

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 
 use crate::agent::gossip::directory::Evidence;
+use crate::agent::mesh::frame;
 use crate::agent::mesh::node::{Mesh, Told, Watcher};
 use crate::agent::mesh::reach;
-use crate::agent::mesh::session::{self, Seen};
+use crate::agent::mesh::session::Seen;
 use crate::values::Moment;
 
 impl Mesh {
@@ -16,10 +17,10 @@ impl Mesh {
             Seen::Asked(entries, answer) => {
                 self.gossip.learn(entries, now);
                 // Whoever asked may be gone.
-                let _ = answer.send(session::entries(&self.gossip.knowledge()));
+                let _ = answer.send(frame::entries(&self.gossip.knowledge()));
             }
             Seen::Watcher(number, frames) => {
-                if let Some(frame) = session::record(self.gossip.own()) {
+                if let Some(frame) = frame::record(self.gossip.own()) {
                     let _ = frames.try_send(frame);
                 }
                 let heard = (0, 0);

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use crate::diag::printable;
 use crate::service::import::Extra;
 
 const BEGINS: &str = "# Made by `pidone import` from ";
@@ -13,6 +14,8 @@ const ENDS: &str = "); once edited, it is not written over\n";
 /// the directory, by name.
 pub fn marked(from: &str, body: &str, beside: &[(&str, &[u8])]) -> String {
     let mut text = String::with_capacity(body.len() + 128);
+    // A file may be called anything, and must not write a line of its own by that.
+    let from = &*printable(from);
     let mark = sum(from, body, beside);
     // Writing to a string cannot fail.
     let _ = write!(text, "{BEGINS}{from}{MIDDLE}{mark:016x}{ENDS}{body}");
@@ -55,6 +58,19 @@ fn sum(from: &str, body: &str, beside: &[(&str, &[u8])]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Found by fuzzing: a script of `cont-init.d` with a line end in its name.
+    #[test]
+    fn a_files_name_stays_in_its_line() {
+        let text = marked(
+            "cont-init.d/a\nuser = \"root\" # \x1b",
+            "umask = \"022\"\n",
+            &[],
+        );
+        let table: toml::Table = toml::from_str(&text).unwrap();
+        assert_eq!(table.keys().collect::<Vec<_>>(), ["umask"]);
+        assert!(is_untouched(text.as_bytes(), &[]));
+    }
 
     #[test]
     fn an_edit_shows() {

@@ -1,0 +1,2 @@
+//! The bodies of the fuzz targets; `targets/` has a main function for each.
+pub mod bodies;

@@ -1,0 +1,4 @@
+//! The fuzz target `envfile`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| pidone_fuzz::bodies::run("envfile", data));

@@ -1,0 +1,4 @@
+//! The fuzz target `haproxy`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| pidone_fuzz::bodies::run("haproxy", data));

@@ -1,0 +1,4 @@
+//! The fuzz target `notify`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| pidone_fuzz::bodies::run("notify", data));
