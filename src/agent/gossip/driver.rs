@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use foca::{Foca, Notification, OwnedNotification, Runtime, Timer};
+use foca::{Foca, Notification, OwnedNotification, Runtime, State, Timer};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
@@ -137,6 +137,9 @@ impl Gossip {
     /// Does what is due.
     pub fn tick(&mut self, now: Moment) {
         while let Some(timer) = self.timers.next(now) {
+            if !self.still_holds(&timer) {
+                continue;
+            }
             // What it complains of is a timer that means nothing any more.
             let _ = self.foca.handle_timer(timer, &mut self.wants);
             self.settle(now);
@@ -149,6 +152,25 @@ impl Gossip {
             self.seek_lost(now);
         }
         self.settle(now);
+    }
+
+    /// A suspicion that the suspected has answered meanwhile is over. foca 2.0 would tell it all
+    /// the same that it was taken for dead, and it would begin another life: at 5 % loss that was
+    /// nearly all of the news of a large cluster.
+    fn still_holds(&self, timer: &Timer<Peer>) -> bool {
+        let Timer::ChangeSuspectToDown {
+            member_id,
+            incarnation,
+            ..
+        } = timer
+        else {
+            return true;
+        };
+        let mut members = self.foca.iter_members();
+        let suspected = members.find(|member| member.id() == member_id);
+        suspected.is_some_and(|member| {
+            member.incarnation() == *incarnation && member.state() == State::Suspect
+        })
     }
 
     /// When something is due.
