@@ -29,7 +29,7 @@ impl Bytes {
     /// A datagram, with what goes around it: 41 bytes of the seal, 28 of IP and UDP; how many
     /// bytes that are.
     pub(crate) fn datagram(&mut self, bytes: &[u8]) -> u64 {
-        let header = Wire.decode_header(bytes).unwrap();
+        let header = Wire::default().decode_header(bytes).unwrap();
         let kind = match header.message {
             Message::Ping(_)
             | Message::Ack(_)

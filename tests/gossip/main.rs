@@ -5,6 +5,8 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may")]
 
 mod bytes;
+mod clocks;
+mod hostile;
 mod scale;
 mod world;
 

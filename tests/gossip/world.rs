@@ -49,6 +49,10 @@ pub(crate) struct Node {
     pub(crate) roster: Roster,
     /// Frozen until then (SIGSTOP).
     pub(crate) stopped: Option<Moment>,
+    /// While it is frozen, what comes to it is lost (a machine that is paused).
+    pub(crate) is_deaf: bool,
+    /// Its clock is so much ahead of the others'.
+    ahead: Duration,
     pub(crate) dead: bool,
     /// Bytes that it has sent.
     pub(crate) sent: u64,
@@ -69,6 +73,8 @@ type Doubt = (Moment, BTreeSet<usize>);
 #[derive(Default)]
 pub(crate) struct Doubts {
     open: BTreeMap<usize, Doubt>,
+    /// Who.
+    pub(crate) of: BTreeSet<usize>,
     /// How often somebody took somebody for dead.
     pub(crate) told: usize,
     /// How long it lasted until nobody did any more, for each that is over.
@@ -124,6 +130,7 @@ impl Doubts {
     /// Forgets them, but those that are not over.
     pub(crate) fn clear(&mut self) {
         self.told = 0;
+        self.of.clear();
         self.lasted.clear();
     }
 }
@@ -175,6 +182,8 @@ impl World {
             gossip: Gossip::new(own, profile, chance, self.now),
             roster: Roster::new(&[Origin::Gossip], 0),
             stopped: None,
+            is_deaf: false,
+            ahead: Duration::ZERO,
             dead: false,
             sent: 0,
             seen: 0,
@@ -217,13 +226,14 @@ impl World {
             self.send(at, to, Post::Datagram(bytes));
         }
         self.look(at);
-        if let Some(to) = self.nodes[at].gossip.sync(self.now) {
+        let now = self.clock(at);
+        if let Some(to) = self.nodes[at].gossip.sync(now) {
             let bytes = knowledge(&self.nodes[at].gossip);
             self.compared(at, bytes.len());
             self.send(at, to, Post::Knowledge(bytes, true));
         }
         let node = &mut self.nodes[at];
-        let due = node.gossip.deadline();
+        let due = node.gossip.deadline().map(|due| due.before(node.ahead));
         if due != node.planned {
             node.planned = due;
             self.turns.extend(due.map(|due| Reverse((due, at))));
@@ -272,6 +282,7 @@ impl World {
             if was && !is && self.nodes.get(number).is_some_and(|node| !node.dead) {
                 let doubts = &mut self.doubts;
                 doubts.told += 1;
+                doubts.of.insert(number);
                 let fresh = || (self.now, BTreeSet::new());
                 doubts.open.entry(number).or_insert_with(fresh).1.insert(by);
             } else if !was
@@ -344,6 +355,18 @@ impl World {
         }
     }
 
+    /// What the clock of this node shows.
+    pub(crate) fn clock(&self, at: usize) -> Moment {
+        self.now + self.nodes[at].ahead
+    }
+
+    /// The clock of this node jumps, and is so much ahead from now on.
+    pub(crate) fn jump(&mut self, at: usize, ahead: Duration) {
+        self.nodes[at].ahead = ahead;
+        self.nodes[at].planned = Some(self.now);
+        self.turns.push(Reverse((self.now, at)));
+    }
+
     fn turn(&mut self, at: usize, due: Moment) {
         let node = &mut self.nodes[at];
         if node.dead || node.planned != Some(due) {
@@ -355,7 +378,7 @@ impl World {
             return;
         }
         (node.stopped, node.planned) = (None, None);
-        node.gossip.tick(self.now);
+        node.gossip.tick(self.now + node.ahead);
         self.collect(at);
     }
 
@@ -363,7 +386,7 @@ impl World {
         for at in 0..self.nodes.len() {
             let node = &mut self.nodes[at];
             if !node.dead && node.stopped.is_none() {
-                node.gossip.contact(&[address(0)], self.now);
+                node.gossip.contact(&[address(0)], self.now + node.ahead);
                 self.collect(at);
             }
         }
@@ -374,6 +397,9 @@ impl World {
             return;
         };
         if let Some(until) = node.stopped.filter(|until| *until > self.now) {
+            if node.is_deaf {
+                return;
+            }
             // The kernel keeps it.
             self.count += 1;
             let again = (until, self.count, from, address(to), post);
@@ -382,7 +408,10 @@ impl World {
         }
         match post {
             Post::Datagram(bytes) => {
-                assert!(node.gossip.datagram(&bytes, self.now), "{bytes:?}");
+                assert!(
+                    node.gossip.datagram(&bytes, self.now + node.ahead),
+                    "{bytes:?}"
+                );
             }
             Post::Knowledge(bytes, wants) => {
                 let mut input = Input(&bytes);
@@ -390,7 +419,7 @@ impl World {
                 while !input.0.is_empty() {
                     entries.push(Entry::read(&mut input).unwrap());
                 }
-                node.gossip.learn(entries, self.now);
+                node.gossip.learn(entries, self.now + node.ahead);
                 if wants {
                     let back = knowledge(&self.nodes[to].gossip);
                     self.compared(to, back.len());
@@ -423,7 +452,7 @@ impl World {
     }
 }
 
-fn knowledge(gossip: &Gossip) -> Vec<u8> {
+pub(crate) fn knowledge(gossip: &Gossip) -> Vec<u8> {
     let mut bytes = Vec::new();
     for entry in gossip.knowledge() {
         entry.put(&mut bytes);
