@@ -52,6 +52,7 @@ fn news(to: &Gossip, members: &[Member<Peer>], records: &[Vec<u8>]) -> Vec<u8> {
 
 /// The hostile one says this to everybody.
 fn say(world: &mut World, members: &[Member<Peer>], records: &[Vec<u8>]) {
+    world.has_liar = true;
     for at in 0..world.nodes.len() {
         let now = world.clock(at);
         let bytes = news(&world.nodes[at].gossip, members, records);
@@ -204,7 +205,7 @@ fn thousands_that_do_not_exist_are_bounded() {
             name: format!("fake{number}").parse().unwrap(),
             ..template.clone()
         };
-        let down = number % 3 == 0;
+        let down = number.is_multiple_of(3);
         let state = if down { State::Down } else { State::Alive };
         (Member::new(peer, 0, state), record)
     };
