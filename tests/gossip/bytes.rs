@@ -26,13 +26,10 @@ impl Bytes {
         }
     }
 
-    pub(crate) fn all(self) -> u64 {
-        self.probes + self.news + self.search + self.compare
-    }
-
-    /// A datagram, with what goes around it: 41 bytes of the seal, 28 of IP and UDP.
-    pub(crate) fn datagram(&mut self, bytes: &[u8]) {
-        let header = Wire.decode_header(bytes).unwrap();
+    /// A datagram, with what goes around it: 41 bytes of the seal, 28 of IP and UDP; how many
+    /// bytes that are.
+    pub(crate) fn datagram(&mut self, bytes: &[u8]) -> u64 {
+        let header = Wire::default().decode_header(bytes).unwrap();
         let kind = match header.message {
             Message::Ping(_)
             | Message::Ack(_)
@@ -43,6 +40,8 @@ impl Bytes {
             Message::Gossip | Message::Broadcast => &mut self.news,
             Message::Announce | Message::Feed | Message::TurnUndead => &mut self.search,
         };
-        *kind += bytes.len() as u64 + 41 + 28;
+        let all = bytes.len() as u64 + 41 + 28;
+        *kind += all;
+        all
     }
 }

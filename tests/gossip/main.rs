@@ -1,13 +1,14 @@
 //! The gossip of whole clusters over a network that loses, delays and parts, by a seed, without a
 //! socket: `SEED=7` plays one again; `GOSSIP=full` plays the long ones (an hour, 1,000 nodes), and
-//! `GOSSIP=300` those of so many nodes (docs/membership.md).
+//! `GOSSIP=300` those of so many nodes, `SPAN=3600` each for so many seconds; `WRITE=docs/membership.md` puts the table there.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may")]
 
 mod bytes;
+mod clocks;
+mod hostile;
+mod scale;
 mod world;
-
-use std::time::Duration;
 
 use pidone::agent::config::Profile;
 use pidone::members::member::{Announced, Readiness, Status};
@@ -15,7 +16,7 @@ use pidone::members::record::Record;
 use pidone::members::roster::Change;
 use pidone::values::Moment;
 
-use crate::world::{World, address, is_full, ms};
+use crate::world::{World, address, ms};
 
 #[test]
 fn three_nodes_live_and_die() {
@@ -176,103 +177,4 @@ fn nobody_takes_the_last_word_from_a_member() {
     for node in &world.nodes {
         assert_eq!(node.roster.get("n1").unwrap().services, web);
     }
-}
-
-/// Nodes, how much is lost, and for how long: of each test run, and with `GOSSIP=full`, in seconds.
-const CLUSTERS: &[(usize, f64, u64, u64)] = &[
-    (3, 0.05, 600, 3600),
-    (30, 0.05, 60, 3600),
-    (300, 0.05, 0, 3600),
-    (1000, 0.05, 0, 1200),
-    (3, 0.2, 120, 3600),
-    (30, 0.2, 20, 3600),
-    (300, 0.2, 0, 60),
-    (1000, 0.2, 0, 10),
-];
-
-/// For 60 s no half hears the other.
-const HALVES: &[(usize, bool)] = &[(2, false), (30, false), (300, true), (1000, true)];
-
-/// A member that was taken for dead and is not says so, and is believed, within this.
-const HEALED_WITHIN: Duration = Duration::from_secs(10);
-
-/// One in twenty lost: nobody is taken for dead who is not. One in five: few, and not for long.
-#[test]
-fn clusters_of_many_sizes_live_with_losses() {
-    println!(
-        "nodes  lost  simulated  whole after  B/node/s (probes, news, search, comparing)  \
-         false failures, told by, over within  CPU"
-    );
-    for (nodes, loss, short, full) in CLUSTERS {
-        let seconds = if is_full(*nodes) { *full } else { *short };
-        if seconds > 0 {
-            live(*nodes, *loss, seconds);
-        }
-    }
-}
-
-fn live(nodes: usize, loss: f64, seconds: u64) {
-    let cpu = cpu_seconds();
-    let mut world = World::cluster(nodes, Profile::Default, loss);
-    let joined = world.until(nodes, ms(60_000));
-    // What all have to say of themselves when they come has gone around.
-    world.run(ms(20_000));
-    world.until(nodes, HEALED_WITHIN);
-    let before = world.bytes;
-    world.events.clear();
-    world.doubted.clear();
-    world.run(Duration::from_secs(seconds));
-    let bytes = world.bytes.since(before);
-    world.until(nodes, HEALED_WITHIN);
-    let told = world.told(Change::Failed);
-    let (failed, longest) = (world.doubted.len(), world.doubted.iter().max());
-    let each = |bytes: u64| bytes / (nodes as u64 * seconds);
-    println!(
-        "{nodes:5} {:3.0} % {seconds:8} s {:10.2} s {:9} ({}, {}, {}, {}) \
-         {failed:8}, {told}, {:.1} s {:5} s",
-        loss * 100.0,
-        joined.as_secs_f64(),
-        each(bytes.all()),
-        each(bytes.probes),
-        each(bytes.news),
-        each(bytes.search),
-        each(bytes.compare),
-        longest.copied().unwrap_or_default().as_secs_f64(),
-        cpu_seconds() - cpu,
-    );
-    assert!(failed == 0 || loss > 0.05);
-    assert!(longest.is_none_or(|longest| *longest <= HEALED_WITHIN));
-}
-
-#[test]
-fn halves_that_were_parted_for_a_minute_grow_together() {
-    for (nodes, is_long) in HALVES {
-        if *is_long && !is_full(*nodes) {
-            continue;
-        }
-        let (cpu, half) = (cpu_seconds(), nodes / 2);
-        let mut world = World::cluster(*nodes, Profile::Default, 0.02);
-        world.until(*nodes, ms(60_000));
-        world.run(ms(20_000));
-        world.cut = Some(half);
-        let parted = world.until(half, ms(30_000));
-        world.run(ms(60_000).saturating_sub(parted));
-        world.cut = None;
-        let healed = world.until(*nodes, ms(30_000));
-        println!(
-            "{nodes} nodes, cut in halves for 60 s: parted after {:.1} s, whole {:.1} s after the \
-             cut's end, {} s of CPU",
-            parted.as_secs_f64(),
-            healed.as_secs_f64(),
-            cpu_seconds() - cpu,
-        );
-    }
-}
-
-/// How much this thread has computed, in seconds (proc_pid_stat(5): at 100 a second).
-fn cpu_seconds() -> u64 {
-    let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
-    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split(' ').collect();
-    let ticks = |at: usize| fields[at].parse::<u64>().unwrap();
-    (ticks(12) + ticks(13)) / 100
 }

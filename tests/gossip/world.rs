@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Duration;
 
 use pidone::agent::config::Profile;
@@ -10,19 +11,26 @@ use pidone::agent::gossip::driver::Gossip;
 use pidone::agent::gossip::knowledge::Entry;
 use pidone::members::member::{Announced, Origin, Readiness, Status};
 use pidone::members::record::{Input, Record};
-use pidone::members::roster::{Change, Event, Roster};
-use pidone::members::words::{MemberName, Tags};
+use pidone::members::roster::{Change, Roster};
+use pidone::members::words::Tags;
 use pidone::values::Moment;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::bytes::Bytes;
 
-/// From so many nodes on they do not look at their lists after each datagram, but after so long.
-const LARGE: usize = 100;
-const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// And so long after one another they start.
+/// From so many nodes on they do not look at their lists after each datagram, but now and then: to
+/// make a list of a thousand members takes half a millisecond, and there are a thousand that do.
+pub(crate) const LARGE: usize = 100;
+/// While a large cluster starts nobody asks what they see, and they look this often.
+const LOOK_AT_BOOT: Duration = Duration::from_millis(500);
+/// So long after one another the nodes of a large cluster start.
 const BOOT_EVERY: Duration = Duration::from_millis(20);
+/// Mostly a datagram takes up to 2 ms, one in twenty up to 20.
+pub(crate) const NEAR: Delay = (200..2_000, 2_000..20_000);
+
+/// How long a datagram takes, in microseconds: mostly, and one in twenty.
+pub(crate) type Delay = (Range<u64>, Range<u64>);
 
 /// What is on its way.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -37,12 +45,21 @@ type Letter = (Moment, u64, usize, SocketAddr, Post);
 
 pub(crate) struct Node {
     pub(crate) gossip: Gossip,
+    /// The list as an agent keeps it; of a large cluster only `alive` is kept.
     pub(crate) roster: Roster,
     /// Frozen until then (SIGSTOP).
     pub(crate) stopped: Option<Moment>,
+    /// While it is frozen, what comes to it is lost (a machine that is paused).
+    pub(crate) is_deaf: bool,
+    /// Its clock is so much ahead of the others'.
+    ahead: Duration,
     pub(crate) dead: bool,
+    /// Bytes that it has sent.
+    pub(crate) sent: u64,
     /// How many alive members it sees.
     seen: usize,
+    /// Which nodes those are, by their numbers.
+    alive: Vec<bool>,
     /// When it has its next turn.
     planned: Option<Moment>,
     /// Before this it does not look at its list again.
@@ -51,6 +68,18 @@ pub(crate) struct Node {
 
 /// A member that is there and taken for dead: since when, and by whom.
 type Doubt = (Moment, BTreeSet<usize>);
+
+/// Who was taken for dead and was not.
+#[derive(Default)]
+pub(crate) struct Doubts {
+    open: BTreeMap<usize, Doubt>,
+    /// Who.
+    pub(crate) of: BTreeSet<usize>,
+    /// How often somebody took somebody for dead.
+    pub(crate) told: usize,
+    /// How long it lasted until nobody did any more, for each that is over.
+    pub(crate) lasted: Vec<Duration>,
+}
 
 pub(crate) struct World {
     pub(crate) now: Moment,
@@ -61,31 +90,27 @@ pub(crate) struct World {
     count: u64,
     rng: SmallRng,
     loss: f64,
+    pub(crate) delay: Delay,
+    /// Somebody lies here: what a node says may be refused for a moment.
+    pub(crate) has_liar: bool,
+    look_every: Duration,
     /// Nodes below this number do not hear those above.
     pub(crate) cut: Option<usize>,
     pub(crate) bytes: Bytes,
     /// By kind, over all nodes.
     pub(crate) events: BTreeMap<Change, usize>,
-    doubts: BTreeMap<MemberName, Doubt>,
-    /// How long those lasted that are over.
-    pub(crate) doubted: Vec<Duration>,
+    pub(crate) doubts: Doubts,
 }
 
 pub(crate) fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     let seed = std::env::var("SEED")
         .ok()
         .and_then(|text| text.parse().ok());
     seed.unwrap_or(1)
-}
-
-/// Whether clusters of so many nodes are played for long.
-pub(crate) fn is_full(nodes: usize) -> bool {
-    let wish = std::env::var("GOSSIP").unwrap_or_default();
-    wish == "full" || wish == nodes.to_string()
 }
 
 pub(crate) fn address(at: usize) -> SocketAddr {
@@ -103,6 +128,15 @@ fn number(address: SocketAddr) -> usize {
     }
 }
 
+impl Doubts {
+    /// Forgets them, but those that are not over.
+    pub(crate) fn clear(&mut self) {
+        self.told = 0;
+        self.of.clear();
+        self.lasted.clear();
+    }
+}
+
 impl World {
     pub(crate) fn new(loss: f64) -> Self {
         Self {
@@ -113,11 +147,13 @@ impl World {
             count: 0,
             rng: SmallRng::seed_from_u64(seed()),
             loss,
+            delay: NEAR,
+            has_liar: false,
+            look_every: Duration::ZERO,
             cut: None,
             bytes: Bytes::default(),
             events: BTreeMap::new(),
-            doubts: BTreeMap::new(),
-            doubted: Vec::new(),
+            doubts: Doubts::default(),
         }
     }
 
@@ -149,8 +185,12 @@ impl World {
             gossip: Gossip::new(own, profile, chance, self.now),
             roster: Roster::new(&[Origin::Gossip], 0),
             stopped: None,
+            is_deaf: false,
+            ahead: Duration::ZERO,
             dead: false,
+            sent: 0,
             seen: 0,
+            alive: Vec::new(),
             planned: None,
             looks: self.now,
         }
@@ -158,12 +198,25 @@ impl World {
 
     /// So many, at once; of a large cluster one after the other.
     pub(crate) fn cluster(nodes: usize, profile: Profile, loss: f64) -> Self {
+        Self::cluster_over(nodes, profile, loss, NEAR)
+    }
+
+    /// The same over a network that takes so long.
+    pub(crate) fn cluster_over(nodes: usize, profile: Profile, loss: f64, delay: Delay) -> Self {
         let mut world = Self::new(loss);
+        world.delay = delay;
+        let is_large = nodes >= LARGE;
+        if is_large {
+            world.look_every = LOOK_AT_BOOT;
+        }
         for at in 0..nodes {
             world.boot(profile, &format!("n{at}"));
-            if nodes >= LARGE {
+            if is_large {
                 world.run(BOOT_EVERY);
             }
+        }
+        if is_large {
+            world.look_every = ms(u64::try_from(nodes / 20).unwrap());
         }
         world
     }
@@ -172,57 +225,86 @@ impl World {
     pub(crate) fn collect(&mut self, at: usize) {
         for (to, bytes) in self.nodes[at].gossip.sends() {
             assert!(bytes.len() <= 1159, "{} bytes", bytes.len());
-            self.bytes.datagram(&bytes);
+            self.nodes[at].sent += self.bytes.datagram(&bytes);
             self.send(at, to, Post::Datagram(bytes));
         }
         self.look(at);
-        if let Some(to) = self.nodes[at].gossip.sync(self.now) {
+        let now = self.clock(at);
+        if let Some(to) = self.nodes[at].gossip.sync(now) {
             let bytes = knowledge(&self.nodes[at].gossip);
-            self.bytes.compare += bytes.len() as u64;
+            self.compared(at, bytes.len());
             self.send(at, to, Post::Knowledge(bytes, true));
         }
         let node = &mut self.nodes[at];
-        let due = node.gossip.deadline();
+        let due = node.gossip.deadline().map(|due| due.before(node.ahead));
         if due != node.planned {
             node.planned = due;
             self.turns.extend(due.map(|due| Reverse((due, at))));
         }
     }
 
+    fn compared(&mut self, at: usize, bytes: usize) {
+        self.bytes.compare += bytes as u64;
+        self.nodes[at].sent += bytes as u64;
+    }
+
     /// An agent takes all datagrams that have come before it looks at its list. In a large cluster
     /// that are the ones of a moment.
     fn look(&mut self, at: usize) {
-        let is_large = self.nodes.len() >= LARGE;
         let node = &mut self.nodes[at];
-        if is_large && node.looks > self.now {
+        if node.looks > self.now {
             return;
         }
         let Some((members, _)) = node.gossip.changes() else {
             return;
         };
-        node.looks = self.now + LOOK_EVERY;
-        let alive = members.iter().filter(|m| m.status == Status::Alive);
-        node.seen = alive.count();
-        for event in node.roster.take(Origin::Gossip, members) {
-            self.note(at, &event);
+        node.looks = self.now + self.look_every;
+        let mut alive = vec![false; node.alive.len()];
+        for member in members.iter().filter(|m| m.status == Status::Alive) {
+            let number = number(SocketAddr::new(member.address, member.port));
+            if alive.len() <= number {
+                alive.resize(number + 1, false);
+            }
+            alive[number] = true;
         }
+        node.seen = alive.iter().filter(|alive| **alive).count();
+        let before = std::mem::replace(&mut node.alive, alive);
+        if self.nodes.len() < LARGE {
+            for event in self.nodes[at].roster.take(Origin::Gossip, members) {
+                *self.events.entry(event.change).or_default() += 1;
+            }
+        }
+        self.note(at, &before);
     }
 
     /// Notes who is taken for dead by whom, and until when.
-    fn note(&mut self, at: usize, event: &Event) {
-        *self.events.entry(event.change).or_default() += 1;
-        let name = &event.member.name;
-        if event.change == Change::Failed {
-            let fresh = || (self.now, BTreeSet::new());
-            let doubt = self.doubts.entry(name.clone()).or_insert_with(fresh);
-            doubt.1.insert(at);
-        } else if let Some((since, by)) = self.doubts.get_mut(name)
-            && by.remove(&at)
-            && by.is_empty()
-        {
-            self.doubted.push(self.now.since(*since));
-            self.doubts.remove(name);
+    fn note(&mut self, by: usize, before: &[bool]) {
+        for number in 0..self.nodes[by].alive.len() {
+            let was = before.get(number).copied().unwrap_or(false);
+            let is = self.nodes[by].alive[number];
+            if was && !is && self.nodes.get(number).is_some_and(|node| !node.dead) {
+                let doubts = &mut self.doubts;
+                doubts.told += 1;
+                doubts.of.insert(number);
+                let fresh = || (self.now, BTreeSet::new());
+                doubts.open.entry(number).or_insert_with(fresh).1.insert(by);
+            } else if !was
+                && is
+                && let Some((since, doubters)) = self.doubts.open.get_mut(&number)
+                && doubters.remove(&by)
+                && doubters.is_empty()
+            {
+                self.doubts.lasted.push(self.now.since(*since));
+                self.doubts.open.remove(&number);
+            }
         }
+    }
+
+    /// How many living nodes take this one for alive.
+    pub(crate) fn believers(&self, number: usize) -> usize {
+        let others = self.nodes.iter().filter(|node| !node.dead);
+        let believe = |node: &&Node| node.alive.get(number).copied().unwrap_or(false);
+        others.filter(believe).count()
     }
 
     fn send(&mut self, from: usize, to: SocketAddr, post: Post) {
@@ -233,11 +315,11 @@ impl World {
         if parted || (lossy && self.rng.random_bool(self.loss)) || self.nodes[from].dead {
             return;
         }
-        // Mostly a millisecond, at times twenty.
         let delay = match self.rng.random_range(0..100) {
-            0..95 => self.rng.random_range(200..2_000),
-            _slow => self.rng.random_range(2_000..20_000),
+            0..95 => self.delay.0.clone(),
+            _slow => self.delay.1.clone(),
         };
+        let delay = self.rng.random_range(delay);
         self.count += 1;
         let at = self.now + Duration::from_micros(delay);
         self.post.push(Reverse((at, self.count, from, to, post)));
@@ -276,6 +358,18 @@ impl World {
         }
     }
 
+    /// What the clock of this node shows.
+    pub(crate) fn clock(&self, at: usize) -> Moment {
+        self.now + self.nodes[at].ahead
+    }
+
+    /// The clock of this node jumps, and is so much ahead from now on.
+    pub(crate) fn jump(&mut self, at: usize, ahead: Duration) {
+        self.nodes[at].ahead = ahead;
+        self.nodes[at].planned = Some(self.now);
+        self.turns.push(Reverse((self.now, at)));
+    }
+
     fn turn(&mut self, at: usize, due: Moment) {
         let node = &mut self.nodes[at];
         if node.dead || node.planned != Some(due) {
@@ -287,7 +381,7 @@ impl World {
             return;
         }
         (node.stopped, node.planned) = (None, None);
-        node.gossip.tick(self.now);
+        node.gossip.tick(self.now + node.ahead);
         self.collect(at);
     }
 
@@ -295,7 +389,7 @@ impl World {
         for at in 0..self.nodes.len() {
             let node = &mut self.nodes[at];
             if !node.dead && node.stopped.is_none() {
-                node.gossip.contact(&[address(0)], self.now);
+                node.gossip.contact(&[address(0)], self.now + node.ahead);
                 self.collect(at);
             }
         }
@@ -306,6 +400,9 @@ impl World {
             return;
         };
         if let Some(until) = node.stopped.filter(|until| *until > self.now) {
+            if node.is_deaf {
+                return;
+            }
             // The kernel keeps it.
             self.count += 1;
             let again = (until, self.count, from, address(to), post);
@@ -314,7 +411,8 @@ impl World {
         }
         match post {
             Post::Datagram(bytes) => {
-                assert!(node.gossip.datagram(&bytes, self.now), "{bytes:?}");
+                let is_taken = node.gossip.datagram(&bytes, self.now + node.ahead);
+                assert!(is_taken || self.has_liar, "{bytes:?}");
             }
             Post::Knowledge(bytes, wants) => {
                 let mut input = Input(&bytes);
@@ -322,10 +420,10 @@ impl World {
                 while !input.0.is_empty() {
                     entries.push(Entry::read(&mut input).unwrap());
                 }
-                node.gossip.learn(entries, self.now);
+                node.gossip.learn(entries, self.now + node.ahead);
                 if wants {
                     let back = knowledge(&self.nodes[to].gossip);
-                    self.bytes.compare += back.len() as u64;
+                    self.compared(to, back.len());
                     self.send(to, address(from), Post::Knowledge(back, false));
                 }
             }
@@ -355,7 +453,7 @@ impl World {
     }
 }
 
-fn knowledge(gossip: &Gossip) -> Vec<u8> {
+pub(crate) fn knowledge(gossip: &Gossip) -> Vec<u8> {
     let mut bytes = Vec::new();
     for entry in gossip.knowledge() {
         entry.put(&mut bytes);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 
+use crate::agent::gossip::directory::STRAYS_MAX;
 use crate::agent::gossip::driver::Gossip;
 use crate::agent::gossip::knowledge::Entry;
 use crate::agent::gossip::peer::Peer;
@@ -37,6 +38,7 @@ impl Gossip {
     /// somebody's record is missing, and now and then. It is asked after each datagram, and mostly
     /// has nothing to look at.
     pub fn sync(&mut self, now: Moment) -> Option<SocketAddr> {
+        let now = self.clock.read(now);
         if self.has_left {
             return None;
         }
@@ -94,7 +96,10 @@ impl Gossip {
 
     /// Takes what another node knows. A whole cluster's worth of it is not passed on: that is for
     /// those who have just come, and the others know it.
-    pub fn learn(&mut self, entries: Vec<Entry>, now: Moment) {
+    pub fn learn(&mut self, mut entries: Vec<Entry>, now: Moment) {
+        let now = self.clock.read(now);
+        self.believe(now);
+        self.keep_fitting(&mut entries);
         let (members, records): (Vec<_>, Vec<_>) = entries
             .into_iter()
             .map(|entry| (entry.member, entry.record))
@@ -104,6 +109,8 @@ impl Gossip {
         let _ = self
             .foca
             .apply_many(members.into_iter(), pass_on, &mut self.wants);
+        // Now the members are known, and so their records are no strangers'.
+        self.settle(now);
         for record in records.into_iter().flatten() {
             self.hear_record(record, pass_on);
         }
@@ -112,12 +119,20 @@ impl Gossip {
 
     /// Takes a record that came by another way.
     pub fn record(&mut self, record: Record, now: Moment) {
+        let now = self.clock.read(now);
+        self.believe(now);
         self.hear_record(record, true);
         self.settle(now);
     }
 
     fn hear_record(&mut self, record: Record, pass_on: bool) {
         let agent = record.agent;
+        if self.directory.has_forgotten(agent) {
+            return;
+        }
+        if self.directory.knows(agent) {
+            self.records.borrow_mut().room = STRAYS_MAX;
+        }
         if self.records.borrow_mut().take(record) && pass_on {
             let bytes = self.records.borrow().get(agent).and_then(Record::bytes);
             let _ = self.foca.add_broadcast(&bytes.unwrap_or_default());

@@ -14,6 +14,10 @@ pub mod knowledge;
 
 mod pace;
 
+mod bounds;
+
+mod steady;
+
 pub mod driver;
 
 mod exchange;

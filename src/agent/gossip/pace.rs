@@ -15,10 +15,6 @@ const LARGE: f64 = 30.0;
 /// and the news of it be most of the traffic.
 const ASKED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);
 
-/// So long the gossip refuses a peer that was taken for dead in the same life. It begins another
-/// one as soon as it hears of that.
-const FORGET_AFTER: Duration = Duration::from_secs(24 * 3600);
-
 /// A probe each, answered within, suspected for.
 pub(super) fn times(profile: Profile) -> (Duration, Duration, Duration) {
     let (period, rtt, suspicion) = match profile {
@@ -45,7 +41,8 @@ pub(super) fn settings(profile: Profile, members: usize) -> foca::Config {
     config.max_transmissions = NonZeroU8::MIN.saturating_add(5 + digits);
     config.num_indirect_probes = ASKED;
     config.max_packet_size = NonZeroUsize::MIN.saturating_add(DATAGRAM_BYTES_MAX - 1);
-    config.remove_down_after = Some(FORGET_AFTER);
+    // The directory forgets: foca's timers for it would be as many as there are deaths.
+    config.remove_down_after = None;
     config.notify_down_members = true;
     config.periodic_announce = Some(foca::PeriodicParams {
         frequency: Duration::from_secs(15),

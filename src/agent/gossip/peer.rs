@@ -1,7 +1,9 @@
 //! A peer, as the gossip knows it: an address, and which life of it. And its bytes on the wire.
 
+use std::cell::Cell;
 use std::fmt;
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use bytes::{Buf, BufMut};
 use foca::{Codec, Header, Identity, Member, Message, State};
@@ -69,8 +71,25 @@ impl fmt::Display for Malformed {
 impl std::error::Error for Malformed {}
 
 /// How peers and messages are written: big-endian, each message with a number.
-#[derive(Clone, Copy, Debug)]
-pub struct Wire;
+#[derive(Clone, Debug)]
+pub struct Wire(
+    /// No life that is later than this is believed: whoever says so has made it up, so that nobody
+    /// could ever begin a later one. Of a member that is said to live it, this is read as the end
+    /// of its first life, which changes nothing.
+    pub Rc<Cell<u64>>,
+);
+
+impl Default for Wire {
+    fn default() -> Self {
+        Self(Rc::new(Cell::new(u64::MAX)))
+    }
+}
+
+impl Wire {
+    fn believes(&self, peer: &Peer) -> Option<()> {
+        (peer.life <= self.0.get()).then_some(())
+    }
+}
 
 impl Codec<Peer> for Wire {
     type Error = Malformed;
@@ -88,6 +107,7 @@ impl Codec<Peer> for Wire {
         let mut input = Input(buf.chunk());
         let before = input.0.len();
         let header = header(&mut input).ok_or(Malformed)?;
+        self.believes(&header.src).ok_or(Malformed)?;
         let read = before - input.0.len();
         buf.advance(read);
         Ok(header)
@@ -103,6 +123,11 @@ impl Codec<Peer> for Wire {
         let mut input = Input(buf.chunk());
         let before = input.0.len();
         let member = member(&mut input).ok_or(Malformed)?;
+        // Who passes that on need not have made it up: the rest of what he says counts.
+        let member = match self.believes(member.id()) {
+            Some(()) => member,
+            None => Member::new(Peer::unknown(member.id().agent), 0, State::Down),
+        };
         let read = before - input.0.len();
         buf.advance(read);
         Ok(member)
@@ -292,12 +317,15 @@ mod tests {
         ] {
             let header = header(message);
             let mut bytes = Vec::new();
-            Wire.encode_header(&header, &mut bytes).unwrap();
+            Wire::default().encode_header(&header, &mut bytes).unwrap();
             let mut input = bytes.as_slice();
-            assert_eq!(Wire.decode_header(&mut input), Ok(header));
+            assert_eq!(Wire::default().decode_header(&mut input), Ok(header));
             assert!(input.is_empty());
             for short in 0..bytes.len() {
-                assert_eq!(Wire.decode_header(&bytes[..short]), Err(Malformed));
+                assert_eq!(
+                    Wire::default().decode_header(&bytes[..short]),
+                    Err(Malformed)
+                );
             }
         }
     }
@@ -307,10 +335,13 @@ mod tests {
         let mut bytes = Vec::new();
         let member = Member::new(peer(1), 3, State::Suspect);
         let no_room = (&mut bytes).limit(10);
-        assert_eq!(Wire.encode_member(&member, no_room), Err(Malformed));
+        assert_eq!(
+            Wire::default().encode_member(&member, no_room),
+            Err(Malformed)
+        );
         assert!(bytes.is_empty());
-        Wire.encode_member(&member, &mut bytes).unwrap();
-        assert_eq!(Wire.decode_member(bytes.as_slice()), Ok(member));
+        Wire::default().encode_member(&member, &mut bytes).unwrap();
+        assert_eq!(Wire::default().decode_member(bytes.as_slice()), Ok(member));
     }
 
     #[test]

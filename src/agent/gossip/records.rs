@@ -12,7 +12,7 @@ use crate::members::record::Record;
 use crate::members::roster::MEMBERS_MAX;
 
 /// The latest record of each agent.
-#[derive(Default, Debug)]
+#[derive(Debug)]
 pub struct Records {
     latest: BTreeMap<SocketAddr, Record>,
     /// Whose records are new since [`Self::changed`] was asked.
@@ -21,14 +21,23 @@ pub struct Records {
     own: Option<SocketAddr>,
     /// What others believe that we have said last, when it is later than what we said.
     pub surpassed: Option<Record>,
+    /// A life that is later than this was made up.
+    pub life_max: u64,
+    /// So many records of agents that nobody has said anything of are taken until the directory
+    /// has looked at them.
+    pub room: usize,
 }
 
 impl Records {
     /// None yet, but our own.
     pub fn new(own: SocketAddr) -> Self {
         Self {
+            latest: BTreeMap::new(),
+            changed: Vec::new(),
             own: Some(own),
-            ..Self::default()
+            surpassed: None,
+            life_max: u64::MAX,
+            room: MEMBERS_MAX,
         }
     }
 
@@ -41,13 +50,18 @@ impl Records {
     pub fn take(&mut self, record: Record) -> bool {
         let known = self.latest.get(&record.agent);
         let is_new = known.is_none_or(|known| record.is_later_than(known));
-        let has_room = known.is_some() || self.latest.len() < MEMBERS_MAX;
-        if !is_new || !has_room {
+        if !is_new || record.life > self.life_max {
             return false;
         }
         if self.own == Some(record.agent) {
             self.surpassed = Some(record);
             return false;
+        }
+        if known.is_none() {
+            let Some(room) = self.room.checked_sub(1) else {
+                return false;
+            };
+            self.room = room;
         }
         self.changed.push(record.agent);
         self.latest.insert(record.agent, record);

@@ -168,7 +168,9 @@ pub(super) fn haproxy(data: &[u8]) {
         Err(why) => return assert!(why.len() <= 2 * 200 + 2 * answer.len() + 100),
         Ok(actual) => actual,
     };
-    let Plan::Commands { commands, doomed } = plan("nodes", &wanted, before.as_ref(), &actual)
+    let Plan::Commands {
+        commands, doomed, ..
+    } = plan("nodes", &wanted, before.as_ref(), &actual)
     else {
         return;
     };
