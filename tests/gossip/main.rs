@@ -1,6 +1,7 @@
 //! The gossip of whole clusters over a network that loses, delays and parts, by a seed, without a
-//! socket: `SEED=7` plays one again; `GOSSIP=full` plays the long ones (an hour, 1,000 nodes), and
-//! `GOSSIP=300` those of so many nodes, `SPAN=3600` each for so many seconds; `WRITE=docs/membership.md` puts the table there.
+//! socket: `SEED=7` plays one again; `GOSSIP=full` plays the long ones (an hour, 1,000 nodes),
+//! `GOSSIP=300` those of so many nodes, `SPAN=3600` each of these for so many seconds, and
+//! `WRITE=docs/membership.md` puts the table there.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may")]
 

@@ -1,7 +1,7 @@
 //! A network of gossiping nodes in memory: it loses, delays and parts, by a seed.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Duration;
@@ -18,6 +18,9 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::bytes::Bytes;
+use crate::world::views::Doubts;
+
+mod views;
 
 /// From so many nodes on they do not look at their lists after each datagram, but now and then: to
 /// make a list of a thousand members takes half a millisecond, and there are a thousand that do.
@@ -66,21 +69,6 @@ pub(crate) struct Node {
     looks: Moment,
 }
 
-/// A member that is there and taken for dead: since when, and by whom.
-type Doubt = (Moment, BTreeSet<usize>);
-
-/// Who was taken for dead and was not.
-#[derive(Default)]
-pub(crate) struct Doubts {
-    open: BTreeMap<usize, Doubt>,
-    /// Who.
-    pub(crate) of: BTreeSet<usize>,
-    /// How often somebody took somebody for dead.
-    pub(crate) told: usize,
-    /// How long it lasted until nobody did any more, for each that is over.
-    pub(crate) lasted: Vec<Duration>,
-}
-
 pub(crate) struct World {
     pub(crate) now: Moment,
     pub(crate) nodes: Vec<Node>,
@@ -125,15 +113,6 @@ fn number(address: SocketAddr) -> usize {
             usize::from(high) * 256 + usize::from(low)
         }
         SocketAddr::V6(_) => unreachable!("all are v4"),
-    }
-}
-
-impl Doubts {
-    /// Forgets them, but those that are not over.
-    pub(crate) fn clear(&mut self) {
-        self.told = 0;
-        self.of.clear();
-        self.lasted.clear();
     }
 }
 
@@ -246,65 +225,6 @@ impl World {
     fn compared(&mut self, at: usize, bytes: usize) {
         self.bytes.compare += bytes as u64;
         self.nodes[at].sent += bytes as u64;
-    }
-
-    /// An agent takes all datagrams that have come before it looks at its list. In a large cluster
-    /// that are the ones of a moment.
-    fn look(&mut self, at: usize) {
-        let node = &mut self.nodes[at];
-        if node.looks > self.now {
-            return;
-        }
-        let Some((members, _)) = node.gossip.changes() else {
-            return;
-        };
-        node.looks = self.now + self.look_every;
-        let mut alive = vec![false; node.alive.len()];
-        for member in members.iter().filter(|m| m.status == Status::Alive) {
-            let number = number(SocketAddr::new(member.address, member.port));
-            if alive.len() <= number {
-                alive.resize(number + 1, false);
-            }
-            alive[number] = true;
-        }
-        node.seen = alive.iter().filter(|alive| **alive).count();
-        let before = std::mem::replace(&mut node.alive, alive);
-        if self.nodes.len() < LARGE {
-            for event in self.nodes[at].roster.take(Origin::Gossip, members) {
-                *self.events.entry(event.change).or_default() += 1;
-            }
-        }
-        self.note(at, &before);
-    }
-
-    /// Notes who is taken for dead by whom, and until when.
-    fn note(&mut self, by: usize, before: &[bool]) {
-        for number in 0..self.nodes[by].alive.len() {
-            let was = before.get(number).copied().unwrap_or(false);
-            let is = self.nodes[by].alive[number];
-            if was && !is && self.nodes.get(number).is_some_and(|node| !node.dead) {
-                let doubts = &mut self.doubts;
-                doubts.told += 1;
-                doubts.of.insert(number);
-                let fresh = || (self.now, BTreeSet::new());
-                doubts.open.entry(number).or_insert_with(fresh).1.insert(by);
-            } else if !was
-                && is
-                && let Some((since, doubters)) = self.doubts.open.get_mut(&number)
-                && doubters.remove(&by)
-                && doubters.is_empty()
-            {
-                self.doubts.lasted.push(self.now.since(*since));
-                self.doubts.open.remove(&number);
-            }
-        }
-    }
-
-    /// How many living nodes take this one for alive.
-    pub(crate) fn believers(&self, number: usize) -> usize {
-        let others = self.nodes.iter().filter(|node| !node.dead);
-        let believe = |node: &&Node| node.alive.get(number).copied().unwrap_or(false);
-        others.filter(believe).count()
     }
 
     fn send(&mut self, from: usize, to: SocketAddr, post: Post) {
@@ -429,12 +349,6 @@ impl World {
             }
         }
         self.collect(to);
-    }
-
-    /// How many alive members each living node sees.
-    pub(crate) fn views(&self) -> Vec<usize> {
-        let living = self.nodes.iter().filter(|node| !node.dead);
-        living.map(|node| node.seen).collect()
     }
 
     /// Runs until each living node sees so many; how long that took.

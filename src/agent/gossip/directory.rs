@@ -2,7 +2,7 @@
 //! out of these three the list of members. Of two agents with one name, the one that was there
 //! first is the member.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -71,6 +71,8 @@ pub struct Twins {
 #[derive(Default, Debug)]
 pub struct Directory {
     sights: BTreeMap<SocketAddr, Sight>,
+    /// Those of them that are not up: few, where many are.
+    down: BTreeSet<SocketAddr>,
 }
 
 impl Directory {
@@ -84,10 +86,12 @@ impl Directory {
         if sight.evidence == Evidence::Gone {
             sight.evidence = Evidence::None;
         }
+        self.down.remove(&agent);
     }
 
     /// The gossip has lost it.
     pub fn down(&mut self, agent: SocketAddr, now: Moment) {
+        self.down.insert(agent);
         let sight = self.sight(agent, now);
         sight.up = false;
         sight.since = now;
@@ -99,14 +103,22 @@ impl Directory {
     }
 
     fn sight(&mut self, agent: SocketAddr, now: Moment) -> &mut Sight {
-        self.sights.entry(agent).or_insert(Sight {
-            up: false,
-            evidence: Evidence::None,
-            since: now,
-            first: None,
-            name: None,
-            forgotten: false,
+        self.sights.entry(agent).or_insert_with(|| {
+            self.down.insert(agent);
+            Sight {
+                up: false,
+                evidence: Evidence::None,
+                since: now,
+                first: None,
+                name: None,
+                forgotten: false,
+            }
         })
+    }
+
+    fn not_up(&self) -> impl Iterator<Item = (&SocketAddr, &Sight)> {
+        let sight = |agent| self.sights.get(agent).map(|sight| (agent, sight));
+        self.down.iter().filter_map(sight)
     }
 
     /// Whether there is any reason to keep a record of this agent, which calls itself so. One that
@@ -142,7 +154,7 @@ impl Directory {
 
     /// How many agents were never seen.
     pub fn strays(&self) -> usize {
-        let strays = self.sights.values().filter(|sight| sight.first.is_none());
+        let strays = self.not_up().filter(|(_, sight)| sight.first.is_none());
         strays.count()
     }
 
@@ -163,8 +175,9 @@ impl Directory {
             let record = records.get(*agent);
             record.is_some_and(|record| record.status == Status::Left)
         };
-        let lost = self.sights.iter().filter(|(_, sight)| !sight.up);
-        let lost = lost.filter(|(_, sight)| sight.first.is_some() && !sight.forgotten);
+        let lost = self
+            .not_up()
+            .filter(|(_, sight)| sight.first.is_some() && !sight.forgotten);
         let lost = lost.filter(|(agent, _)| !left(agent));
         let mut lost: Vec<_> = lost.map(|(agent, sight)| (*agent, sight.since)).collect();
         lists::sort_by_key(&mut lost, |(_, since)| *since);
@@ -191,17 +204,19 @@ impl Directory {
             let keep = sight.first.map_or(STRAY_FOR, |_| FAILED_FOR);
             sight.up || now.since(sight.since) <= keep
         });
+        self.down.retain(|agent| self.sights.contains_key(agent));
         gone
     }
 
     /// Makes room: so many of those that are gone are nobody any more, the longest gone first.
     pub fn drop_gone(&mut self, count: usize) -> Vec<SocketAddr> {
-        let gone = self.sights.iter().filter(|(_, sight)| !sight.up);
+        let gone = self.not_up();
         let mut gone: Vec<_> = gone.map(|(agent, sight)| (*agent, sight.since)).collect();
         lists::sort_by_key(&mut gone, |(_, since)| *since);
         gone.truncate(count);
         for (agent, _) in &gone {
             self.sights.remove(agent);
+            self.down.remove(agent);
         }
         gone.into_iter().map(|(agent, _)| agent).collect()
     }
