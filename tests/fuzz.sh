@@ -11,9 +11,9 @@ cd "$(dirname "$0")/.." || exit 1
 
 # As automake has it: nothing was proved here.
 SKIP=77
-# A committed input is small; so many of a target are kept.
-INPUT_BYTES_MAX=4096
-KEPT_MAX=10
+# A committed input is small; so many of a target are kept, those in which most may happen.
+INPUT_BYTES_MAX=1024
+KEPT_MAX=3
 WORK=target/fuzz
 
 seconds=300
@@ -68,7 +68,7 @@ host=$(cargo +nightly -vV | sed -n 's/^host: //p')
 # fuzz TARGET ARGUMENT…: what was built, so that an edit in the meantime changes nothing.
 fuzz() { "$WORK/$host/release/$1" "${@:2}"; }
 
-# words KEY FILE: the last figure behind KEY in libFuzzer's lines.
+# word KEY FILE: the last figure behind KEY in libFuzzer's lines.
 word() { grep -o "$1 *[0-9]*" "$2" | tail -n 1 | grep -o '[0-9]*$'; }
 
 failed=0
@@ -95,12 +95,12 @@ for target in "${targets[@]}"; do
     if [ -n "$minimise" ] && [ "$found" = none ]; then
         kept="$WORK/kept/$target"
         rm -rf "$kept" && mkdir -p "$kept"
-        find "$own" -type f -size "+${INPUT_BYTES_MAX}c" -delete
         fuzz "$target" -merge=1 "$kept" "tests/fuzz/corpus/$target" "$own" \
             >>"$log" 2>&1
         # An input is called by its hash; those that people have named are there already.
         known=$(sha1sum "tests/fuzz/corpus/$target"/* | cut -c 1-40)
-        find "$kept" -type f -printf '%s %f\n' | sort -n | cut -d ' ' -f 2 |
+        find "$kept" -type f -size "-$((INPUT_BYTES_MAX + 1))c" -printf '%s %f\n' |
+            sort -rn | cut -d ' ' -f 2 |
             grep -vF "$known" | head -n "$KEPT_MAX" |
             while read -r name; do
                 cp "$kept/$name" "tests/fuzz/corpus/$target/found-${name:0:12}"
