@@ -92,16 +92,28 @@ pub(crate) fn changed(name: &str, umask: usize) -> Option<String> {
     found.map(|(_, toml)| format!("umask = \"{umask:03}\"\n{toml}"))
 }
 
-/// The first line of `prefix` that is not as it was written.
+/// The first line of `prefix` that is neither as it was written nor the beginning of that: who is
+/// killed while it writes leaves one.
 pub(crate) fn torn(text: &str) -> Option<String> {
     let is_whole = |line: &str| {
-        let number = line
-            .strip_prefix("soak ")
-            .and_then(|l| l.strip_suffix(" end"));
-        number.is_some_and(|number| number.parse::<u32>().is_ok())
+        let rest = line.strip_prefix("soak ").map(|rest| {
+            let rest = rest.trim_start_matches(|digit: char| digit.is_ascii_digit());
+            " end".starts_with(rest)
+        });
+        rest.unwrap_or_else(|| "soak ".starts_with(line))
     };
     let mut lines = text
         .lines()
         .filter_map(|line| line.strip_prefix("prefix | "));
     lines.find(|line| !is_whole(line)).map(ToOwned::to_owned)
+}
+
+#[test]
+fn a_line_of_two_is_torn() {
+    let all = "prefix | soak 7 end\nprefix | soak 1\nprefix | so\nraw | x\n";
+    assert_eq!(torn(all), None);
+    for bad in ["soak 1soak 1 end", "oak 1 end", "soak 1 end 2"] {
+        let text = format!("prefix | {bad}\n");
+        assert_eq!(torn(&text).as_deref(), Some(bad));
+    }
 }
