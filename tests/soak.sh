@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The release binary as PID 1 of a namespace under random kills, restarts, rescans, reloads, floods
-# of output and clients (tests/soak): at the end it has as many descriptors as after the warm-up, and
-# as much memory of its own within 5 %.
+# of output and clients (tests/soak): at the end it has as many descriptors as after the warm-up and,
+# from ten minutes on, as much memory of its own within 5 %.
 #
 #   tests/soak.sh [--minutes N] [--seconds N]
 #

@@ -10,9 +10,11 @@ pub(crate) const KEPT_UP: [&str; 7] = [
     "health", "json", "logged", "notify", "prefix", "raw", "slow",
 ];
 
-/// Writes 2,000 lines at its start, and 2,000 more whenever it is asked to reload.
-const WRITER: &str = "command = \"flood() { seq -f 'soak %.0f end' 2000; }; trap flood HUP; flood; \
-    while :; do sleep 1; done\"\n[restart]\nmax-delay = \"100ms\"\n";
+/// Writes 1,000 lines at its start, and 1,000 more whenever it is asked to reload. A line is one
+/// write(2), so that whoever is killed leaves no half of one.
+const WRITER: &str = "command = \"flood() { i=0; while [ $i -lt 1000 ]; do i=$((i+1)); \
+    echo soak $i end; done; }; trap flood HUP; flood; while :; do sleep 1; done\"\n\
+    [restart]\nmax-delay = \"100ms\"\n";
 
 /// Every service and its definition.
 fn services() -> Vec<(&'static str, String)> {
@@ -97,11 +99,20 @@ pub(crate) fn torn(text: &str) -> Option<String> {
     let is_whole = |line: &str| {
         let number = line
             .strip_prefix("soak ")
-            .and_then(|l| l.strip_suffix(" end"));
+            .and_then(|line| line.strip_suffix(" end"));
         number.is_some_and(|number| number.parse::<u32>().is_ok())
     };
     let mut lines = text
         .lines()
         .filter_map(|line| line.strip_prefix("prefix | "));
     lines.find(|line| !is_whole(line)).map(ToOwned::to_owned)
+}
+
+#[test]
+fn what_is_not_a_whole_line_is_torn() {
+    assert_eq!(torn("prefix | soak 7 end\nraw | x\n"), None);
+    for bad in ["soak 1soak 1 end", "oak 1 end", "soak 1"] {
+        let text = format!("prefix | {bad}\n");
+        assert_eq!(torn(&text).as_deref(), Some(bad));
+    }
 }
