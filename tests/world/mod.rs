@@ -156,7 +156,6 @@ impl World {
         slot.map_or("somebody gone", |slot| slot.service.name.as_str())
     }
 
-    /// The boot.
     pub(crate) fn boot(&mut self, cmd: Option<Ix>) {
         let mut orders = Vec::new();
         self.tell(|_| "boot".into());
@@ -326,7 +325,7 @@ impl World {
         }
     }
 
-    /// One turn of the loop: the fleet takes it in, and everything that it orders is performed.
+    /// One turn of the loop.
     pub(crate) fn turn(&mut self, input: Input) {
         self.take(input);
         self.perform_all();
@@ -360,6 +359,10 @@ impl World {
                 break;
             };
             count += 1;
+            // The rules of a turn tell.
+            if self.is_checked && count > 10 + 10 * self.fleet.slots().len() {
+                break;
+            }
             self.tell(|world| story::order(world, order));
             if let Some(answer) = self.perform(order) {
                 self.take(answer);

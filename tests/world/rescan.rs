@@ -118,6 +118,8 @@ impl World {
         let untouched = self.untouched(&found);
         let mut orders = Vec::new();
         self.fleet.rescan(&found, self.now, &mut orders);
+        // A definition may stand where one stood that is gone, and would be taken for it.
+        self.books.links = Links::of(&self.fleet);
         for slot in self.fleet.slots() {
             if slot.ix >= self.lives.len() {
                 let is_it = |service: &Service| service.name == slot.service.name;

@@ -11,6 +11,9 @@ use pidone::values::Signal;
 use super::World;
 use super::life::Process;
 
+/// More turns than any world needs.
+const TURNS_MAX: u64 = 500_000;
+
 impl World {
     fn state(&self, ix: Ix) -> State {
         self.slot(ix).unit.state
@@ -234,6 +237,7 @@ impl World {
         }
         let services = self.fleet.slots().len();
         self.check(orders <= 10 + 10 * services, "a turn has few orders");
+        self.check(self.turns < TURNS_MAX, "no world goes on and on");
         self.books.links.follow(&self.fleet);
         self.rules_of_pids();
         self.rules_of_runs();
