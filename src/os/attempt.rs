@@ -256,6 +256,10 @@ impl fmt::Display for ExecError {
             (Step::Exec, libc::ENOENT, Sight::Present | Sight::Runnable) => {
                 "its interpreter is not there".to_owned()
             }
+            // fork(2); and execve(2), where the user has too many.
+            (Step::Fork | Step::Exec, libc::EAGAIN, _) => {
+                "the limit of processes is reached (nproc, or the container's pids)".to_owned()
+            }
             _ => said(Errno::from_raw(self.failure.errno)),
         };
         write!(f, "cannot {}: {cause}", self.deed())

@@ -13,7 +13,10 @@ pub(crate) const FAULTS: &[Fault] = &[
         recipe: |recipe| victim(recipe).uid(23_457),
         strike: |stage| {
             stage.limit("nproc", Some(0));
-            start_in_vain(stage, "cannot start a process: try again");
+            start_in_vain(
+                stage,
+                "cannot start a process: the limit of processes is reached",
+            );
         },
         lasts: Duration::from_millis(1500),
         release: |stage| stage.limit("nproc", None),
