@@ -252,8 +252,9 @@ fn directory(made: &Made, to: &Path) -> Directory {
             let path = format!("{prefix}{name}");
             made.extras.iter().find(|extra| extra.path == path)
         };
-        let file = |name| extra(name).map_or(File::Absent, |it| File::Content(it.content.clone()));
-        let script = |name| {
+        let file =
+            |name: &str| extra(name).map_or(File::Absent, |it| File::Content(it.content.clone()));
+        let script = |name: &str| {
             extra(name).map_or(Script::Absent, |it| Script::Present {
                 executable: true,
                 head: Some(it.content.iter().take(HEAD_BYTES).copied().collect()),
@@ -261,18 +262,8 @@ fn directory(made: &Made, to: &Path) -> Directory {
                 interpreter: Interpreter::Found,
             })
         };
-        Directory {
-            name: made.name.as_str().into(),
-            path: dir.join(prefix),
-            run: script("run"),
-            finish: script("finish"),
-            down_signal: file("down-signal"),
-            timeout_kill: file("timeout-kill"),
-            timeout_finish: file("timeout-finish"),
-            notification_fd: file("notification-fd"),
-            max_death_tally: file("max-death-tally"),
-            ..Directory::default()
-        }
+        let name = made.name.as_str().into();
+        Directory::of(name, dir.join(prefix), file, script)
     };
     let log = made.extras.iter().any(|extra| extra.path == "log/run");
     Directory {

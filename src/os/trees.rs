@@ -12,8 +12,14 @@ use crate::os::content::small;
 use crate::os::files;
 use crate::os::folder::{Folder, Hint};
 use crate::os::reason::reason;
+use crate::service::overlay::THIRD;
 use crate::service::s6rc::source::{Entry, Listed, Tree};
 use crate::service::source::{File, SERVICES_MAX};
+
+/// Whether the image was made for s6-overlay 2.
+pub fn is_second() -> bool {
+    !Path::new(THIRD).is_dir()
+}
 
 /// Reads the definitions below these roots; a root that is missing holds none. `bundles` are
 /// directories of bundles of the user's own, which add to a bundle of the same name.

@@ -57,6 +57,29 @@ pub struct Directory {
     pub log: Option<Box<Directory>>,
 }
 
+impl Directory {
+    /// One of s6's, whose files come from elsewhere than a disk; by their names in it.
+    pub fn of(
+        name: OsString,
+        path: PathBuf,
+        file: impl Fn(&str) -> File,
+        script: impl Fn(&str) -> Script,
+    ) -> Self {
+        Self {
+            name,
+            path,
+            run: script("run"),
+            finish: script("finish"),
+            down_signal: file("down-signal"),
+            timeout_kill: file("timeout-kill"),
+            timeout_finish: file("timeout-finish"),
+            notification_fd: file("notification-fd"),
+            max_death_tally: file("max-death-tally"),
+            ..Self::default()
+        }
+    }
+}
+
 /// A small file.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum File {

@@ -89,7 +89,7 @@ impl Sources {
             let image = Image {
                 environment,
                 program,
-                is_second: !Path::new(overlay::THIRD).is_dir(),
+                is_second: trees::is_second(),
             };
             return layered(&image, *begun, &self.command, faults);
         }

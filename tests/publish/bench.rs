@@ -182,25 +182,26 @@ impl Bench {
 
     /// Who answers the next requests through haproxy, each on a connection of its own.
     pub(crate) fn served_by(&self, requests: usize) -> Vec<String> {
-        let mut names: Vec<String> = (0..requests).map(|_| self.get()).collect();
+        let mut names: Vec<String> = (0..requests).map(|_| get(self.port)).collect();
         names.sort();
         names.dedup();
         names
     }
 
-    fn get(&self) -> String {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.set_read_timeout(Some(SOON)).unwrap();
-        let request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-        stream.write_all(request).unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        text.rsplit("\r\n\r\n").next().unwrap().trim().to_owned()
-    }
-
     pub(crate) fn file(&self, name: &str) -> Option<String> {
         fs::read_to_string(self.dir.join(name)).ok()
     }
+}
+
+/// What is answered at this port, on a connection of its own.
+pub(crate) fn get(port: u16) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    let request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text.rsplit("\r\n\r\n").next().unwrap().trim().to_owned()
 }
 
 /// A backend that answers every request with its name, for as long as the test runs.

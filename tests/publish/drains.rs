@@ -1,12 +1,12 @@
 //! A server that leaves while it works: who drains it hears so once it has answered, or soon.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::bench::{Bench, backend, has_haproxy, story};
+use super::bench::{Bench, backend, get, has_haproxy, story};
 use super::stories::{HAPROXY, LONG};
 use crate::support::SOON;
 
@@ -54,15 +54,7 @@ async fn waiting(name: &str) -> (Bench, Slow, JoinHandle<String>) {
     bench.start_haproxy();
     bench.turn().await;
     let port = bench.port;
-    let client = thread::spawn(move || {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream.set_read_timeout(Some(SOON)).unwrap();
-        let request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-        stream.write_all(request).unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        text
-    });
+    let client = thread::spawn(move || get(port));
     slow.asked.recv_timeout(SOON).unwrap();
     (bench, slow, client)
 }

@@ -35,9 +35,7 @@ impl Gossip {
 
     /// Sets what is believed, before anything is read.
     pub(super) fn believe(&mut self, now: Moment) {
-        let max = self.life_max(now);
-        self.latest.set(max);
-        self.records.borrow_mut().life_max = max;
+        self.latest.set(self.life_max(now));
     }
 
     fn is_full(&self) -> bool {
@@ -105,14 +103,14 @@ impl Gossip {
                 records.forget(agent);
             }
         }
-        records.room = STRAYS_MAX.saturating_sub(self.directory.strays());
+        records.room = self.directory.room_for_strays();
     }
 
     /// Forgets who is gone for long, and, where places are few, who is gone at all.
     pub(super) fn tidy(&mut self, now: Moment) {
         self.tidy = now + TIDY_EVERY;
-        let places = STRAYS_MAX.saturating_sub(self.directory.strays());
-        for peer in self.down_unknown().into_iter().take(places) {
+        let room = self.directory.room_for_strays();
+        for peer in self.down_unknown().into_iter().take(room) {
             // Old news of it may still be on their way.
             self.directory.stray(peer.agent, now);
         }
@@ -130,8 +128,7 @@ impl Gossip {
             // It cannot fail: it looks the peer up, and takes it out.
             let _ = self.foca.handle_timer(timer, &mut self.wants);
         }
-        let strays = self.directory.strays();
-        self.records.borrow_mut().room = STRAYS_MAX.saturating_sub(strays);
+        self.records.borrow_mut().room = self.directory.room_for_strays();
     }
 
     /// Whom the gossip has down and the directory does not know.

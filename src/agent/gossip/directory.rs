@@ -124,7 +124,7 @@ impl Directory {
     /// Whether there is any reason to keep a record of this agent, which calls itself so. One that
     /// was never seen is remembered for a while.
     pub fn keeps(&mut self, agent: SocketAddr, name: &MemberName, now: Moment) -> bool {
-        if !self.knows(agent) && self.strays() >= STRAYS_MAX {
+        if !self.knows(agent) && self.room_for_strays() == 0 {
             return false;
         }
         let sight = self.sight(agent, now);
@@ -152,10 +152,10 @@ impl Directory {
         self.sight(agent, now);
     }
 
-    /// How many agents were never seen.
-    pub fn strays(&self) -> usize {
+    /// How many more agents may be remembered that were never seen.
+    pub fn room_for_strays(&self) -> usize {
         let strays = self.not_up().filter(|(_, sight)| sight.first.is_none());
-        strays.count()
+        STRAYS_MAX.saturating_sub(strays.count())
     }
 
     /// Whether the gossip has it up.
@@ -171,14 +171,10 @@ impl Directory {
 
     /// Those that are gone and have not said that they leave, the longest gone first.
     pub fn lost(&self, records: &Records) -> Vec<(SocketAddr, Moment)> {
-        let left = |agent: &SocketAddr| {
-            let record = records.get(*agent);
-            record.is_some_and(|record| record.status == Status::Left)
-        };
         let lost = self
             .not_up()
             .filter(|(_, sight)| sight.first.is_some() && !sight.forgotten);
-        let lost = lost.filter(|(agent, _)| !left(agent));
+        let lost = lost.filter(|(agent, _)| !records.has_left(**agent));
         let mut lost: Vec<_> = lost.map(|(agent, sight)| (*agent, sight.since)).collect();
         lists::sort_by_key(&mut lost, |(_, since)| *since);
         lost

@@ -22,7 +22,7 @@ use crate::agent::gossip::peer::{Peer, Wire};
 use crate::agent::gossip::records::{Records, Spread};
 use crate::agent::gossip::steady::Steady;
 use crate::agent::gossip::timers::Timers;
-use crate::members::member::{Member, Readiness, Status};
+use crate::members::member::{Member, Readiness};
 use crate::members::record::Record;
 use crate::values::Moment;
 
@@ -100,13 +100,14 @@ impl Gossip {
     /// what is left to chance.
     pub fn new(own: Record, profile: Profile, seed: u64, now: Moment) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
-        let records = Rc::new(RefCell::new(Records::new(own.agent)));
+        let latest = Rc::new(Cell::new(u64::MAX));
+        let records = Records::new(own.agent, Rc::clone(&latest));
+        let records = Rc::new(RefCell::new(records));
         let peer = Peer {
             life: own.life,
             ..Peer::unknown(own.agent)
         };
         let spread = Spread(Rc::clone(&records));
-        let latest = Rc::new(Cell::new(u64::MAX));
         let foca = Foca::with_custom_broadcast(
             peer,
             settings(profile, 1),
@@ -345,8 +346,7 @@ impl Gossip {
     pub fn fallen(&mut self) -> BTreeSet<SocketAddr> {
         let mut fallen = std::mem::take(&mut self.fallen);
         let records = self.records.borrow();
-        let left = |agent| records.get(agent).map(|record| record.status) == Some(Status::Left);
-        fallen.retain(|agent| !left(*agent));
+        fallen.retain(|agent| !records.has_left(*agent));
         fallen
     }
 

@@ -1,6 +1,6 @@
 //! What members say of themselves, the latest of each; what is new goes on to others.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -8,6 +8,7 @@ use std::rc::Rc;
 use foca::{BroadcastHandler, Invalidates};
 
 use crate::agent::gossip::peer::{Malformed, Peer};
+use crate::members::member::Status;
 use crate::members::record::Record;
 use crate::members::roster::MEMBERS_MAX;
 
@@ -21,8 +22,8 @@ pub struct Records {
     own: Option<SocketAddr>,
     /// What others believe that we have said last, when it is later than what we said.
     pub surpassed: Option<Record>,
-    /// A life that is later than this was made up.
-    pub life_max: u64,
+    /// A life that is later than this was made up; as the wire has it.
+    latest_life: Rc<Cell<u64>>,
     /// So many records of agents that nobody has said anything of are taken until the directory
     /// has looked at them.
     pub room: usize,
@@ -30,13 +31,13 @@ pub struct Records {
 
 impl Records {
     /// None yet, but our own.
-    pub fn new(own: SocketAddr) -> Self {
+    pub fn new(own: SocketAddr, latest_life: Rc<Cell<u64>>) -> Self {
         Self {
             latest: BTreeMap::new(),
             changed: Vec::new(),
             own: Some(own),
             surpassed: None,
-            life_max: u64::MAX,
+            latest_life,
             room: MEMBERS_MAX,
         }
     }
@@ -46,11 +47,17 @@ impl Records {
         self.latest.get(&agent)
     }
 
+    /// Whether this agent has said that it leaves.
+    pub fn has_left(&self, agent: SocketAddr) -> bool {
+        let record = self.latest.get(&agent);
+        record.is_some_and(|record| record.status == Status::Left)
+    }
+
     /// Takes a record; whether it was new.
     pub fn take(&mut self, record: Record) -> bool {
         let known = self.latest.get(&record.agent);
         let is_new = known.is_none_or(|known| record.is_later_than(known));
-        if !is_new || record.life > self.life_max {
+        if !is_new || record.life > self.latest_life.get() {
             return false;
         }
         if self.own == Some(record.agent) {

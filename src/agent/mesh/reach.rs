@@ -27,8 +27,7 @@ const ASK_FOR: u32 = 30;
 /// answers.
 pub(super) async fn hold(agent: SocketAddr, seen: mpsc::Sender<Seen>) {
     for _ in 0..ASK_FOR {
-        let accepted = timeout(CONNECT, TcpStream::connect(agent)).await;
-        if !matches!(accepted, Ok(Ok(_))) {
+        if !accepts(agent).await {
             break;
         }
         // The loop has ended: then nobody asks.
@@ -51,11 +50,14 @@ pub(super) async fn check(agent: SocketAddr, ports: Vec<u16>, seen: mpsc::Sender
 
 async fn accept_all(agent: SocketAddr, ports: &[u16]) -> bool {
     for port in ports {
-        let at = SocketAddr::new(agent.ip(), *port);
-        let accepted = timeout(CONNECT, TcpStream::connect(at)).await;
-        if !matches!(accepted, Ok(Ok(_))) {
+        if !accepts(SocketAddr::new(agent.ip(), *port)).await {
             return false;
         }
     }
     !ports.is_empty()
+}
+
+async fn accepts(at: SocketAddr) -> bool {
+    let accepted = timeout(CONNECT, TcpStream::connect(at)).await;
+    matches!(accepted, Ok(Ok(_)))
 }

@@ -50,18 +50,7 @@ fn entry(tree: &Tree, dir: &str, name: &str) -> Entry {
             .map_or(Script::Absent, script)
     };
     Entry {
-        directory: Directory {
-            name: name.into(),
-            path: tree.root.join(dir),
-            run: script("run"),
-            finish: script("finish"),
-            down_signal: file("down-signal"),
-            timeout_kill: file("timeout-kill"),
-            timeout_finish: file("timeout-finish"),
-            notification_fd: file("notification-fd"),
-            max_death_tally: file("max-death-tally"),
-            ..Directory::default()
-        },
+        directory: Directory::of(name.into(), tree.root.join(dir), file, script),
         kind: file("type"),
         contents: listed("contents"),
         dependencies: listed("dependencies"),

@@ -36,9 +36,9 @@ pub(super) struct Waits {
 
 /// All oneshots and longruns.
 pub(super) struct Graph {
-    services: BTreeMap<Name, Service>,
+    services: BTreeMap<String, Service>,
     /// Those that start at boot: 0 before `services.d`, 1 behind it.
-    started: BTreeMap<Name, usize>,
+    started: BTreeMap<String, usize>,
 }
 
 impl Graph {
@@ -51,11 +51,11 @@ impl Graph {
         });
         let compiled = s6rc::compile(&definitions(tree), &known);
         faults.extend(compiled.diagnostics);
-        let started = overlay::started(&compiled.services, &compiled.bundles);
+        let started = overlay::started(&compiled.services, &compiled.bundles).into_iter();
         let services = compiled.services.into_iter();
         Self {
-            services: services.map(|it| (it.name.clone(), it)).collect(),
-            started,
+            services: services.map(|it| (it.name.to_string(), it)).collect(),
+            started: started.map(|(name, at)| (name.to_string(), at)).collect(),
         }
     }
 
@@ -67,20 +67,19 @@ impl Graph {
 
     /// Whether the boot starts it.
     pub(super) fn is_started(&self, name: &str) -> bool {
-        self.started.keys().any(|it| it.as_str() == name)
+        self.started.contains_key(name)
     }
 
     /// Who starts before `services.d`.
     pub(super) fn first(&self) -> BTreeSet<String> {
         let first = self.started.iter().filter(|(_, place)| **place == 0);
-        first.map(|(name, _)| name.to_string()).collect()
+        first.map(|(name, _)| name.clone()).collect()
     }
 
     /// What a service waits for.
     pub(super) fn waits(&self, name: &str) -> Waits {
         let mut waits = Waits::default();
-        let found = self.services.values().find(|it| it.name.as_str() == name);
-        let Some(service) = found else {
+        let Some(service) = self.services.get(name) else {
             return waits;
         };
         for need in &service.needs {
@@ -109,10 +108,10 @@ impl Graph {
             };
             let ends = self
                 .services
-                .get(logger)
+                .get(logger.as_str())
                 .is_some_and(|it| it.logger().is_none());
-            if ends && writers(logger) == 1 && writers(name) == 0 {
-                loggers.insert(name.to_string(), logger.to_string());
+            if ends && writers(logger) == 1 && writers(&service.name) == 0 {
+                loggers.insert(name.clone(), logger.to_string());
             }
         }
         loggers

@@ -1,12 +1,12 @@
 //! `S6_LOGGING`: everybody's output goes to one logger, and no more to the container's.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::service::definition::{Format, Output, Probe, Ready, Service, Stop, StopBy};
+use crate::service::environment::Environment;
 use crate::service::overlay::{INIT, Image, variable};
 use crate::values::Name;
-
-use std::time::Duration;
 
 /// The catch-all logger, by the name that it has in s6-overlay.
 const LOGGER: &str = "s6-svscan-log";
@@ -32,26 +32,26 @@ pub enum Caught {
     All,
 }
 
+/// What `S6_LOGGING` says.
+pub fn caught(environment: &Environment) -> Caught {
+    let said = variable(environment, "S6_LOGGING");
+    match said.and_then(|value| value.trim().parse::<i64>().ok()) {
+        None | Some(..=0) => Caught::None,
+        Some(1) => Caught::Services,
+        Some(2..) => Caught::All,
+    }
+}
+
+/// Who the logger runs as.
+pub fn catcher(environment: &Environment) -> &str {
+    variable(environment, "S6_CATCHALL_USER").unwrap_or("root")
+}
+
 impl Image<'_> {
-    /// What `S6_LOGGING` says.
-    pub fn caught(&self) -> Caught {
-        let said = variable(self.environment, "S6_LOGGING");
-        match said.and_then(|value| value.trim().parse::<i64>().ok()) {
-            None | Some(..=0) => Caught::None,
-            Some(1) => Caught::Services,
-            Some(2..) => Caught::All,
-        }
-    }
-
-    /// Who the logger runs as.
-    pub fn catcher(&self) -> &str {
-        variable(self.environment, "S6_CATCHALL_USER").unwrap_or("root")
-    }
-
     /// Sends the output of all of them to the logger, and adds it. What has a logger of its own
     /// keeps that; the first stage, which makes the logger's directory, keeps the container's.
     pub(super) fn log_all(&self, services: &mut Vec<Service>) -> Result<(), String> {
-        if self.caught() == Caught::None {
+        if caught(self.environment) == Caught::None {
             return Ok(());
         }
         let logger = self.logger()?;
@@ -68,7 +68,7 @@ impl Image<'_> {
     /// `S6_CMD_USE_TERMINAL`.
     pub(super) fn log_cmd(&self, cmd: &mut Service) {
         let keeps = super::is_on(self.environment, "S6_CMD_USE_TERMINAL");
-        if self.caught() == Caught::All
+        if caught(self.environment) == Caught::All
             && !keeps
             && let Ok(logger) = LOGGER.parse()
         {
@@ -87,7 +87,7 @@ impl Image<'_> {
         logger.file_name = LOGGER;
         logger.needs.push(INIT.parse()?);
         self.set_environment(&mut logger);
-        let user = self.catcher();
+        let user = catcher(self.environment);
         logger.context.user = (user != "root").then(|| user.replace('$', "$$"));
         logger.ready = Some(Box::new(Ready {
             probe: Probe::Fd(TELLS),

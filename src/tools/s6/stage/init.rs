@@ -13,15 +13,13 @@ use crate::control::protocol::{Reply, Request};
 use crate::os::{trees, users};
 use crate::service::definition::Kind;
 use crate::service::environment::Environment;
-use crate::service::overlay::logging::{Caught, LOG_DIR};
-use crate::service::overlay::{
-    self, EXIT_CODE, Image, LEGACY_DIRS, RUN, SCAN_DIR, SERVICE_DIRS, is_on,
-};
+use crate::service::overlay::logging::{self, Caught, LOG_DIR};
+use crate::service::overlay::{self, EXIT_CODE, LEGACY_DIRS, RUN, SCAN_DIR, SERVICE_DIRS, is_on};
 use crate::service::s6rc::{self, Compiled};
 use crate::tools::s6::tell;
 
 use super::scripts::behaviour;
-use super::{is_second, run as run_program, second, top, tree};
+use super::{run as run_program, second, top, tree};
 
 /// The variables that lie in files, for `with-contenv`.
 const CONTAINER: &str = "/run/s6/container_environment";
@@ -116,19 +114,13 @@ fn prepare(variables: &Environment) -> io::Result<()> {
 
 /// The directory of the logger that catches everything, which its user cannot make in `/run`.
 fn logs(variables: &Environment) -> io::Result<()> {
-    let program = String::new();
-    let image = Image {
-        environment: variables,
-        program: &program,
-        is_second: is_second(),
-    };
-    if image.caught() == Caught::None {
+    if logging::caught(variables) == Caught::None {
         return Ok(());
     }
     fs::create_dir_all(LOG_DIR)?;
     fs::set_permissions(LOG_DIR, fs::Permissions::from_mode(0o2750))?;
     // Who this is not, its start will tell.
-    if let Ok(user) = users::resolve(image.catcher()) {
+    if let Ok(user) = users::resolve(logging::catcher(variables)) {
         chown(LOG_DIR, Some(user.uid), Some(user.gid))?;
     }
     Ok(())

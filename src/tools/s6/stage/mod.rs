@@ -14,6 +14,7 @@ use std::path::Path;
 
 use crate::os::reaper;
 use crate::os::signals::{SignalSet, put_back, undo_runtime};
+use crate::os::trees::is_second;
 use crate::service::environment::Environment as Variables;
 use crate::service::overlay;
 use crate::service::permit;
@@ -59,11 +60,6 @@ pub(super) fn verb(args: &[OsString], born_with: SignalSet) -> u8 {
             BAD_USAGE
         }
     }
-}
-
-/// Whether the image was made for s6-overlay 2.
-fn is_second() -> bool {
-    !Path::new(overlay::THIRD).is_dir()
 }
 
 /// How much is told: `S6_VERBOSITY`, 2 unless said.
